@@ -1,0 +1,65 @@
+package tenant
+
+import "context"
+
+// Feed delivers lifecycle events. The packages of tenantwatch have one over Redis Pub/Sub; whoever has another
+// source of events implements this.
+type Feed interface {
+	// Run subscribes, delivers and, whenever the link breaks, subscribes again with a back-off, until ctx ends.
+	// It then lets go of every connection and goroutine of its own and returns. A Run that returns before that is
+	// taken as a lost link and is called again.
+	//
+	// Run calls sink from one goroutine at a time and never after it returned. The sink does not block. Run may not
+	// hold events back, merge or reorder them, and it has to tell of every confirmed subscription, also of those
+	// that a driver made by itself: what was published before the confirmation has been missed.
+	Run(ctx context.Context, sink func(Signal)) error
+}
+
+// SignalKind says what a [Feed] has to tell.
+type SignalKind uint8
+
+// The kinds of a [Signal].
+const (
+	// SignalSubscribed means that the subscription was confirmed, for the first time or again. What was published
+	// before may have been missed.
+	SignalSubscribed SignalKind = iota + 1
+	// SignalEvent brings Event.
+	SignalEvent
+	// SignalBadEvent means that something arrived that is no event; Err says why.
+	SignalBadEvent
+	// SignalHeartbeat brings Version, the manager's newest.
+	SignalHeartbeat
+	// SignalGap means that events were missed although the link is up; Err says why.
+	SignalGap
+	// SignalLost means that the subscription is gone, or could not be made; Err says why. It is told once for every
+	// attempt that failed.
+	SignalLost
+)
+
+// String returns the kind in one word.
+func (k SignalKind) String() string {
+	switch k {
+	case SignalSubscribed:
+		return "subscribed"
+	case SignalEvent:
+		return "event"
+	case SignalBadEvent:
+		return "bad event"
+	case SignalHeartbeat:
+		return "heartbeat"
+	case SignalGap:
+		return "gap"
+	case SignalLost:
+		return "lost"
+	default:
+		return "unknown"
+	}
+}
+
+// Signal is one thing that a [Feed] tells its sink. Which fields are set depends on Kind.
+type Signal struct {
+	Kind    SignalKind
+	Event   Event
+	Version Version
+	Err     error
+}

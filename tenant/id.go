@@ -1,0 +1,68 @@
+package tenant
+
+import "strings"
+
+// MaxIDLength is the longest tenant id, in bytes.
+const MaxIDLength = 256
+
+// uuidHexLength is the number of hex digits of a UUID, which is also the length of its canonical form.
+const uuidHexLength = 32
+
+// Summary is one row of the list of active tenants, as the tenant manager gives it.
+type Summary struct {
+	// ID is the tenant's id in the manager's spelling.
+	ID string `json:"id"`
+	// Name is what people call the tenant. It may be empty.
+	Name string `json:"name"`
+	// Status is "active" in the list of active tenants. Empty means that the manager did not say, which counts
+	// as active.
+	Status string `json:"status"`
+}
+
+// ValidID reports whether id can be a tenant's id: 1 to [MaxIDLength] ASCII letters, digits, '-' and '_', the first
+// of them a letter or a digit.
+func ValidID(id string) bool {
+	if id == "" || len(id) > MaxIDLength || !isAlphanumeric(id[0]) {
+		return false
+	}
+	for i := 1; i < len(id); i++ {
+		if c := id[i]; !isAlphanumeric(c) && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// CanonicalID returns the form in which ids are compared. A UUID, dashed or not and in any case, becomes its 32
+// lower-case hex digits; everything else, valid or not, is returned as it is, case kept.
+//
+// Both sides of the wire compare ids in this form and show them in the spelling in which the manager gave them.
+func CanonicalID(id string) string {
+	switch len(id) {
+	case uuidHexLength:
+		if isHex(id) {
+			return strings.ToLower(id)
+		}
+	case uuidHexLength + 4:
+		if id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+			return id
+		}
+		if digits := id[:8] + id[9:13] + id[14:18] + id[19:23] + id[24:]; isHex(digits) {
+			return strings.ToLower(digits)
+		}
+	}
+	return id
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}

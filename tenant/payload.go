@@ -1,0 +1,77 @@
+package tenant
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// ServiceAssociated is the payload of [EventServiceAssociated].
+type ServiceAssociated struct {
+	ServiceName   string   `json:"service_name"`
+	IsolationMode string   `json:"isolation_mode"`
+	Modules       []string `json:"modules,omitempty"`
+	// SecretPaths, MessagingConfig and ConnectionSettings have the shape that the manager gives them.
+	SecretPaths        json.RawMessage `json:"secret_paths,omitempty"`
+	MessagingConfig    json.RawMessage `json:"messaging_config,omitempty"`
+	ConnectionSettings json.RawMessage `json:"connection_settings,omitempty"`
+}
+
+// ServiceReactivated is the payload of [EventServiceReactivated].
+type ServiceReactivated struct {
+	ServiceName    string `json:"service_name"`
+	PreviousStatus string `json:"previous_status"`
+	ReProvisioned  bool   `json:"re_provisioned"`
+}
+
+// ServiceDisassociated is the payload of [EventServiceDisassociated].
+type ServiceDisassociated struct {
+	ServiceName  string `json:"service_name"`
+	PreserveData bool   `json:"preserve_data"`
+}
+
+// ServiceSuspended is the payload of [EventServiceSuspended].
+type ServiceSuspended struct {
+	ServiceName    string `json:"service_name"`
+	PreviousStatus string `json:"previous_status"`
+}
+
+// ServicePurged is the payload of [EventServicePurged].
+type ServicePurged struct {
+	ServiceName string `json:"service_name"`
+}
+
+// CredentialsRotated is the payload of [EventCredentialsRotated].
+type CredentialsRotated struct {
+	ServiceName    string `json:"service_name"`
+	CredentialType string `json:"credential_type"`
+	NewSecretPath  string `json:"new_secret_path"`
+}
+
+// ConnectionsUpdated is the payload of [EventConnectionsUpdated].
+type ConnectionsUpdated struct {
+	ServiceName  string `json:"service_name"`
+	Module       string `json:"module"`
+	MaxOpenConns int    `json:"max_open_conns"`
+	MaxIdleConns int    `json:"max_idle_conns"`
+	// StatementTimeout has the shape that the manager gives it.
+	StatementTimeout json.RawMessage `json:"statement_timeout,omitempty"`
+}
+
+// CacheInvalidate is the payload of [EventCacheInvalidate].
+type CacheInvalidate struct {
+	ServiceName string `json:"service_name"`
+	Reason      string `json:"reason,omitempty"`
+}
+
+// DecodePayload reads an event's payload as T, one of the payload types of this package or one of your own. Fields that
+// T does not have are ignored. A payload that is missing, is no JSON object, or does not fit T is an [EventError].
+func DecodePayload[T any](e Event) (T, error) {
+	var payload T
+	if !bytes.HasPrefix(bytes.TrimLeft(e.Payload, " \t\r\n"), []byte("{")) {
+		return payload, e.invalid("payload is missing or is no JSON object")
+	}
+	if err := json.Unmarshal(e.Payload, &payload); err != nil {
+		return payload, e.invalid("payload: " + err.Error())
+	}
+	return payload, nil
+}
