@@ -1,0 +1,137 @@
+package managerapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// What a caller can act on. errors.Is finds them in every error of the client.
+var (
+	// ErrTenantNotFound is a 404: there is no such tenant, or it has no association with the service.
+	ErrTenantNotFound = errors.New("tenant not found")
+	// ErrAccessDenied is a 403. With a [Error.TenantStatus] it is the tenant that may not be used, because it is
+	// suspended or purged; without one it is the key or the token that may not do this.
+	ErrAccessDenied = errors.New("access denied")
+	// ErrConflict is a 409: the change was made already, or contradicts what is there.
+	ErrConflict = errors.New("conflict")
+	// ErrUnauthorized is a 401: the manager does not know the key or the token.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrUnavailable means that the same call may work later: the connection failed or broke, an attempt took too
+	// long, the manager answered 429, 502, 503 or 504, or the circuit breaker is open.
+	ErrUnavailable = errors.New("tenant manager unavailable")
+	// ErrInvalidArgument means that nothing was sent, because a tenant id or a service name cannot be one.
+	ErrInvalidArgument = errors.New("invalid argument")
+)
+
+// Error is an answer of the manager that is no success.
+type Error struct {
+	// Request is the method and the path, as in "GET /v1/tenants/active".
+	Request string
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Code and Message are what the manager's error body says, shortened. They are empty when it says nothing that can
+	// be read. Credentials of the request do not show in them even if the manager repeats them. For a 3xx the message is
+	// the client's own.
+	Code    string
+	Message string
+	// TenantStatus is the status of the tenant that a 403 is about, as in "suspended". It is empty in all other cases.
+	TenantStatus string
+	// RetryAfter is how long the manager asks to be left alone, at most [MaxRetryAfter]. Zero means that it did not say.
+	RetryAfter time.Duration
+}
+
+// Error names the request, the status and what the manager said.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: status %d", e.Request, e.StatusCode)
+	if text := http.StatusText(e.StatusCode); text != "" {
+		b.WriteString(" " + text)
+	}
+	for _, part := range []struct{ name, value string }{
+		{"code", e.Code}, {"message", e.Message}, {"tenant status", e.TenantStatus},
+	} {
+		if part.value != "" {
+			fmt.Fprintf(&b, ", %s %q", part.name, part.value)
+		}
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, ", retry after %s", e.RetryAfter)
+	}
+	return b.String()
+}
+
+// Is reports whether target is the sentinel of e's status.
+func (e *Error) Is(target error) bool {
+	switch e.StatusCode {
+	case http.StatusUnauthorized:
+		return target == ErrUnauthorized
+	case http.StatusForbidden:
+		return target == ErrAccessDenied
+	case http.StatusNotFound:
+		return target == ErrTenantNotFound
+	case http.StatusConflict:
+		return target == ErrConflict
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return target == ErrUnavailable
+	default:
+		return false
+	}
+}
+
+// HTTPStatus returns StatusCode, so that who only knows the error can tell a refused key from a manager that is down.
+func (e *Error) HTTPStatus() int { return e.StatusCode }
+
+// RetryDelay returns RetryAfter, so that who only knows the error can wait as long as the manager asked.
+func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
+
+// DecodeError means that the manager answered success with a body that is not what the protocol says. Nothing of the
+// body shows in it.
+type DecodeError struct {
+	// Request is the method and the path, as in "GET /v1/tenants/active".
+	Request string
+	// StatusCode and ContentType are those of the answer. The type may be empty.
+	StatusCode  int
+	ContentType string
+	// Reason says what is wrong.
+	Reason string
+	// Err is set when the body was cut because the connection broke, and matches [ErrUnavailable] then. Otherwise it
+	// is nil.
+	Err error
+}
+
+// Error names the request, the status, the content type and the reason.
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("%s: status %d, content type %.80q: %s", e.Request, e.StatusCode, e.ContentType, e.Reason)
+}
+
+// Unwrap returns Err.
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+// BodyTooLargeError means that an answer was larger than the client's limit. It was not read further.
+type BodyTooLargeError struct {
+	// Request is the method and the path, as in "GET /v1/tenants/active".
+	Request string
+	// Limit is the most bytes that the client takes, counted after decompression.
+	Limit int64
+}
+
+// Error names the request and the limit.
+func (e *BodyTooLargeError) Error() string {
+	return fmt.Sprintf("%s: the answer is larger than the limit of %d bytes", e.Request, e.Limit)
+}
+
+// unavailableError is a failure to get an answer at all. Its text is free of credentials; the cause's need not be.
+type unavailableError struct {
+	text  string
+	cause error
+}
+
+func (e *unavailableError) Error() string { return ErrUnavailable.Error() + ": " + e.text }
+
+// Is reports whether target is [ErrUnavailable].
+func (e *unavailableError) Is(target error) bool { return target == ErrUnavailable }
+
+func (e *unavailableError) Unwrap() error { return e.cause }

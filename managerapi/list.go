@@ -1,0 +1,122 @@
+package managerapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// GetActiveTenantsByService returns every tenant that is active and whose association with service is active, in the
+// manager's order. The slice is never nil on success. Rows are not looked at: a null in the list is a nil pointer, and a row
+// with a field of the wrong type is a Summary without fields.
+//
+// It fails with [ErrInvalidArgument] for a blank service, with a [*DecodeError] or a [*BodyTooLargeError] for an answer
+// that is not one whole JSON array of objects, and with an [*Error] for any other status than 200.
+func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) ([]*tenant.Summary, error) {
+	req, err := c.listRequest("list active tenants", service)
+	if err != nil {
+		return nil, err
+	}
+	var rows []*tenant.Summary
+	req.accept = func(a *answer) error {
+		rows = []*tenant.Summary{} // also what an attempt before this one left
+		return a.decodeList(func(row *tenant.Summary) {
+			if row != nil {
+				kept := *row
+				row = &kept
+			}
+			rows = append(rows, row)
+		})
+	}
+	if err := c.do(ctx, req); err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// FetchSnapshot reads the same list as [Client.GetActiveTenantsByService], row by row as it arrives, and the version
+// that it belongs to. each is called for every row, on the caller's goroutine, before FetchSnapshot returns; a null in
+// the list and a row with a field of the wrong type are a Summary without fields. On an error what each was given counts
+// for nothing. Once a row was given the request is not tried again.
+//
+// With have.ETag the request is conditional: if the list is still the same, notModified is true, each is not called, and
+// v is the version of now. What the manager then leaves out of v is taken from have.
+//
+// v is zero for a manager that sends no versions. It has an epoch and a revision, or neither.
+func (c *Client) FetchSnapshot(ctx context.Context, service string, have tenant.Version, each func(tenant.Summary)) (v tenant.Version, notModified bool, err error) {
+	req, err := c.listRequest("fetch snapshot", service)
+	if err != nil {
+		return tenant.Version{}, false, err
+	}
+	if validHeaderValue(have.ETag) {
+		req.ifNoneMatch = have.ETag
+	}
+	given := false
+	req.committed = func() bool { return given }
+	req.accept = func(a *answer) error {
+		v, notModified = versionOf(a.header), a.status == http.StatusNotModified
+		if notModified {
+			v = completed(v, have)
+			return nil
+		}
+		return a.decodeList(func(row *tenant.Summary) {
+			given = true
+			if row == nil {
+				row = &tenant.Summary{}
+			}
+			each(*row)
+		})
+	}
+	if err := c.do(ctx, req); err != nil {
+		return tenant.Version{}, false, err
+	}
+	return v, notModified, nil
+}
+
+func (c *Client) listRequest(op, service string) (*request, error) {
+	if err := checkService(service); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	query := url.Values{"service": {service}}
+	return &request{
+		op:     op,
+		method: http.MethodGet,
+		path:   "/v1/tenants/active?" + query.Encode(),
+		limit:  c.settings.listLimit,
+	}, nil
+}
+
+// decodeList reads the rows of a 200. Any other success has no list.
+func (a *answer) decodeList(each func(row *tenant.Summary)) error {
+	if a.status != http.StatusOK {
+		return fmt.Errorf("status %d is no list", a.status)
+	}
+	return decodeRows(a.body, each)
+}
+
+// versionOf reads the version headers. A revision that is missing or no number makes the epoch useless: zero would
+// claim that the list is older than every event.
+func versionOf(header http.Header) tenant.Version {
+	v := tenant.Version{ETag: header.Get("ETag")}
+	epoch := header.Get(HeaderEpoch)
+	revision, err := strconv.ParseUint(header.Get(HeaderRevision), 10, 64)
+	if epoch != "" && err == nil {
+		v.Epoch, v.Revision = epoch, revision
+	}
+	return v
+}
+
+// completed fills in what a 304 did not repeat.
+func completed(v, have tenant.Version) tenant.Version {
+	if v.ETag == "" {
+		v.ETag = have.ETag
+	}
+	if v.Epoch == "" {
+		v.Epoch, v.Revision = have.Epoch, have.Revision
+	}
+	return v
+}

@@ -1,0 +1,223 @@
+package managerapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+func TestListRequest(t *testing.T) {
+	m := startManager(t, always(http.StatusOK, oneRow))
+	c := newClient(t, m.URL+"/prefix/", WithAPIKey(StaticKey("the-key")), WithUserAgent("ledger/1"))
+	rows, err := c.GetActiveTenantsByService(t.Context(), "a&b=c d/é")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 1 || *rows[0] != (tenant.Summary{ID: "acme", Name: "Acme", Status: "active"}) {
+		t.Errorf("rows %v", rows)
+	}
+	seen := m.requests()[0]
+	if want := "/prefix/v1/tenants/active?service=a%26b%3Dc+d%2F%C3%A9"; seen.uri != want {
+		t.Errorf("asked for %q, want %q", seen.uri, want)
+	}
+	if seen.header.Get("X-API-Key") != "the-key" || seen.header.Get("User-Agent") != "ledger/1" {
+		t.Errorf("headers %v", seen.header)
+	}
+	if seen.header.Get("Accept-Encoding") != "gzip" || seen.header.Get("If-None-Match") != "" {
+		t.Errorf("headers %v", seen.header)
+	}
+}
+
+func TestListOfNothing(t *testing.T) {
+	m := startManager(t, always(http.StatusOK, " [ ] \n"))
+	rows, err := newClient(t, m.URL).GetActiveTenantsByService(t.Context(), "ledger")
+	if err != nil || rows == nil || len(rows) != 0 {
+		t.Errorf("got %v, %v; want an empty slice that is not nil", rows, err)
+	}
+}
+
+func TestListCompressed(t *testing.T) {
+	m := startManager(t, always(http.StatusOK, string(zipped(t, []byte(oneRow))), "Content-Encoding", "gzip"))
+	rows, _, _, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{})
+	if err != nil || len(rows) != 1 || rows[0].ID != "acme" {
+		t.Errorf("got %v, %v", rows, err)
+	}
+}
+
+func TestSnapshotVersions(t *testing.T) {
+	have := tenant.Version{Epoch: "old", Revision: 3, ETag: `"e1"`}
+	headers := func(etag, epoch, revision string) []string {
+		return []string{"ETag", etag, HeaderEpoch, epoch, HeaderRevision, revision}
+	}
+	tests := []struct {
+		name        string
+		status      int
+		headers     []string
+		have        tenant.Version
+		want        tenant.Version
+		notModified bool
+	}{
+		{"all", 200, headers(`"e2"`, "w", "42"), have, tenant.Version{Epoch: "w", Revision: 42, ETag: `"e2"`}, false},
+		{"none", 200, nil, have, tenant.Version{}, false},
+		{"revision zero", 200, headers(`W/"e"`, "w", "0"), tenant.Version{}, tenant.Version{Epoch: "w", ETag: `W/"e"`}, false},
+		{"revision that is no number", 200, headers(`"e"`, "w", "4x"), tenant.Version{}, tenant.Version{ETag: `"e"`}, false},
+		{"no revision", 200, []string{HeaderEpoch, "w"}, tenant.Version{}, tenant.Version{}, false},
+		{"no epoch", 200, []string{HeaderRevision, "7"}, tenant.Version{}, tenant.Version{}, false},
+		{"not modified", 304, headers(`"e1"`, "w", "9"), have, tenant.Version{Epoch: "w", Revision: 9, ETag: `"e1"`}, true},
+		{"not modified, nothing told", 304, nil, have, have, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			body := oneRow
+			if tt.status == http.StatusNotModified {
+				body = ""
+			}
+			m := startManager(t, always(tt.status, body, tt.headers...))
+			rows, v, notModified, err := fetch(t.Context(), newClient(t, m.URL), tt.have)
+			if err != nil || v != tt.want || notModified != tt.notModified {
+				t.Errorf("got %+v, %v, %v; want %+v, %v", v, notModified, err, tt.want, tt.notModified)
+			}
+			if (len(rows) == 0) != tt.notModified {
+				t.Errorf("%d rows", len(rows))
+			}
+			if got := m.requests()[0].header.Get("If-None-Match"); got != tt.have.ETag {
+				t.Errorf("If-None-Match is %q, want %q", got, tt.have.ETag)
+			}
+		})
+	}
+}
+
+func TestSnapshotNotModifiedUnasked(t *testing.T) {
+	m := startManager(t, always(http.StatusNotModified, "", "ETag", `"e"`))
+	c := newClient(t, m.URL)
+	for _, have := range []tenant.Version{{}, {Epoch: "w", Revision: 3}, {ETag: "bad\netag"}} {
+		_, _, notModified, err := fetch(t.Context(), c, have)
+		if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != http.StatusNotModified || notModified {
+			t.Errorf("have %+v: got %v, %v; want an *Error", have, notModified, err)
+		}
+	}
+}
+
+// The rows of a list arrive while the manager is still writing it.
+func TestSnapshotStreams(t *testing.T) {
+	first := make(chan struct{})
+	m := startManager(t, func(w http.ResponseWriter, r *http.Request) {
+		flush := http.NewResponseController(w)
+		_, _ = w.Write([]byte(`[{"id":"a"},`))
+		_ = flush.Flush()
+		select {
+		case <-first:
+		case <-r.Context().Done():
+			t.Error("the first row was not given before the last was written")
+		}
+		_, _ = w.Write([]byte(`{"id":"b"}]`))
+	})
+	var ids []string
+	_, _, err := newClient(t, m.URL).FetchSnapshot(t.Context(), "ledger", tenant.Version{}, func(row tenant.Summary) {
+		if row.ID == "a" {
+			close(first)
+		}
+		ids = append(ids, row.ID)
+	})
+	if err != nil || !reflect.DeepEqual(ids, []string{"a", "b"}) {
+		t.Errorf("got %v, %v", ids, err)
+	}
+}
+
+// A body that breaks after its first row is read again by the call that can take rows back, and only by that one.
+func TestListRetriesAfterCutBody(t *testing.T) {
+	cutOnce := func() http.HandlerFunc {
+		cut := false
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if !cut {
+				cut = true
+				w.Header().Set("Content-Length", strconv.Itoa(len(oneRow)+100))
+			}
+			_, _ = w.Write([]byte(oneRow))
+		}
+	}
+	t.Run("GetActiveTenantsByService", func(t *testing.T) {
+		m := startManager(t, cutOnce())
+		rows, err := newClient(t, m.URL, quick()).GetActiveTenantsByService(t.Context(), "ledger")
+		if err != nil || len(rows) != 1 || len(m.requests()) != 2 {
+			t.Errorf("got %v, %v after %d requests; want one row after 2", rows, err, len(m.requests()))
+		}
+	})
+	t.Run("FetchSnapshot", func(t *testing.T) {
+		m := startManager(t, cutOnce())
+		rows, v, _, err := fetch(t.Context(), newClient(t, m.URL, quick()), tenant.Version{})
+		if _, ok := errors.AsType[*DecodeError](err); !ok || !errors.Is(err, ErrUnavailable) || !v.IsZero() {
+			t.Errorf("got %v, want a *DecodeError that is ErrUnavailable", err)
+		}
+		if len(rows) != 1 || len(m.requests()) != 1 {
+			t.Errorf("%d rows after %d requests, want 1 after 1", len(rows), len(m.requests()))
+		}
+	})
+	t.Run("FetchSnapshot before any row", func(t *testing.T) {
+		cut := false
+		m := startManager(t, func(w http.ResponseWriter, _ *http.Request) {
+			if !cut {
+				cut = true
+				w.Header().Set("Content-Length", "1000")
+				_, _ = w.Write([]byte(oneRow[:10]))
+				return
+			}
+			_, _ = w.Write([]byte(oneRow))
+		})
+		rows, _, _, err := fetch(t.Context(), newClient(t, m.URL, quick()), tenant.Version{})
+		if err != nil || len(rows) != 1 || len(m.requests()) != 2 {
+			t.Errorf("got %v, %v after %d requests; want one row after 2", rows, err, len(m.requests()))
+		}
+	})
+}
+
+func TestListEndsWithCtx(t *testing.T) {
+	m := startManager(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`[{"id":"a"},`))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	_, _, err := newClient(t, m.URL).FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) { cancel() })
+	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v, want only the ctx's end", err)
+	}
+}
+
+func FuzzDecodeRows(f *testing.F) {
+	for _, seed := range []string{oneRow, "[]", "null", "[null]", "[,]", "[{},]", "[{}}", "[{} {}]", "[] x", `[{"id":1}]`, "[[", "\xef\xbb\xbf[]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		rows := 0
+		err := decodeRows(strings.NewReader(data), func(*tenant.Summary) { rows++ })
+		want, ok := slowRows(data)
+		if (err == nil) != ok || ok && rows != want {
+			t.Errorf("%q: %d rows, %v; want %d, %v", data, rows, err, want, ok)
+		}
+	})
+}
+
+// slowRows is what decodeRows has to agree with: the number of rows, if data is one array of objects and nulls.
+func slowRows(data string) (int, bool) {
+	var rows []json.RawMessage
+	if json.Unmarshal([]byte(data), &rows) != nil || rows == nil {
+		return 0, false
+	}
+	for _, row := range rows {
+		if row[0] != '{' && row[0] != 'n' {
+			return 0, false
+		}
+	}
+	return len(rows), true
+}
+
+// quick keeps real waits of tests over a real connection next to nothing.
+func quick() Option { return WithBackoff(1, 1) }

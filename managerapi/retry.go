@@ -1,0 +1,112 @@
+package managerapi
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// MaxRetryAfter is the longest Retry-After that is believed. A longer one counts as this.
+const MaxRetryAfter = 5 * time.Minute
+
+// errDeadlineBeforeRetry means that ctx would end before the next attempt.
+var errDeadlineBeforeRetry = errors.New("the next attempt would be after the deadline")
+
+// retryPolicy says how often a call is tried again and how long it waits in between.
+type retryPolicy struct {
+	most          int
+	base, ceiling time.Duration
+}
+
+// wait returns how long to wait before retry number n, counted from zero: what the manager asked for, and a jitter
+// over the whole back-off, so that many clients do not come back together.
+func (p retryPolicy) wait(n int, retryAfter time.Duration) time.Duration {
+	bound := p.base
+	for range n {
+		if bound > p.ceiling/2 {
+			bound = p.ceiling
+			break
+		}
+		bound *= 2
+	}
+	return retryAfter + rand.N(bound+1) //nolint:gosec // a jitter is no secret
+}
+
+// sleep waits for wait. It does not wait at all when ctx would end first.
+func sleep(ctx context.Context, wait time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+		return errDeadlineBeforeRetry
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// mayRepeat reports whether a request with this method may be sent again after err.
+func mayRepeat(method string, err error) bool {
+	if answer, ok := errors.AsType[*Error](err); ok && answer.StatusCode == http.StatusTooManyRequests {
+		return true // refused before anything was done
+	}
+	if !errors.Is(err, ErrUnavailable) || errors.Is(err, errBreakerOpen) {
+		return false
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false // it will not get better by itself
+	}
+	switch method {
+	case http.MethodGet, http.MethodPut, http.MethodDelete:
+		return true
+	default:
+		return neverConnected(err)
+	}
+}
+
+// neverConnected reports whether err says that there was no connection on which a request could have been sent.
+func neverConnected(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// retryAfterOf returns what the manager asked for in the answer behind err.
+func retryAfterOf(err error) time.Duration {
+	if answer, ok := errors.AsType[*Error](err); ok {
+		return answer.RetryAfter
+	}
+	return 0
+}
+
+// parseRetryAfter reads a Retry-After header, seconds or an HTTP date. It returns 0 for what cannot be read and for
+// what is past, and never more than [MaxRetryAfter].
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return 0
+	}
+	if strings.Trim(value, "0123456789") == "" {
+		return secondsAtMost(value)
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), MaxRetryAfter)
+}
+
+// secondsAtMost reads decimal digits of any number.
+func secondsAtMost(digits string) time.Duration {
+	var wait time.Duration
+	for _, digit := range digits {
+		wait = min(wait*10+time.Duration(digit-'0')*time.Second, MaxRetryAfter)
+	}
+	return wait
+}
