@@ -1,0 +1,151 @@
+package redisevents
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// dialTimeout bounds connecting and the TLS handshake together.
+const dialTimeout = 5 * time.Second
+
+// errRedial is what the driver gets when it wants to connect again by itself.
+var errRedial = errors.New("connecting again is not left to the driver")
+
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// connect dials, through TLS if secure is not nil. Wrap, which may be nil, gets the plain connection below TLS.
+func connect(
+	ctx context.Context, dial dialFunc, secure *tls.Config, wrap func(net.Conn) (net.Conn, error), network, addr string,
+) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if wrap != nil {
+		if conn, err = wrap(conn); err != nil {
+			return nil, err
+		}
+	}
+	if secure == nil {
+		return conn, nil
+	}
+	return handshake(ctx, conn, secure, addr)
+}
+
+func handshake(ctx context.Context, conn net.Conn, secure *tls.Config, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("host of %q: %w", addr, err)
+	}
+	secure = secure.Clone()
+	secure.ServerName = host
+	client := tls.Client(conn, secure)
+	if err := client.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("TLS handshake with %s: %w", addr, err)
+	}
+	return client, nil
+}
+
+// dialer makes the connections of one session, knows all that are open and closes them at the session's end. Closing
+// the plain connection is the only thing that ends a read, a write or a handshake of the driver at once.
+type dialer struct {
+	plain     dialFunc
+	secure    *tls.Config // nil without TLS
+	once      bool        // a second dial is refused
+	connected func()      // called after each dial that succeeded before seal
+
+	mu     sync.Mutex // guards what follows
+	conns  map[net.Conn]struct{}
+	sealed bool
+	closed bool
+}
+
+// within returns the function for the driver. The session's ctx bounds every dial, also those that the driver makes
+// with a ctx of its own.
+func (d *dialer) within(session context.Context) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if !d.admit() {
+			return nil, errRedial
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		stop := context.AfterFunc(session, cancel)
+		defer stop()
+		conn, err := connect(ctx, d.plain, d.secure, d.track, network, addr)
+		if err == nil {
+			d.connected()
+		}
+		return conn, err
+	}
+}
+
+// seal refuses every dial from now on.
+func (d *dialer) seal() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sealed = true
+}
+
+// closeAll closes every connection, and those that are being made as soon as they are.
+func (d *dialer) closeAll() {
+	d.mu.Lock()
+	d.sealed, d.closed = true, true
+	conns := d.conns
+	d.conns = nil
+	d.mu.Unlock()
+	for conn := range conns {
+		_ = conn.Close()
+	}
+}
+
+func (d *dialer) admit() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sealed {
+		return false
+	}
+	d.sealed = d.once
+	return true
+}
+
+func (d *dialer) track(conn net.Conn) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	if d.conns == nil {
+		d.conns = make(map[net.Conn]struct{})
+	}
+	d.conns[conn] = struct{}{}
+	return &trackedConn{Conn: conn, dialer: d}, nil
+}
+
+func (d *dialer) forget(conn net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, conn)
+}
+
+// trackedConn tells its dialer when the driver closes it.
+type trackedConn struct {
+	net.Conn
+
+	dialer *dialer
+}
+
+// Close closes the connection.
+func (c *trackedConn) Close() error {
+	c.dialer.forget(c.Conn)
+	return c.Conn.Close()
+}

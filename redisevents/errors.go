@@ -1,0 +1,38 @@
+package redisevents
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	// ErrSilent means that no complete reply and no complete message arrived for Config.SilenceLimit.
+	ErrSilent = errors.New("nothing arrived from Redis within the silence limit")
+	// ErrRefused means that Redis answered with an error: wrong credentials, a command or a channel that the ACL does
+	// not allow, a server that is still loading. The error around it has Redis' own words.
+	ErrRefused = errors.New("refused by Redis")
+	// ErrUnsubscribed means that the subscription was ended from the other side, on a connection that is still there.
+	ErrUnsubscribed = errors.New("unsubscribed by Redis")
+	// ErrProtocol means that something arrived that is no reply to a subscriber.
+	ErrProtocol = errors.New("unexpected data from Redis")
+)
+
+// classify adds ErrRefused to an error reply, and takes the password out of it: an old server quotes the
+// arguments of a command that it does not know.
+func classify(err error, password string) error {
+	if err == nil {
+		return nil
+	}
+	var reply redis.Error
+	refused := errors.As(err, &reply)
+	if text := err.Error(); password != "" && strings.Contains(text, password) {
+		err = errors.New(strings.ReplaceAll(text, password, redacted))
+	}
+	if refused {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}

@@ -1,0 +1,67 @@
+package redisevents
+
+import "fmt"
+
+const channelPrefix = "tenant-events:"
+
+// ChannelPattern matches every channel that carries lifecycle events.
+const ChannelPattern = channelPrefix + "*"
+
+// EnvironmentChannelName returns the channel that carries the events of one environment. The colon at its end belongs
+// to the name.
+func EnvironmentChannelName(environment string) string { return channelPrefix + environment + ":" }
+
+// TenantChannelName returns the channel that carries the events of one tenant, whose id is taken as it is spelled.
+func TenantChannelName(tenantID string) string { return channelPrefix + tenantID }
+
+// Channels says on which channels a [Publisher] announces an event.
+type Channels uint8
+
+// The channels to publish on. The zero value is EnvironmentChannel.
+const (
+	// EnvironmentChannel is one channel per environment. An event without an environment goes to its tenant's
+	// channel.
+	EnvironmentChannel Channels = iota
+	// TenantChannel is one channel per tenant.
+	TenantChannel
+	// BothChannels reaches listeners with an environment and listeners without one; the latter hear each event
+	// twice and know it again by its id.
+	BothChannels
+)
+
+// ParseChannels reads "env", "tenant" or "both".
+func ParseChannels(s string) (Channels, error) {
+	for _, c := range []Channels{EnvironmentChannel, TenantChannel, BothChannels} {
+		if s == c.String() {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("channels %q: it is one of env, tenant and both", s)
+}
+
+// String returns what [ParseChannels] reads.
+func (c Channels) String() string {
+	switch c {
+	case EnvironmentChannel:
+		return "env"
+	case TenantChannel:
+		return "tenant"
+	case BothChannels:
+		return "both"
+	default:
+		return fmt.Sprintf("Channels(%d)", uint8(c))
+	}
+}
+
+// of returns the names of the channels for an event.
+func (c Channels) of(environment, tenantID string) []string {
+	byEnvironment, byTenant := EnvironmentChannelName(environment), TenantChannelName(tenantID)
+	switch {
+	case c == TenantChannel || environment == "":
+		return []string{byTenant}
+	case c == BothChannels:
+		return []string{byEnvironment, byTenant}
+	default:
+		return []string{byEnvironment}
+	}
+}

@@ -1,0 +1,92 @@
+package redisevents
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	publishTimeout = 5 * time.Second
+	publishRetries = 1
+)
+
+// Publisher announces events on Redis Pub/Sub. Its methods may be called from any goroutine.
+type Publisher struct {
+	client   redis.UniversalClient
+	channels Channels
+	password func() string // a function, so that printing a Publisher does not print it
+}
+
+// NewPublisher returns a publisher. It connects to nothing before the first Publish. The error is that of
+// Config.Validate.
+func NewPublisher(cfg Config, channels Channels) (*Publisher, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	secure, err := cfg.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	plain := (&net.Dialer{}).DialContext
+	options := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return connect(ctx, plain, secure, nil, network, addr)
+	})
+	options.ReadTimeout, options.WriteTimeout = publishTimeout, publishTimeout
+	options.MaxRetries = publishRetries
+	return &Publisher{
+		client: redis.NewUniversalClient(options), channels: channels, password: func() string { return cfg.Password },
+	}, nil
+}
+
+// Publish announces one event, and returns nil once Redis has taken it on every channel that it goes to. That anybody
+// listened is not said.
+//
+// An event that no reader would accept is an [tenant.EventError]. [ErrRefused] means that Redis answered with an error.
+// After any other error the event may have been announced or not, so whoever publishes it again does so with the same
+// EventID. When ctx has a deadline the call ends by then; a cancelled ctx it may outlive by some seconds.
+func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
+	data, err := encode(evt)
+	if err != nil {
+		return err
+	}
+	_, err = p.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, channel := range p.channels.of(evt.Environment, evt.TenantID) {
+			pipe.Publish(ctx, channel, data)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", evt.EventType, classify(err, p.password()))
+	}
+	return nil
+}
+
+// Close closes the connections. A Publish after it fails.
+func (p *Publisher) Close() error {
+	if err := p.client.Close(); err != nil {
+		return fmt.Errorf("close the Redis client: %w", err)
+	}
+	return nil
+}
+
+// encode refuses what [tenant.ParseEvent] would refuse.
+func encode(evt tenant.Event) ([]byte, error) {
+	if err := evt.Validate(); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(evt)
+	if err == nil && len(data) > tenant.MaxEventBytes {
+		err = fmt.Errorf("%d bytes, the most is %d", len(data), tenant.MaxEventBytes)
+	}
+	if err != nil {
+		return nil, &tenant.EventError{EventID: evt.EventID, EventType: evt.EventType, Reason: err.Error()}
+	}
+	return data, nil
+}

@@ -1,0 +1,80 @@
+package redisevents
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// PubSub is the [tenant.Feed] over Redis Pub/Sub.
+type PubSub struct {
+	cfg     func() Config // a function, so that printing a PubSub does not print the password
+	secure  *tls.Config
+	channel string
+	pattern bool
+
+	dial     dialFunc
+	backoff  backoff
+	protocol int // of RESP
+}
+
+var _ tenant.Feed = (*PubSub)(nil)
+
+// NewPubSub returns a feed of the events of one environment or, with an empty environment, of all channels that
+// carry events. It connects to nothing before Run. The error is that of Config.Validate.
+func NewPubSub(cfg Config, environment string) (*PubSub, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	secure, err := cfg.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	p := &PubSub{
+		cfg: func() Config { return cfg }, secure: secure, channel: EnvironmentChannelName(environment),
+		dial: (&net.Dialer{}).DialContext, backoff: defaultBackoff(), protocol: 3,
+	}
+	if environment == "" {
+		p.channel, p.pattern = ChannelPattern, true
+	}
+	return p, nil
+}
+
+// Run subscribes and delivers until ctx ends, and returns ctx's error within moments of that, whatever the connection
+// is doing. It tells the sink:
+//
+//   - SignalSubscribed for every confirmed subscription,
+//   - SignalEvent or SignalBadEvent for every message,
+//   - SignalLost for every attempt that failed and for every subscription that broke, with the reason: [ErrSilent],
+//     [ErrRefused], [ErrUnsubscribed], [ErrProtocol] or what the network said.
+//
+// After each loss it waits a random time of at most 50 ms, doubling up to 800 ms, and up to 5 s after a minute of
+// failures. A subscription that lived for Config.SilenceLimit ends the row of failures. Several calls at once do not
+// disturb each other.
+func (p *PubSub) Run(ctx context.Context, sink func(tenant.Signal)) error {
+	retry := p.backoff
+	for ctx.Err() == nil {
+		lived, err := p.session(ctx, sink)
+		if ctx.Err() != nil {
+			break
+		}
+		sink(tenant.Signal{Kind: tenant.SignalLost, Err: err})
+		if lived >= p.cfg().silenceLimit() {
+			retry.reset()
+		}
+		pause(ctx, retry.next(time.Now()))
+	}
+	return ctx.Err()
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,47 @@
+package redisevents
+
+import (
+	"errors"
+	"net"
+	"net/url"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ParseURL reads redis://[username:password@]host[:port][/db] and, for TLS, rediss://. A missing host is localhost.
+// The only option that it takes is db, as in redis://host?db=1; others are refused rather than ignored.
+//
+// Its errors say what is wrong without quoting the URL, since any part of it can be a piece of a password that was
+// not percent-encoded.
+func ParseURL(text string) (Config, error) {
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return Config{}, errors.New(
+			"the Redis URL cannot be read: special characters in its password have to be percent-encoded")
+	}
+	if parsed.Scheme != "redis" && parsed.Scheme != "rediss" {
+		return Config{}, errors.New("the Redis URL has to begin with redis:// or rediss://")
+	}
+	query := parsed.Query()
+	query.Del("db")
+	if len(query) > 0 {
+		return Config{}, errors.New("the Redis URL has an option that is not supported; db is the only one")
+	}
+	options, err := redis.ParseURL(text)
+	if err != nil {
+		return Config{}, errors.New("the Redis URL has a path or a db that is no database number")
+	}
+	return fromOptions(options)
+}
+
+func fromOptions(options *redis.Options) (Config, error) {
+	host, port, err := net.SplitHostPort(options.Addr)
+	if err != nil {
+		return Config{}, errors.New("the Redis URL has no usable host and port")
+	}
+	cfg := Config{
+		Host: host, Port: port, Username: options.Username, Password: options.Password, DB: options.DB,
+		TLS: options.TLSConfig != nil,
+	}
+	return cfg, cfg.Validate()
+}
