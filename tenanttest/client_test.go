@@ -1,0 +1,51 @@
+package tenanttest_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// TestClientAndManagerUnderstandEachOther makes each kind of answer go through the real client.
+func TestClientAndManagerUnderstandEachOther(t *testing.T) {
+	s, ctx := serve(t), t.Context()
+	client, err := managerapi.NewClient(s.url, managerapi.WithAPIKey(managerapi.StaticKey(s.APIKey())),
+		managerapi.WithBearerToken(managerapi.StaticKey(s.Token())))
+	must(t, err)
+	defer client.Close()
+
+	created, err := client.CreateTenant(ctx, managerapi.CreateTenantRequest{Name: "Acme", Metadata: map[string]string{"plan": "gold"}})
+	must(t, err)
+	again, err := client.CreateTenant(ctx, managerapi.CreateTenantRequest{Name: "Acme"})
+	must(t, err)
+	if !created.Created || again.Created || again.ID != created.ID {
+		t.Errorf("created %+v, then %+v", created, again)
+	}
+	association, err := client.CreateAssociation(ctx, created.ID, service, managerapi.CreateAssociationRequest{MaxOpenConns: 7})
+	must(t, err)
+	got, err := client.Tenant(ctx, created.ID)
+	must(t, err)
+	connections, err := client.Connections(ctx, created.ID, service)
+	must(t, err)
+	if association.ServiceName != service || got.Metadata["plan"] != "gold" || got.CreatedAt.IsZero() ||
+		string(connections.ConnectionSettings) != `{"maxOpenConns":7}` {
+		t.Errorf("%+v, %+v, %s", association, got, []byte(connections.ConnectionSettings))
+	}
+	var ids []string
+	each := func(row tenant.Summary) { ids = append(ids, row.ID) }
+	v, _, err := client.FetchSnapshot(ctx, service, tenant.Version{}, each)
+	must(t, err)
+	if same, notModified, err := client.FetchSnapshot(ctx, service, v, each); err != nil || !notModified || same != v || len(ids) != 1 {
+		t.Errorf("second snapshot: %+v, not modified %v, %v, rows %q", same, notModified, err, ids)
+	}
+	must(t, s.SuspendService(ctx, created.ID, service))
+	_, err = client.Connections(ctx, created.ID, service)
+	if refusal, ok := errors.AsType[*managerapi.Error](err); !ok || refusal.TenantStatus != "suspended" {
+		t.Errorf("connections of a suspended association: %v", err)
+	}
+	if _, err := client.Tenant(ctx, "nobody"); !errors.Is(err, managerapi.ErrTenantNotFound) {
+		t.Errorf("unknown tenant: %v", err)
+	}
+}

@@ -1,0 +1,148 @@
+package tenanttest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// Fetcher reads a manager's lists without a network, under the same faults: what a client of the REST API would give, in
+// one attempt, so that it works in a bubble of testing/synctest. It asks for no key.
+type Fetcher struct{ manager *Manager }
+
+// Fetcher returns one. It may be used from any goroutine.
+func (m *Manager) Fetcher() *Fetcher { return &Fetcher{manager: m} }
+
+// GetActiveTenantsByService returns the rows of service's list. A row that [Manager.AnswerList] made null is nil.
+//
+// Its errors are those of ctx; a *[managerapi.Error] for an error status; a *[managerapi.DecodeError] for a body that is no
+// array or was cut; and one that is managerapi.ErrUnavailable for a dropped connection.
+func (f *Fetcher) GetActiveTenantsByService(ctx context.Context, service string) ([]*tenant.Summary, error) {
+	answer, err := f.fetch(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := answer.decode()
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// FetchSnapshot calls each with every row, unless have has the list's ETag: then it returns true and calls nothing. A
+// null row is the zero Summary. The errors are those of [Fetcher.GetActiveTenantsByService]; each may have been called
+// before one.
+func (f *Fetcher) FetchSnapshot(
+	ctx context.Context, service string, have tenant.Version, each func(tenant.Summary),
+) (tenant.Version, bool, error) {
+	answer, err := f.fetch(ctx, service)
+	if err != nil {
+		return tenant.Version{}, false, err
+	}
+	if have.ETag != "" && have.ETag == answer.version.ETag {
+		return answer.version, true, nil
+	}
+	rows, err := answer.decode()
+	for _, row := range rows {
+		if row == nil {
+			row = &tenant.Summary{}
+		}
+		each(*row)
+	}
+	if err != nil {
+		return tenant.Version{}, false, err
+	}
+	return answer.version, false, nil
+}
+
+// fetch turns the faults that need no body into errors.
+func (f *Fetcher) fetch(ctx context.Context, service string) (list, error) {
+	f.manager.noteRequest(nil)
+	if fail := f.manager.takeFailure(); fail != nil {
+		return list{}, fail.err()
+	}
+	answer, err := f.manager.read(ctx, service)
+	switch {
+	case err != nil:
+		return list{}, fmt.Errorf("%s: %w", listRequest, err)
+	case answer.dropped:
+		return list{}, fmt.Errorf("%s: %w: %w", listRequest, managerapi.ErrUnavailable, io.EOF)
+	case answer.failure != nil:
+		return list{}, answer.failure.err()
+	case answer.answer != nil && answer.answer.status() != http.StatusOK:
+		return list{}, answer.answer.err()
+	}
+	return answer, nil
+}
+
+// decode returns the rows that arrive, also with an error.
+func (l list) decode() ([]*tenant.Summary, error) {
+	if l.answer != nil {
+		return l.answer.decode()
+	}
+	arrived := len(l.rows)
+	if l.cut {
+		arrived /= 2
+	}
+	rows := make([]*tenant.Summary, arrived)
+	for i := range rows {
+		rows[i] = &l.rows[i]
+	}
+	if l.cut {
+		return rows, &managerapi.DecodeError{
+			Request: listRequest, StatusCode: http.StatusOK, ContentType: jsonType, Reason: "the body ends early",
+			Err: fmt.Errorf("%w: %w", managerapi.ErrUnavailable, io.ErrUnexpectedEOF),
+		}
+	}
+	return rows, nil
+}
+
+func (a *Answer) decode() ([]*tenant.Summary, error) {
+	var rows []*tenant.Summary
+	err := json.Unmarshal(a.Body, &rows)
+	if err == nil && rows != nil {
+		return rows, nil
+	}
+	reason := "the body is null"
+	if err != nil {
+		reason = err.Error()
+	}
+	return nil, &managerapi.DecodeError{
+		Request: listRequest, StatusCode: a.status(), ContentType: a.header().Get("Content-Type"), Reason: reason,
+	}
+}
+
+func (a *Answer) err() error {
+	var body managerapi.ErrorBody
+	_ = json.Unmarshal(a.Body, &body) // a body that is none says nothing
+	return &managerapi.Error{
+		Request: listRequest, StatusCode: a.status(), Code: body.Code, Message: body.Error, TenantStatus: body.Status,
+		RetryAfter: readRetryAfter(a.Header.Get("Retry-After")),
+	}
+}
+
+func (f *failure) err() error {
+	return &managerapi.Error{
+		Request: listRequest, StatusCode: f.status, Code: faultCode, Message: faultMessage,
+		RetryAfter: readRetryAfter(f.retryAfter),
+	}
+}
+
+// readRetryAfter reads seconds or a date; everything else is zero.
+func readRetryAfter(text string) time.Duration {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(seconds, 0), int(managerapi.MaxRetryAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return min(max(time.Until(at), 0), managerapi.MaxRetryAfter)
+}

@@ -1,0 +1,263 @@
+package tenanttest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// DefaultLogLimit is how many events a [Manager] remembers unless [WithLogLimit] says otherwise.
+const DefaultLogLimit = 10_000
+
+// Manager is a tenant manager in memory: an [http.Handler] for the REST API, and the same changes as methods. It may be
+// used from any goroutine. It starts none, and has nothing to be closed.
+//
+// Each change is made at once and takes a revision for each of its events. The events then go to the publisher, if
+// there is one, in the order of revisions and one at a time; the call that made the change returns after that.
+type Manager struct {
+	mux         *http.ServeMux
+	token       string
+	environment string
+	versions    bool
+	newID       func() string
+	eventID     func(tenantID string) string
+	publisher   func(context.Context, tenant.Event) error
+	logLimit    int
+
+	mu           sync.Mutex // guards what is below
+	apiKey       string
+	world        *world
+	epoch        string
+	revision     uint64
+	log          []logEntry
+	lastTurn     <-chan struct{}
+	failures     int
+	lastFailure  error
+	faults       faults
+	listRequests int
+	lastRequest  http.Header
+}
+
+// logEntry is an event and what it did to lists.
+type logEntry struct {
+	event    tenant.Event
+	revision uint64 // also without versions
+	rows     []rowChange
+}
+
+// Option sets up a [Manager].
+type Option func(*Manager)
+
+// WithAPIKey sets the key that every request must carry. The default is a random one.
+func WithAPIKey(key string) Option { return func(m *Manager) { m.apiKey = key } }
+
+// WithToken sets the bearer token that writes must carry. The default is a random one.
+func WithToken(token string) Option { return func(m *Manager) { m.token = token } }
+
+// WithEnvironment sets the environment of all tenants and events; a request to create a tenant in another one is
+// refused with 400. By default each tenant's events name the environment that it was created with, and the
+// revisions run through all of them.
+func WithEnvironment(name string) Option { return func(m *Manager) { m.environment = name } }
+
+// WithoutVersions makes a manager that speaks the plain protocol: no epoch and revision, no ETag, no 304, no gzip.
+func WithoutVersions() Option { return func(m *Manager) { m.versions = false } }
+
+// WithPublisher hands every event to publish, in the order of revisions, never two at a time and never under a lock.
+// Its ctx is that of the call that made the change; requests over HTTP go on publishing when the client has gone away.
+// An error of it undoes nothing, see [PublishError]. publish may read from the manager and may not change it.
+func WithPublisher(publish func(ctx context.Context, evt tenant.Event) error) Option {
+	return func(m *Manager) { m.publisher = publish }
+}
+
+// WithIDs makes the ids of new tenants. What it returns has to be valid and new. By default they are dashed UUIDs.
+func WithIDs(newID func() string) Option { return func(m *Manager) { m.newID = newID } }
+
+// WithEventIDs spells tenant ids in events, for instance without the dashes that the list has. By default they are
+// spelled as in the list.
+func WithEventIDs(spell func(tenantID string) string) Option {
+	return func(m *Manager) { m.eventID = spell }
+}
+
+// WithLogLimit sets how many events [Manager.Events] and [Manager.StaleList] can look back on, at least 1.
+func WithLogLimit(n int) Option { return func(m *Manager) { m.logLimit = max(n, 1) } }
+
+// NewManager returns a manager without tenants.
+func NewManager(opts ...Option) *Manager {
+	m := &Manager{
+		token:    randomHex(),
+		apiKey:   randomHex(),
+		versions: true,
+		newID:    uuid.NewString,
+		eventID:  func(tenantID string) string { return tenantID },
+		logLimit: DefaultLogLimit,
+		world:    newWorld(),
+		epoch:    newEventID(),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	m.mux = m.routes()
+	return m
+}
+
+// APIKey returns the key that requests must carry.
+func (m *Manager) APIKey() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.apiKey
+}
+
+// SetAPIKey replaces the key; the old one is refused from now on.
+func (m *Manager) SetAPIKey(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.apiKey = key
+}
+
+// Token returns the bearer token that writes must carry.
+func (m *Manager) Token() string { return m.token }
+
+// Active returns the truth: the rows of service's list now, oldest tenant first, whatever faults are set.
+func (m *Manager) Active(service string) []tenant.Summary {
+	rows, _ := m.rowsAt(service, nil)
+	return rows
+}
+
+// Version returns the epoch and the newest revision, without versions too.
+func (m *Manager) Version() tenant.Version {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return tenant.Version{Epoch: m.epoch, Revision: m.revision}
+}
+
+// Events returns a copy of the newest events, oldest first, at most as many as the log's limit.
+func (m *Manager) Events() []tenant.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept := m.log[max(0, len(m.log)-m.logLimit):]
+	events := make([]tenant.Event, 0, len(kept))
+	for _, entry := range kept {
+		evt := entry.event
+		evt.Payload = bytes.Clone(evt.Payload)
+		events = append(events, evt)
+	}
+	return events
+}
+
+// PublishFailures returns how many events the publisher refused, and the last of its errors.
+func (m *Manager) PublishFailures() (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failures, m.lastFailure
+}
+
+// Requests returns how often a list was asked for, over HTTP or through a [Fetcher], whatever came of it.
+func (m *Manager) Requests() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.listRequests
+}
+
+// LastRequest returns the header of the last request for a list over HTTP, nil if there was none.
+func (m *Manager) LastRequest() http.Header {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lastRequest.Clone()
+}
+
+// NewEpoch gives the data a new identity and starts the revisions again at zero, as after a restore from a backup. The
+// tenants stay as they are; the log is emptied.
+func (m *Manager) NewEpoch() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch, m.revision, m.log = newEventID(), 0, nil
+}
+
+// PublishError tells that a change was made and that some of its events were not published.
+type PublishError struct {
+	// Events are the ones that were not published.
+	Events []tenant.Event
+	// Err joins what the publisher returned for them.
+	Err error
+}
+
+// Error says how many events are missing, and why.
+func (e *PublishError) Error() string {
+	return fmt.Sprintf("publish: %d events of a change that was made: %v", len(e.Events), e.Err)
+}
+
+// Unwrap returns Err.
+func (e *PublishError) Unwrap() error { return e.Err }
+
+// rowsAt returns the rows of service's list at a revision, and that revision. A nil one is the newest. One that the log
+// does not reach back to becomes the oldest that it does.
+func (m *Manager) rowsAt(service string, at *uint64) ([]tenant.Summary, tenant.Version) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rows, revision := m.world.active(service), m.revision
+	for i := len(m.log) - 1; at != nil && i >= 0 && m.log[i].revision > *at; i-- {
+		undo(rows, service, m.log[i].rows)
+		revision = m.log[i].revision - 1
+	}
+	list := make([]tenant.Summary, 0, len(rows))
+	for _, seq := range slices.Sorted(maps.Keys(rows)) {
+		list = append(list, rows[seq])
+	}
+	return list, tenant.Version{Epoch: m.epoch, Revision: revision}
+}
+
+// commit is called with the lock held. It turns what happened into events and remembers them.
+func (m *Manager) commit(happened []happening) []tenant.Event {
+	now := time.Now().UTC()
+	events := make([]tenant.Event, 0, len(happened))
+	for _, h := range happened {
+		m.revision++
+		evt := tenant.Event{
+			EventID: newEventID(), EventType: h.kind, Timestamp: now,
+			TenantID: m.eventID(h.id), TenantSlug: h.slug, Environment: h.environment, Payload: h.payload,
+		}
+		if m.versions {
+			evt.Epoch, evt.Revision = m.epoch, m.revision
+		}
+		m.log = append(m.log, logEntry{event: evt, revision: m.revision, rows: h.rows})
+		evt.Payload = bytes.Clone(h.payload) // the publisher's own
+		events = append(events, evt)
+	}
+	if len(m.log) > 2*m.logLimit {
+		m.log = slices.Clone(m.log[len(m.log)-m.logLimit:])
+	}
+	return events
+}
+
+// undo takes back what one event did to service's list.
+func undo(rows map[uint64]tenant.Summary, service string, changes []rowChange) {
+	for _, change := range changes {
+		switch {
+		case change.service != service:
+		case change.before == nil:
+			delete(rows, change.seq)
+		default:
+			rows[change.seq] = *change.before
+		}
+	}
+}
+
+func randomHex() string {
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	return hex.EncodeToString(secret[:])
+}
+
+// newEventID returns a UUID of version 7.
+func newEventID() string { return uuid.Must(uuid.NewV7()).String() }
