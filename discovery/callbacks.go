@@ -1,0 +1,146 @@
+package discovery
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// callbackKey marks the ctx of a callback with the discovery that calls it.
+type callbackKey struct{}
+
+// callbacks are the functions that were registered, in the order in which they were.
+type callbacks struct {
+	mu           sync.Mutex // guards the fields below, which only grow
+	added        []func(ctx context.Context, tenantID string)
+	removed      []func(ctx context.Context, tenantID string)
+	reconfigured []func(ctx context.Context, tenantID string, reason tenant.EventType)
+	status       []func(ctx context.Context, s Status)
+}
+
+// OnTenantAdded lets fn be called whenever a tenant has become active.
+//
+// What follows holds for all four. Several functions may be registered, at any time and from any goroutine; nil is
+// ignored. They are called on one goroutine, one after the other, in the order of the changes, and only for real changes:
+// none fires before Start has succeeded, and for the bootstrapped set only with NotifyInitial. A function that takes its
+// time delays the others but loses nothing: news is folded per tenant meanwhile, so that each hears the net change. A
+// panic is recovered, logged and counted. ctx ends with Close.
+func (d *TenantDiscovery) OnTenantAdded(fn func(ctx context.Context, tenantID string)) {
+	register(&d.callbacks.mu, &d.callbacks.added, fn, fn == nil)
+}
+
+// OnTenantRemoved lets fn be called whenever a tenant is no longer active. See [TenantDiscovery.OnTenantAdded].
+func (d *TenantDiscovery) OnTenantRemoved(fn func(ctx context.Context, tenantID string)) {
+	register(&d.callbacks.mu, &d.callbacks.removed, fn, fn == nil)
+}
+
+// OnTenantReconfigured lets fn be called whenever what was built for an active tenant has to be built anew; reason is the
+// event's type, of several that were folded the one that asks for most. See [TenantDiscovery.OnTenantAdded].
+func (d *TenantDiscovery) OnTenantReconfigured(fn func(ctx context.Context, tenantID string, reason tenant.EventType)) {
+	register(&d.callbacks.mu, &d.callbacks.reconfigured, fn, fn == nil)
+}
+
+// OnStatusChange lets fn be called whenever the State has changed, but for the change to [Closed]. Of several that
+// happened meanwhile it hears the last. See [TenantDiscovery.OnTenantAdded].
+func (d *TenantDiscovery) OnStatusChange(fn func(ctx context.Context, s Status)) {
+	register(&d.callbacks.mu, &d.callbacks.status, fn, fn == nil)
+}
+
+func register[F any](mu *sync.Mutex, list *[]F, fn F, isNil bool) {
+	if isNil {
+		return
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	*list = append(*list, fn)
+}
+
+func registered[F any](mu *sync.Mutex, list *[]F) []F {
+	mu.Lock()
+	defer mu.Unlock()
+	return *list
+}
+
+// tellCallbacks empties the mailbox of the callbacks until ctx ends. A callback that ends its goroutine (t.FailNow does)
+// must not end all telling, which is why that happens on one more.
+func (d *TenantDiscovery) tellCallbacks(ctx context.Context, r *run) {
+	select {
+	case <-r.ready:
+	case <-ctx.Done():
+		return
+	}
+	ctx = context.WithValue(ctx, callbackKey{}, d)
+	for ctx.Err() == nil {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for d.tellNext(ctx, r) {
+			}
+		}()
+		<-ended
+	}
+}
+
+// tellNext waits for the next item and calls the functions that it is for. It returns false when ctx has ended.
+func (d *TenantDiscovery) tellNext(ctx context.Context, r *run) bool {
+	it := d.box.take()
+	if it == nil {
+		select {
+		case <-d.box.wake:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	defer it.done()
+	for _, change := range it.changes {
+		d.tellChange(ctx, r, change)
+	}
+	if it.status != nil {
+		for _, fn := range registered(&d.callbacks.mu, &d.callbacks.status) {
+			d.call(ctx, r, func() { fn(ctx, *it.status) })
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func (d *TenantDiscovery) tellChange(ctx context.Context, r *run, change tenant.Change) {
+	switch change.Kind {
+	case tenant.Added:
+		for _, fn := range registered(&d.callbacks.mu, &d.callbacks.added) {
+			d.call(ctx, r, func() { fn(ctx, change.TenantID) })
+		}
+	case tenant.Removed:
+		for _, fn := range registered(&d.callbacks.mu, &d.callbacks.removed) {
+			d.call(ctx, r, func() { fn(ctx, change.TenantID) })
+		}
+	case tenant.Reconfigured:
+		for _, fn := range registered(&d.callbacks.mu, &d.callbacks.reconfigured) {
+			d.call(ctx, r, func() { fn(ctx, change.TenantID, change.EventType) })
+		}
+	}
+}
+
+// call runs one function, unless ctx has ended. The mark is set before the look at ctx, so that a Close that does not see
+// it can be sure that no function starts afterwards.
+func (d *TenantDiscovery) call(ctx context.Context, r *run, fn func()) {
+	r.calling.Store(true)
+	defer r.calling.Store(false)
+	if ctx.Err() != nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			stack := string(debug.Stack())
+			d.update(func(time.Time) {
+				d.core.status.Counters.CallbackPanics++
+				d.core.note(slog.LevelError, "a callback panicked", slog.Any("error", p), slog.String("stack", stack))
+			})
+		}
+	}()
+	fn()
+}

@@ -1,0 +1,75 @@
+package discovery
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// Changes yields the current set, each tenant as [tenant.Added], and then every change, until ctx ends or the discovery is
+// closed. Nothing is missed between the two. Every loop over it has a mailbox of its own: one that is slow delays nobody
+// else and loses nothing, as news is folded per tenant, so that it holds at most one item for each. The Cause of what is
+// in the set already is the one by which it came there.
+//
+// A loop that begins before Start hears of the set once Start has succeeded, each tenant with [tenant.CauseBootstrap].
+func (d *TenantDiscovery) Changes(ctx context.Context) iter.Seq[tenant.Change] {
+	return func(yield func(tenant.Change) bool) {
+		if d == nil {
+			return
+		}
+		box := d.watch()
+		defer d.unwatch(box)
+		for {
+			it := box.take()
+			if it == nil {
+				select {
+				case <-box.wake:
+				case <-ctx.Done():
+				case <-d.closed:
+				}
+			}
+			if ctx.Err() != nil || d.isClosed() {
+				return
+			}
+			if it != nil && !yieldAll(it.changes, yield) {
+				return
+			}
+		}
+	}
+}
+
+func yieldAll(changes []tenant.Change, yield func(tenant.Change) bool) bool {
+	for _, change := range changes {
+		if !yield(change) {
+			return false
+		}
+	}
+	return true
+}
+
+// watch copies the set into a new mailbox and registers it, in one critical section.
+func (d *TenantDiscovery) watch() *mailbox {
+	box := newMailbox()
+	d.update(func(time.Time) {
+		for e := range d.core.set.all() {
+			box.put(e.key, d.core.history.added(e), nil)
+		}
+		d.core.watchers[box] = struct{}{}
+	})
+	return box
+}
+
+func (d *TenantDiscovery) unwatch(box *mailbox) {
+	d.update(func(time.Time) { delete(d.core.watchers, box) })
+}
+
+func (d *TenantDiscovery) isClosed() bool {
+	select {
+	case <-d.closed:
+		return true
+	default:
+		return false
+	}
+}

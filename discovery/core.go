@@ -1,0 +1,230 @@
+package discovery
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+type phase uint8
+
+const (
+	phaseIdle phase = iota
+	phaseStarting
+	phaseStarted
+	phaseClosed
+)
+
+// core is all that changes. One lock guards it, held for microseconds; whoever changes it does so through
+// [TenantDiscovery.update], which publishes, tells and logs what came of it.
+type core struct {
+	phase    phase
+	run      *run
+	set      tree
+	history  history
+	watchers map[*mailbox]struct{} // of Changes; the one of the callbacks is always told
+
+	feedUp  bool
+	feedErr error
+	// gaps counts the times that something may have been missed; closed is the newest of them that a snapshot, asked
+	// for after it, has made good. closed < gaps means that one is open.
+	gaps, closed uint64
+	lastGap      string
+	held         bool // the last snapshot's removals are held, the next one is applied as it is
+
+	journal      *journal // of the request that is under way, nil when none is
+	plan         schedule
+	waiting      []chan error   // those who wait for a Refresh that has not begun
+	have         tenant.Version // of the set, while it is exactly that of the last snapshot
+	snapshotErr  error
+	failingSince time.Time
+
+	status Status // the counters and times in it; settle fills in the rest
+	warned bool   // that the state is not good, since it was Live
+	alarms alarms
+
+	mail  bool   // the mailboxes have got news since the last update
+	notes []note // to be logged once the lock is released
+}
+
+// alarms keep what arrives in floods from flooding the log.
+type alarms struct {
+	lastBad      time.Time
+	unknownTypes map[tenant.EventType]bool
+	environment  string
+	twoHeard     bool
+}
+
+// note is a line for the log, kept until the lock is released.
+type note struct {
+	level slog.Level
+	msg   string
+	attrs []slog.Attr
+}
+
+// begin forgets what an earlier Start that failed has left.
+func (c *core) begin(r *run) {
+	*c = core{phase: phaseStarting, run: r, watchers: c.watchers, status: Status{Since: c.status.Since}}
+}
+
+// update lets change work on the core and then publishes the set and the status, wakes whoever has mail, and logs. The
+// set and the mailboxes change in one critical section; nothing that could wait happens in it.
+func (d *TenantDiscovery) update(change func(now time.Time)) {
+	d.mu.Lock()
+	now := time.Now()
+	due := d.core.plan.due()
+	change(now)
+	d.settle(now)
+	boxes, notes, r := d.withMail(), d.core.notes, d.core.run
+	d.core.mail, d.core.notes = false, nil
+	kick := r != nil && !d.core.plan.due().Equal(due)
+	tenants := d.core.set.size
+	d.mu.Unlock()
+	for _, box := range boxes {
+		box.ring()
+	}
+	if kick {
+		r.nudge()
+	}
+	for _, n := range notes {
+		d.log(n, tenants)
+	}
+}
+
+// withMail returns the mailboxes to ring.
+func (d *TenantDiscovery) withMail() []*mailbox {
+	if !d.core.mail {
+		return nil
+	}
+	return append(slices.Collect(maps.Keys(d.core.watchers)), d.box)
+}
+
+// nudge lets the reconciling look again at what is due.
+func (r *run) nudge() {
+	select {
+	case r.kick <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+func (d *TenantDiscovery) log(n note, tenants int) {
+	attrs := append([]slog.Attr{slog.String("service", d.cfg.ServiceName), slog.Int("tenant_count", tenants)}, n.attrs...)
+	d.cfg.Logger.LogAttrs(context.Background(), n.level, n.msg, attrs...)
+}
+
+func (c *core) note(level slog.Level, msg string, attrs ...slog.Attr) {
+	c.notes = append(c.notes, note{level: level, msg: msg, attrs: attrs})
+}
+
+// settle works out the state and publishes the set and the status.
+func (d *TenantDiscovery) settle(now time.Time) {
+	c := &d.core
+	if *d.view.Load() != c.set {
+		set := c.set
+		d.view.Store(&set)
+	}
+	before, s := c.status.State, &c.status
+	s.State = c.state(now, d.cfg.PollInterval)
+	s.Tenants, s.FeedConnected, s.FeedError, s.SnapshotError = c.set.size, c.feedUp, c.feedErr, c.snapshotErr
+	if s.State != before {
+		s.Since = now
+		c.stateChanged(before)
+	}
+	status := *s
+	d.status.Store(&status)
+	if s.State != before && c.phase == phaseStarted {
+		d.box.putStatus(status)
+		c.mail = true
+	}
+}
+
+func (c *core) state(now time.Time, patience time.Duration) State {
+	switch {
+	case c.phase == phaseClosed:
+		return Closed
+	case c.phase != phaseStarted:
+		return Starting
+	case !c.feedUp && c.snapshotErr != nil:
+		return Stale
+	case !c.feedUp:
+		return Polling
+	case c.gaps == c.closed:
+		return Live
+	case c.snapshotErr != nil && now.Sub(c.failingSince) > patience:
+		return Stale
+	default:
+		return Syncing
+	}
+}
+
+// stateChanged notes the new state with its reason and what to do. While a link comes and goes only the first line is a
+// warning, until the state was good again.
+func (c *core) stateChanged(before State) {
+	level, reason, advice := c.reason()
+	switch {
+	case c.status.State == Live:
+		c.warned = false
+	case c.warned && c.status.State != Closed:
+		level = slog.LevelDebug
+	case level == slog.LevelWarn:
+		c.warned = true
+	}
+	c.note(level, "discovery is "+c.status.State.String(),
+		slog.String("before", before.String()), slog.String("reason", reason), slog.String("advice", advice))
+}
+
+func (c *core) reason() (level slog.Level, reason, advice string) {
+	switch c.status.State {
+	case Live:
+		return slog.LevelInfo, "subscribed and reconciled", "nothing to do"
+	case Syncing:
+		return slog.LevelInfo, cmp.Or(c.lastGap, "subscribed"), "nothing to do, a snapshot is on its way"
+	case Polling:
+		return slog.LevelWarn, "no subscription: " + text(c.feedErr, "not confirmed yet"),
+			"check Redis and its ACLs; changes are found by polling until it is back"
+	case Stale:
+		return slog.LevelWarn, "no snapshot: " + text(c.snapshotErr, "none yet"),
+			"check the tenant manager and the API key; the last known set is kept"
+	case Starting:
+		return slog.LevelInfo, "the start failed", "see its error"
+	default:
+		return slog.LevelInfo, "Close was called", "nothing to do"
+	}
+}
+
+func text(err error, otherwise string) string {
+	if err == nil {
+		return otherwise
+	}
+	return err.Error()
+}
+
+// openGap notes that something may have been missed, and asks for a reconcile.
+func (d *TenantDiscovery) openGap(now time.Time, reason string) {
+	d.core.gaps++
+	d.core.lastGap = reason
+	d.core.plan.gapOpened(now, d.cfg.ResyncSpread)
+}
+
+// publish puts the changes into the history and the mailboxes. told belongs to a change that somebody waits for.
+func (d *TenantDiscovery) publish(changes []tenant.Change, told chan struct{}) {
+	c := &d.core
+	for _, change := range changes {
+		key := tenant.CanonicalID(change.TenantID)
+		if change.Cause != tenant.CauseBootstrap {
+			c.history.record(key, change, c.set.size)
+		}
+		for box := range c.watchers {
+			box.put(key, change, nil)
+		}
+		if change.Cause != tenant.CauseBootstrap || d.cfg.NotifyInitial {
+			d.box.put(key, change, told)
+		}
+	}
+	c.mail = c.mail || len(changes) > 0
+}

@@ -1,0 +1,270 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/redisevents"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// closeGrace is how long Close waits for a callback that is running.
+const closeGrace = time.Second
+
+var (
+	// ErrStarted is returned by a second Start.
+	ErrStarted = errors.New("discovery: already started")
+	// ErrNotStarted is returned by what needs a Start that has succeeded.
+	ErrNotStarted = errors.New("discovery: not started")
+	// ErrClosed is returned by what cannot be done after Close.
+	ErrClosed = errors.New("discovery: closed")
+	// ErrCallbackRunning is returned by a Close that gave up waiting for a callback. The discovery is closed all the
+	// same; Close returns nil once the callback has ended.
+	ErrCallbackRunning = errors.New("discovery: closed, but a callback is still running")
+	// errFeedRunning is the same for a Feed that does not heed its ctx.
+	errFeedRunning = errors.New("discovery: closed, but the Feed, the Logger or the TMClient has not returned")
+)
+
+// TenantDiscovery knows the tenants that are active for one service, from Start until Close. All methods may be called
+// from any goroutine. A nil *TenantDiscovery reads as empty.
+type TenantDiscovery struct {
+	cfg       Config
+	feed      tenant.Feed
+	snapshots SnapshotFetcher // nil unless the TMClient is one
+
+	view   atomic.Pointer[tree]   // the set that readers see
+	status atomic.Pointer[Status] // what Status returns, but for the time that passes
+
+	callbacks callbacks
+	box       *mailbox // of all callbacks
+	leftover  atomic.Int32
+	closed    chan struct{}
+
+	mu   sync.Mutex // guards core, see there
+	core core
+}
+
+// NewTenantDiscovery checks the configuration and fills in its defaults. It touches no network. The error names every
+// field that is missing or impossible.
+func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("discovery: config: %w", err)
+	}
+	cfg.setDefaults()
+	d := &TenantDiscovery{
+		cfg:    cfg,
+		feed:   cfg.Feed,
+		box:    newMailbox(),
+		closed: make(chan struct{}),
+	}
+	if d.feed == nil {
+		feed, err := redisevents.NewPubSub(cfg.RedisConfig, cfg.Environment)
+		if err != nil {
+			return nil, fmt.Errorf("discovery: config: RedisConfig: %w", err)
+		}
+		d.feed = feed
+	}
+	d.cfg.RedisConfig = redisevents.Config{} // so that printing a discovery prints no password
+	d.snapshots, _ = cfg.TMClient.(SnapshotFetcher)
+	d.core.watchers = make(map[*mailbox]struct{})
+	d.view.Store(&tree{})
+	d.status.Store(&Status{Since: time.Now()})
+	return d, nil
+}
+
+// Start subscribes, bootstraps the set and returns. ctx bounds Start alone: the discovery lives on until Close.
+//
+// It waits for the subscription until that is confirmed, refused or has failed once, for FeedTimeout or half of the time
+// that ctx has left at the most; without one it goes on in [Polling] and keeps trying. Then it asks the TMClient once.
+// When that fails Start returns the error, nothing is left running, and Start may be called again. It returns [ErrStarted]
+// while the discovery is starting or started, and [ErrClosed] after Close or when Close ends it.
+func (d *TenantDiscovery) Start(ctx context.Context) error {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := newRun(cancel)
+	if err := d.begin(r); err != nil {
+		cancel()
+		return err
+	}
+	r.wg.Add(1) // for this call, so that Close waits for it too
+	r.wg.Go(func() { d.follow(life, r) })
+	r.wg.Go(func() { d.applySignals(life, r) })
+	r.wg.Go(func() { d.keepReconciled(life, r) })
+	r.wg.Go(func() { d.tellCallbacks(life, r) })
+	go func() {
+		r.wg.Wait()
+		close(r.ended)
+	}()
+	err := d.bootstrap(ctx, life, r)
+	r.wg.Done()
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, d.abandon(r))
+}
+
+// Run starts, waits until ctx or the discovery ends, and closes.
+func (d *TenantDiscovery) Run(ctx context.Context) error {
+	if err := d.Start(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-d.closed:
+	}
+	return d.Close()
+}
+
+// Close ends everything that the discovery opened. Reads go on giving the last known set. It cancels the ctx of a
+// callback that is running and waits a second for it, then returns [ErrCallbackRunning], as it does when it is called
+// from inside one. No callback starts after Close has returned. Close may be called again, and by many at once.
+func (d *TenantDiscovery) Close() error {
+	if d == nil {
+		return nil
+	}
+	var r *run
+	d.update(func(time.Time) {
+		r = d.core.run
+		if d.core.phase != phaseClosed {
+			d.core.phase = phaseClosed
+			close(d.closed)
+		}
+	})
+	if r == nil {
+		return nil
+	}
+	return r.stop()
+}
+
+// ActiveTenantIDs returns the ids of all active tenants, in no particular order. The slice is the caller's own and never
+// nil.
+func (d *TenantDiscovery) ActiveTenantIDs() []string {
+	ids := make([]string, 0, d.Len())
+	for id := range d.All() {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// All yields the ids of all active tenants, in no particular order: those of the moment at which the loop began, whatever
+// happens meanwhile. Nothing is copied.
+func (d *TenantDiscovery) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for e := range d.set().all() {
+			if !yield(e.id) {
+				return
+			}
+		}
+	}
+}
+
+// IsActive reports whether the tenant is active, whichever way its id is spelled.
+func (d *TenantDiscovery) IsActive(tenantID string) bool {
+	_, active := d.set().lookup(tenant.CanonicalID(tenantID))
+	return active
+}
+
+// Len returns the number of active tenants.
+func (d *TenantDiscovery) Len() int { return d.set().size }
+
+// Status returns what the discovery knows of itself. It never waits.
+func (d *TenantDiscovery) Status() Status {
+	if d == nil {
+		return Status{}
+	}
+	return *d.status.Load()
+}
+
+// Explain returns the last changes of the tenant, oldest first, at most eight: why it is there, or why it is not. A tenant
+// that was never heard of has none; of those that left, the last thousand or so are remembered.
+func (d *TenantDiscovery) Explain(tenantID string) []tenant.Change {
+	if d == nil {
+		return nil
+	}
+	key := tenant.CanonicalID(tenantID)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known, there := d.core.set.lookup(key)
+	changes := append([]tenant.Change(nil), d.core.history.of(key, there)...)
+	for i := range changes {
+		if changes[i].TenantID == "" {
+			changes[i].TenantID = known.id
+		}
+	}
+	return changes
+}
+
+func (d *TenantDiscovery) set() tree {
+	if d == nil {
+		return tree{}
+	}
+	return *d.view.Load()
+}
+
+// begin claims the discovery for one Start.
+func (d *TenantDiscovery) begin(r *run) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch d.core.phase {
+	case phaseClosed:
+		return ErrClosed
+	case phaseIdle:
+		d.core.begin(r)
+		return nil
+	default:
+		return ErrStarted
+	}
+}
+
+// abandon ends what a failed Start has begun and makes a new one possible, unless Close came first.
+func (d *TenantDiscovery) abandon(r *run) error {
+	err := r.stop()
+	d.update(func(time.Time) {
+		if d.core.phase == phaseStarting {
+			d.core.phase, d.core.run = phaseIdle, nil
+		}
+	})
+	return err
+}
+
+// run is what one Start has begun.
+type run struct {
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	inbox   *inbox
+	kick    chan struct{} // of size one: what is due may have changed
+	linked  chan struct{} // closed when the feed was first confirmed or first failed
+	ready   chan struct{} // closed when the bootstrap has succeeded
+	ended   chan struct{} // closed when every goroutine has returned
+	calling atomic.Bool   // a callback is running
+}
+
+func newRun(cancel context.CancelFunc) *run {
+	return &run{
+		cancel: cancel,
+		inbox:  newInbox(),
+		kick:   make(chan struct{}, 1),
+		linked: make(chan struct{}),
+		ready:  make(chan struct{}),
+		ended:  make(chan struct{}),
+	}
+}
+
+func (r *run) stop() error {
+	r.cancel()
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-r.ended:
+		return nil
+	case <-grace.C:
+	}
+	if r.calling.Load() {
+		return ErrCallbackRunning
+	}
+	return errFeedRunning
+}

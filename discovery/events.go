@@ -1,0 +1,275 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	applyAtOnce      = 4096 // signals that are applied, and published, together
+	feedRestart      = time.Second
+	badEventLogEvery = 10 * time.Second
+	unknownTypesKept = 64 // types that are logged once each; further ones are counted only
+)
+
+var errFeedEnded = errors.New("the feed ended by itself")
+
+// HandleEvent applies an event like one that came by the feed, and waits until the callbacks of its change have run, or
+// it was folded to nothing with a later one. From inside a callback, known by the ctx that the callback was given, it does
+// not wait.
+//
+// An event that cannot be used is a [tenant.EventError]; a snapshot is asked for then. When ctx ends while callbacks are
+// pending the error says so; the event has been applied. It returns [ErrNotStarted] before Start has succeeded and
+// [ErrClosed] after Close, also when that comes while it waits.
+func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) error {
+	v := judge(evt, d.cfg.ServiceName, d.cfg.Environment)
+	told := make(chan struct{})
+	var err error
+	var changed bool
+	d.update(func(now time.Time) {
+		if err = d.core.usable(); err == nil {
+			changed = d.applyVerdict(now, v, told)
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case v.err != nil:
+		return fmt.Errorf("discovery: handle event: %w", v.err)
+	case !changed || ctx.Value(callbackKey{}) == d:
+		return nil
+	}
+	select {
+	case <-told:
+		return nil
+	case <-d.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("discovery: event %q applied, callbacks pending: %w", evt.EventID, context.Cause(ctx))
+	}
+}
+
+// usable returns why HandleEvent and Refresh cannot be served.
+func (c *core) usable() error {
+	switch c.phase {
+	case phaseStarted:
+		return nil
+	case phaseClosed:
+		return ErrClosed
+	default:
+		return ErrNotStarted
+	}
+}
+
+// applyVerdict counts an event and does what it says. It reports whether a change came of it.
+func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told chan struct{}) bool {
+	c := &d.core
+	c.status.LastEvent = now
+	c.status.Counters.count(v.outcome)
+	c.hearEnvironment(v)
+	switch v.outcome {
+	case outcomeBad:
+		d.badEvent(now, v.err)
+		return false
+	case outcomeUnknown:
+		c.unknownType(v)
+		d.openGap(now, "an event of unknown type "+string(v.eventType))
+		return false
+	default:
+	}
+	c.journal.record(v)
+	_, there := c.set.lookup(v.key)
+	if v.effect == effectRecheck && !there {
+		d.openGap(now, "tenant.activated of a tenant that is not in the set")
+	}
+	if c.phase != phaseStarted {
+		return false // the bootstrap takes it from the journal
+	}
+	set, changes := apply(c.set, v, now)
+	c.set = set
+	for _, change := range changes {
+		if change.Kind != tenant.Reconfigured {
+			c.have = tenant.Version{}
+		}
+		c.note(slog.LevelInfo, "tenant "+string(change.Kind), slog.String("tenant_id", change.TenantID),
+			slog.String("cause", string(change.Cause)), slog.String("event_type", string(v.eventType)), slog.String("event_id", v.eventID))
+	}
+	d.publish(changes, told)
+	return len(changes) > 0
+}
+
+func (n *Counters) count(o outcome) {
+	switch o {
+	case outcomeIgnored:
+		n.EventsIgnored++
+	case outcomeOtherService:
+		n.EventsOtherService++
+	case outcomeOtherEnvironment:
+		n.EventsOtherEnvironment++
+	case outcomeUnknown:
+		n.EventsUnknown++
+	case outcomeBad:
+		n.EventsBad++
+	default:
+		n.EventsApplied++
+	}
+}
+
+// follow runs the feed until ctx ends.
+func (d *TenantDiscovery) follow(ctx context.Context, r *run) {
+	for ctx.Err() == nil {
+		err := d.feed.Run(ctx, r.inbox.put)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errFeedEnded
+		}
+		r.inbox.put(tenant.Signal{Kind: tenant.SignalLost, Err: err})
+		sleep(ctx, about(feedRestart))
+	}
+}
+
+// applySignals applies what the feed delivers until ctx ends.
+func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.inbox.wake:
+		}
+		signals, dropped := r.inbox.drain()
+		for batch := range slices.Chunk(signals, applyAtOnce) {
+			d.applyBatch(batch, r)
+		}
+		if dropped > 0 {
+			d.update(func(now time.Time) { d.overflow(now, dropped) })
+		}
+	}
+}
+
+// applyBatch applies signals in their order and publishes once.
+func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
+	verdicts := make([]verdict, len(batch))
+	for i, sig := range batch {
+		if sig.Kind == tenant.SignalEvent {
+			verdicts[i] = judge(sig.Event, d.cfg.ServiceName, d.cfg.Environment)
+		}
+	}
+	d.update(func(now time.Time) {
+		for i, sig := range batch {
+			if sig.Kind == tenant.SignalEvent {
+				d.applyVerdict(now, verdicts[i], nil)
+			} else {
+				d.applyLink(now, sig, r)
+			}
+		}
+	})
+}
+
+// applyLink takes in what the feed says of itself.
+func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
+	c := &d.core
+	switch sig.Kind {
+	case tenant.SignalSubscribed:
+		c.feedUp, c.feedErr = true, nil
+		c.status.Counters.Subscriptions++
+		d.openGap(now, "subscribed, and what was published before may have been missed")
+		r.firstLink()
+	case tenant.SignalLost:
+		d.feedLost(now, sig.Err)
+		r.firstLink()
+	case tenant.SignalBadEvent:
+		c.status.LastEvent = now
+		c.status.Counters.EventsBad++
+		d.badEvent(now, sig.Err)
+	case tenant.SignalGap:
+		d.openGap(now, text(sig.Err, "the feed missed events"))
+	case tenant.SignalEvent: // applied elsewhere
+	case tenant.SignalHeartbeat: // without versions there is nothing to compare it with
+	}
+}
+
+// firstLink lets Start go on.
+func (r *run) firstLink() {
+	select {
+	case <-r.linked:
+	default:
+		close(r.linked)
+	}
+}
+
+func (d *TenantDiscovery) feedLost(now time.Time, err error) {
+	c := &d.core
+	if c.feedUp && c.phase == phaseStarted {
+		c.plan.feedLost(now, d.cfg.PollInterval)
+	}
+	if err == nil {
+		err = errFeedEnded
+	}
+	c.feedUp, c.feedErr = false, err
+	c.note(slog.LevelDebug, "no subscription", slog.Any("error", err))
+}
+
+func (d *TenantDiscovery) overflow(now time.Time, dropped uint64) {
+	d.core.status.Counters.EventsDropped += dropped
+	d.core.note(slog.LevelWarn, "events arrived faster than they could be applied; a snapshot makes it good", slog.Uint64("dropped", dropped))
+	d.openGap(now, "events arrived faster than they could be applied")
+}
+
+// badEvent notes an event that cannot be used. In a flood of them one line is logged every ten seconds.
+func (d *TenantDiscovery) badEvent(now time.Time, err error) {
+	c := &d.core
+	level := slog.LevelDebug
+	if c.alarms.lastBad.IsZero() || now.Sub(c.alarms.lastBad) >= badEventLogEvery {
+		level, c.alarms.lastBad = slog.LevelWarn, now
+	}
+	attrs := []slog.Attr{slog.Uint64("bad_events", c.status.Counters.EventsBad), slog.Any("error", err)}
+	if evt := (*tenant.EventError)(nil); errors.As(err, &evt) {
+		attrs = append(attrs, slog.String("event_type", string(evt.EventType)), slog.String("event_id", evt.EventID))
+	}
+	c.note(level, "an event could not be used; a snapshot makes it good", attrs...)
+	d.openGap(now, "an event that could not be used")
+}
+
+// unknownType warns once for each type.
+func (c *core) unknownType(v verdict) {
+	if c.alarms.unknownTypes[v.eventType] || len(c.alarms.unknownTypes) >= unknownTypesKept {
+		return
+	}
+	if c.alarms.unknownTypes == nil {
+		c.alarms.unknownTypes = make(map[tenant.EventType]bool)
+	}
+	c.alarms.unknownTypes[v.eventType] = true
+	c.note(slog.LevelWarn, "an event of a type that this version does not know; a snapshot is asked for, and the type is not logged again",
+		slog.String("event_type", string(v.eventType)), slog.String("event_id", v.eventID))
+}
+
+// hearEnvironment warns once when events of two environments arrive and none was configured.
+func (c *core) hearEnvironment(v verdict) {
+	switch {
+	case v.env == "" || v.outcome == outcomeOtherEnvironment || c.alarms.twoHeard || v.env == c.alarms.environment:
+	case c.alarms.environment == "":
+		c.alarms.environment = v.env
+	default:
+		c.alarms.twoHeard = true
+		c.note(slog.LevelWarn, "events of two environments arrive; set Environment so that only one counts",
+			slog.String("first", c.alarms.environment), slog.String("second", v.env), slog.String("event_id", v.eventID))
+	}
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,76 @@
+package discovery
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	historyLength = 8    // changes that are remembered of one tenant
+	historyAbsent = 1024 // tenants that are remembered after they left, or as many as are in the set if that is more
+)
+
+// history remembers the last changes of each tenant, so that one can ask why it is there or not. A tenant that has only
+// been bootstrapped costs nothing.
+type history struct {
+	bootstrapped time.Time
+	changes      map[string][]tenant.Change // by canonical id, oldest first
+	left         []string                   // canonical ids of those that left, oldest first
+}
+
+// record notes a change. tenants is the size of the set, which bounds what is remembered of those that left.
+func (h *history) record(key string, change tenant.Change, tenants int) {
+	if h.changes == nil {
+		h.changes = make(map[string][]tenant.Change)
+	}
+	before := trim(h.of(key, change.Kind != tenant.Added))
+	if len(before) > 0 && before[0].TenantID == "" {
+		before[0].TenantID = change.TenantID
+	}
+	h.changes[key] = append(before, change)
+	if change.Kind != tenant.Removed {
+		return
+	}
+	h.left = append(h.left, key)
+	for len(h.left) > max(historyAbsent, tenants) {
+		oldest := h.left[0]
+		h.left = h.left[1:]
+		if known := h.changes[oldest]; len(known) > 0 && known[len(known)-1].Kind == tenant.Removed {
+			delete(h.changes, oldest)
+		}
+	}
+}
+
+// of returns what is known of a tenant, oldest first; there says whether it is in the set. The slice is not to be changed.
+func (h *history) of(key string, there bool) []tenant.Change {
+	known := h.changes[key]
+	if len(known) == 0 && there {
+		return []tenant.Change{{Kind: tenant.Added, Cause: tenant.CauseBootstrap, At: h.bootstrapped}}
+	}
+	return known
+}
+
+// added returns how the tenant, which is in the set under the id, came to be there.
+func (h *history) added(e entry) tenant.Change {
+	for _, change := range slices.Backward(h.of(e.key, true)) {
+		if change.Kind == tenant.Added {
+			change.TenantID = e.id
+			return change
+		}
+	}
+	return tenant.Change{Kind: tenant.Added, TenantID: e.id, Cause: tenant.CauseBootstrap, At: h.bootstrapped}
+}
+
+// trim makes room for one more, and keeps the last Added, which says since when the tenant is there.
+func trim(changes []tenant.Change) []tenant.Change {
+	if len(changes) < historyLength {
+		return slices.Clone(changes)
+	}
+	oldest := 0
+	if !slices.ContainsFunc(changes[1:], func(c tenant.Change) bool { return c.Kind == tenant.Added }) {
+		oldest = 1
+	}
+	return slices.Delete(slices.Clone(changes), oldest, oldest+1)
+}

@@ -1,0 +1,38 @@
+package discovery
+
+import (
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// TestInboxIsBounded: what is too much is counted, but the news that the link was made or lost is always taken.
+func TestInboxIsBounded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sig  tenant.Signal
+		most int
+	}{
+		"by number": {tenant.Signal{Kind: tenant.SignalGap}, inboxSignals},
+		"by bytes":  {tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{Payload: make([]byte, 1<<20)}}, inboxBytes >> 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			box := newInbox()
+			for range tc.most + 10 {
+				box.put(tc.sig)
+			}
+			box.put(tenant.Signal{Kind: tenant.SignalLost})
+			box.put(tenant.Signal{Kind: tenant.SignalSubscribed})
+			signals, dropped := box.drain()
+			if len(signals) != tc.most+2 || dropped != 10 || signals[tc.most+1].Kind != tenant.SignalSubscribed {
+				t.Errorf("%d signals, %d dropped", len(signals), dropped)
+			}
+			if signals, dropped = box.drain(); len(signals) != 0 || dropped != 0 {
+				t.Error("drained, and something is left")
+			}
+			box.put(tc.sig)
+			if signals, _ = box.drain(); len(signals) != 1 {
+				t.Error("there is room again, and nothing is taken")
+			}
+		})
+	}
+}

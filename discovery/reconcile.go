@@ -1,0 +1,344 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	// heedGrace is how long a TMClient gets to return after its ctx ended; then it is left behind on its goroutine.
+	heedGrace = 250 * time.Millisecond
+	// mostLeftBehind bounds the goroutines that wait for a TMClient that does not heed its ctx.
+	mostLeftBehind = 4
+)
+
+var (
+	errLeftBehind  = fmt.Errorf("%d earlier requests have not returned although their ctx ended; the TMClient has to heed ctx", mostLeftBehind)
+	errNotAsked    = errors.New("the TMClient says that nothing is new, but was not asked that")
+	errClientPanic = errors.New("the TMClient panicked")
+)
+
+// request is one question for the snapshot.
+type request struct {
+	journal *journal
+	gap     uint64 // the newest gap when it began: it closes all up to that
+	have    tenant.Version
+	waiting []chan error // Refreshes that it answers
+}
+
+// answer is what came of it.
+type answer struct {
+	rows      rows
+	version   tenant.Version
+	unchanged bool
+	err       error
+}
+
+// Refresh reconciles now, without jitter and back-off, and waits for it. It never joins a request that began before it was
+// called. A removal that the guard holds is not waited for. It returns the error of the request, wrapped,
+// [ErrNotStarted] before Start has succeeded, [ErrClosed] after Close, and that of ctx when it ends.
+func (d *TenantDiscovery) Refresh(ctx context.Context) error {
+	result := make(chan error, 1)
+	var err error
+	d.update(func(time.Time) {
+		if err = d.core.usable(); err == nil {
+			d.core.waiting = append(d.core.waiting, result)
+			d.core.plan.refresh = true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-d.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("discovery: refresh: %w", context.Cause(ctx))
+	}
+}
+
+// bootstrap waits for the feed, asks once for the snapshot and makes it the set.
+func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(life, func() { cancel(ErrClosed) })()
+	d.awaitLink(ctx, r)
+	if life.Err() != nil {
+		return ErrClosed
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("discovery: start: %w", context.Cause(ctx))
+	}
+	req := d.beginRequest()
+	ans := d.fetch(ctx, req.have)
+	if life.Err() != nil {
+		return ErrClosed
+	}
+	if ans.err != nil {
+		return fmt.Errorf("discovery: bootstrap of service %q: %w", d.cfg.ServiceName, ans.err)
+	}
+	var err error
+	d.update(func(now time.Time) {
+		if d.core.phase == phaseClosed {
+			err = ErrClosed
+			return
+		}
+		d.core.phase = phaseStarted
+		d.core.history.bootstrapped = now
+		d.take(now, req, ans, tenant.CauseBootstrap)
+		close(r.ready)
+	})
+	return err
+}
+
+// awaitLink waits until the feed was confirmed or has failed, as long as Start may wait for that.
+func (d *TenantDiscovery) awaitLink(ctx context.Context, r *run) {
+	patience := d.cfg.FeedTimeout
+	if end, bounded := ctx.Deadline(); bounded {
+		patience = min(patience, time.Until(end)/2)
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-r.linked:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// keepReconciled asks for a snapshot whenever one is due, one at a time, until ctx ends.
+func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
+	select {
+	case <-r.ready:
+	case <-ctx.Done():
+		return
+	}
+	for d.awaitDue(ctx, r) {
+		req := d.beginRequest()
+		ans := d.fetch(ctx, req.have)
+		if ctx.Err() != nil {
+			return // those who wait for a Refresh hear of the Close
+		}
+		var result error
+		d.update(func(now time.Time) { result = d.finish(now, req, ans) })
+		for _, waiting := range req.waiting {
+			waiting <- result // has room for it
+		}
+	}
+}
+
+// awaitDue returns true once a request is due, and false when ctx has ended.
+func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
+	for ctx.Err() == nil {
+		var due, patience time.Time
+		d.update(func(time.Time) {
+			due = d.core.plan.due()
+			patience = d.core.failingSince.Add(d.cfg.PollInterval)
+		})
+		wait := time.Until(due)
+		if wait <= 0 {
+			return true
+		}
+		if turnsStale := time.Until(patience) + 1; turnsStale > 0 {
+			wait = min(wait, turnsStale) // the state has to be worked out anew then
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-r.kick:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return false
+}
+
+// beginRequest starts the journal and notes which gap the answer will close.
+func (d *TenantDiscovery) beginRequest() (req request) {
+	d.update(func(now time.Time) {
+		c := &d.core
+		req = request{journal: newJournal(c.set.size), gap: c.gaps, have: c.have, waiting: c.waiting}
+		c.journal, c.waiting = req.journal, nil
+		c.plan.refresh, c.plan.lastBegin = false, now
+	})
+	return req
+}
+
+// fetch asks the TMClient, on a goroutine of its own because one that does not heed its ctx must not hold up the rest.
+func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer {
+	if d.leftover.Load() >= mostLeftBehind {
+		return answer{err: errLeftBehind}
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.BootstrapTimeout)
+	defer cancel()
+	done := make(chan answer, 1)
+	d.leftover.Add(1)
+	go func() {
+		defer d.leftover.Add(-1)
+		done <- d.ask(ctx, have)
+	}()
+	select {
+	case ans := <-done:
+		return ans
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(heedGrace)
+	defer grace.Stop()
+	select {
+	case ans := <-done:
+		return ans
+	case <-grace.C:
+		return answer{err: fmt.Errorf("the TMClient has not returned: %w", context.Cause(ctx))}
+	}
+}
+
+// ask reads the snapshot.
+func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			ans = answer{err: fmt.Errorf("%w: %v\n%s", errClientPanic, p, debug.Stack())}
+		}
+	}()
+	if d.snapshots != nil {
+		ans.version, ans.unchanged, ans.err = d.snapshots.FetchSnapshot(ctx, d.cfg.ServiceName, have, ans.rows.add)
+		if ans.err == nil && ans.unchanged && have.ETag == "" {
+			ans.err = errNotAsked
+		}
+		return ans
+	}
+	list, err := d.cfg.TMClient.GetActiveTenantsByService(ctx, d.cfg.ServiceName)
+	for _, row := range list {
+		if row == nil {
+			row = &tenant.Summary{} // which is skipped and counted
+		}
+		ans.rows.add(*row)
+	}
+	ans.err = err
+	return ans
+}
+
+// finish takes in the answer, or the failure, and returns what a Refresh is told.
+func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
+	c := &d.core
+	if ans.err == nil {
+		c.status.Counters.Reconciles++
+		d.take(now, req, ans, tenant.CauseReconcile)
+		return nil
+	}
+	c.journal = nil
+	c.status.Counters.SnapshotsFailed++
+	level := slog.LevelDebug
+	if c.snapshotErr == nil {
+		level, c.failingSince = slog.LevelWarn, now
+	}
+	c.snapshotErr = ans.err
+	c.plan.failed(now, ans.err, d.cfg.ResyncSpread)
+	c.note(level, "the snapshot failed; the set is kept and it is asked again",
+		slog.Any("error", ans.err), slog.Duration("again_in", c.plan.notBefore.Sub(now)))
+	return fmt.Errorf("discovery: reconcile: %w", ans.err)
+}
+
+// take makes the set what the snapshot says, overridden by what was seen since its request began.
+func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause tenant.Cause) {
+	c := &d.core
+	c.journal, c.snapshotErr, c.failingSince = nil, nil, time.Time{}
+	c.status.LastSnapshot = now
+	held := 0
+	if ans.unchanged {
+		c.status.Counters.SnapshotsUnchanged++
+	} else {
+		held = d.merge(now, req, ans, cause)
+	}
+	if ans.version.Epoch != "" || !ans.unchanged {
+		c.status.Version = ans.version
+	}
+	c.plan.succeeded(now, d.interval())
+	c.held = held > 0
+	switch {
+	case held > 0:
+		d.holdBack(now, held)
+	case req.journal.overflowed:
+		d.openGap(now, "more was seen during a snapshot than could be remembered")
+	default:
+		c.closed = req.gap
+		if c.gaps > c.closed {
+			c.plan.gapOpened(now, d.cfg.ResyncSpread)
+		}
+	}
+}
+
+// merge reconciles the set with the answer and returns how many removals are held.
+func (d *TenantDiscovery) merge(now time.Time, req request, ans answer, cause tenant.Cause) int {
+	c := &d.core
+	listed := len(ans.rows.ids)
+	ans.rows.override(req.journal)
+	set, changes, held := reconcile(c.set, ans.rows, d.guard(), cause, now)
+	c.set, c.have = set, tenant.Version{}
+	if held == 0 && len(req.journal.seen) == 0 {
+		c.have = ans.version
+	}
+	c.status.Counters.RowsSkipped += ans.rows.skipped
+	if cause == tenant.CauseReconcile {
+		c.status.Counters.DriftFound += uint64(len(changes))
+	}
+	d.publish(changes, nil)
+	d.noteMerge(changes, ans.rows.skipped, listed, cause)
+	return held
+}
+
+func (d *TenantDiscovery) noteMerge(changes []tenant.Change, skipped uint64, listed int, cause tenant.Cause) {
+	c := &d.core
+	level := slog.LevelDebug
+	if len(changes) > 0 || cause == tenant.CauseBootstrap {
+		level = slog.LevelInfo
+	}
+	removed := 0
+	for _, change := range changes {
+		if change.Kind == tenant.Removed {
+			removed++
+		}
+	}
+	c.note(level, "snapshot taken", slog.String("cause", string(cause)), slog.Int("listed", listed),
+		slog.Int("added", len(changes)-removed), slog.Int("removed", removed))
+	if skipped > 0 {
+		c.note(slog.LevelWarn, "rows of the snapshot were skipped: no valid id, not active, or listed twice", slog.Uint64("rows", skipped))
+	}
+	if cause == tenant.CauseBootstrap && listed == 0 {
+		c.note(slog.LevelWarn, "the manager knows no active tenant for this service; is ServiceName spelled as in the manager?")
+	}
+}
+
+// guard says whether the removals of a snapshot are held: not when the snapshot before has had the same fate.
+func (d *TenantDiscovery) guard() func(removals int) bool {
+	guard, tenants, held := d.cfg.RemovalGuard, d.core.set.size, d.core.held
+	return func(removals int) bool {
+		return !held && removals >= guard.Min && float64(removals) > guard.Fraction*float64(tenants)
+	}
+}
+
+// holdBack leaves the gap open and asks for a second look.
+func (d *TenantDiscovery) holdBack(now time.Time, held int) {
+	c := &d.core
+	c.gaps++
+	c.lastGap = fmt.Sprintf("a snapshot would remove %d of %d tenants, which is held until the next one", held, c.set.size)
+	c.plan.guard = now.Add(d.cfg.RemovalGuard.Delay)
+	c.status.Counters.RemovalsHeld += uint64(held) //nolint:gosec // a count is never negative
+	c.note(slog.LevelWarn, "a snapshot would remove most of the set; nothing is removed until a second one says so",
+		slog.Int("held", held), slog.Duration("again_in", d.cfg.RemovalGuard.Delay))
+}
+
+// interval is the time to the next reconcile if nothing happens.
+func (d *TenantDiscovery) interval() time.Duration {
+	if d.core.feedUp {
+		return d.cfg.ResyncInterval
+	}
+	return d.cfg.PollInterval
+}

@@ -1,0 +1,112 @@
+package discovery
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	firstBackoff   = time.Second
+	longestBackoff = 30 * time.Second
+	// longestRetryAfter bounds what a manager can ask for with Retry-After.
+	longestRetryAfter = 5 * time.Minute
+)
+
+// schedule says when the next snapshot is asked for. All times are absolute, and zero where nothing is due.
+type schedule struct {
+	periodic  time.Time // the next reconcile if nothing happens
+	gap       time.Time // the reconcile that closes a gap
+	guard     time.Time // the second look at removals that are held
+	notBefore time.Time // the end of the back-off after a failure
+	lastBegin time.Time // when the last request began
+	failures  int       // in a row
+	refresh   bool      // somebody waits for one
+}
+
+// due returns when the next request begins.
+func (s *schedule) due() time.Time {
+	switch {
+	case s.refresh:
+		return time.Time{}
+	case s.failures > 0:
+		return s.notBefore
+	}
+	due := s.periodic
+	for _, other := range []time.Time{s.gap, s.guard} {
+		if !other.IsZero() && other.Before(due) {
+			due = other
+		}
+	}
+	return due
+}
+
+// gapOpened asks for a reconcile within spread, unless one is due already.
+func (s *schedule) gapOpened(now time.Time, spread time.Duration) {
+	if s.gap.IsZero() {
+		s.gap = later(now.Add(upTo(spread)), s.lastBegin.Add(spread))
+	}
+}
+
+// feedLost brings the next reconcile nearer, never further away.
+func (s *schedule) feedLost(now time.Time, poll time.Duration) {
+	if next := now.Add(about(poll)); s.periodic.IsZero() || next.Before(s.periodic) {
+		s.periodic = next
+	}
+}
+
+// succeeded plans the next reconcile after interval.
+func (s *schedule) succeeded(now time.Time, interval time.Duration) {
+	s.failures, s.notBefore, s.gap, s.guard = 0, time.Time{}, time.Time{}, time.Time{}
+	s.periodic = now.Add(about(interval))
+}
+
+// failed plans the next attempt: exponential back-off with full jitter, the longest for who is not let in, and later
+// where the manager asked for it, but never sooner than spread after the last began.
+func (s *schedule) failed(now time.Time, err error, spread time.Duration) {
+	wait := upTo(min(longestBackoff, firstBackoff<<min(s.failures, 10)))
+	if denied(err) {
+		wait = longestBackoff/2 + upTo(longestBackoff/2)
+	}
+	if asked := retryDelay(err); asked > 0 {
+		wait = max(wait, min(asked, longestRetryAfter)+upTo(spread))
+	}
+	s.failures++
+	s.notBefore = later(now.Add(wait), s.lastBegin.Add(spread))
+}
+
+func denied(err error) bool {
+	var answer interface{ HTTPStatus() int }
+	if !errors.As(err, &answer) {
+		return false
+	}
+	status := answer.HTTPStatus()
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
+
+func retryDelay(err error) time.Duration {
+	var answer interface{ RetryDelay() time.Duration }
+	if !errors.As(err, &answer) {
+		return 0
+	}
+	return answer.RetryDelay()
+}
+
+// upTo draws evenly from [0, d).
+func upTo(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d) //nolint:gosec // jitter is no secret
+}
+
+// about draws evenly from d less and more 20 %.
+func about(d time.Duration) time.Duration { return d - d/5 + upTo(2*d/5) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

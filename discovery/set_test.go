@@ -1,0 +1,167 @@
+package discovery
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+func setOf(ids ...string) tree {
+	var t tree
+	for _, id := range ids {
+		t = t.with(entry{key: tenant.CanonicalID(id), id: id})
+	}
+	return t
+}
+
+func idsOf(t tree) string {
+	var ids []string
+	for e := range t.all() {
+		ids = append(ids, e.id)
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+func rowsOf(ids ...string) rows {
+	var r rows
+	for _, id := range ids {
+		r.add(tenant.Summary{ID: id, Status: "active"})
+	}
+	return r
+}
+
+func holdNone(int) bool { return false }
+
+func tell(changes []tenant.Change) string {
+	var words []string
+	for _, c := range changes {
+		words = append(words, string(c.Kind)+" "+c.TenantID)
+	}
+	return strings.Join(words, ", ")
+}
+
+func TestReconcile(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		set         []string
+		list        []string
+		wantSet     string
+		wantChanges string
+		hold        bool
+		wantHeld    int
+	}{
+		{name: "nothing new", set: []string{"a", "b"}, list: []string{"b", "a"}, wantSet: "a b"},
+		{name: "first list", list: []string{"b", "a"}, wantSet: "a b", wantChanges: "added a, added b"},
+		{name: "both ways", set: []string{"a", "b", "c"}, list: []string{"b", "d"}, wantSet: "b d", wantChanges: "removed a, removed c, added d"},
+		{name: "empty list", set: []string{"a", "b"}, wantChanges: "removed a, removed b"},
+		{name: "as many come as go", set: []string{"a"}, list: []string{"b"}, wantSet: "b", wantChanges: "removed a, added b"},
+		{name: "removals held", set: []string{"a", "b"}, list: []string{"c"}, hold: true, wantSet: "a b c", wantChanges: "added c", wantHeld: 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before := setOf(tc.set...)
+			set, changes, held := reconcile(before, rowsOf(tc.list...), func(int) bool { return tc.hold }, tenant.CauseReconcile, time.Time{})
+			if idsOf(set) != tc.wantSet || tell(changes) != tc.wantChanges || held != tc.wantHeld {
+				t.Errorf("got %q, %q, %d held; want %q, %q, %d", idsOf(set), tell(changes), held, tc.wantSet, tc.wantChanges, tc.wantHeld)
+			}
+			if idsOf(before) != strings.Join(tc.set, " ") {
+				t.Error("the set before was changed")
+			}
+		})
+	}
+}
+
+// TestReconcileFolds checks for random sets and lists that applying the changes to the one gives the other.
+func TestReconcileFolds(t *testing.T) {
+	ids := rapid.SliceOfDistinct(rapid.StringMatching(`[a-z0-9]{1,3}`), rapid.ID[string])
+	rapid.Check(t, func(t *rapid.T) {
+		have, list := ids.Draw(t, "set"), ids.Draw(t, "list")
+		set, changes, _ := reconcile(setOf(have...), rowsOf(list...), holdNone, tenant.CauseReconcile, time.Time{})
+		slices.Sort(list)
+		if got := idsOf(set); got != strings.Join(list, " ") {
+			t.Fatalf("the set is %q", got)
+		}
+		told := map[string]bool{}
+		for _, id := range have {
+			told[id] = true
+		}
+		for _, c := range changes {
+			if told[c.TenantID] == (c.Kind == tenant.Added) {
+				t.Fatalf("%s %s changes nothing", c.Kind, c.TenantID)
+			}
+			told[c.TenantID] = c.Kind == tenant.Added
+		}
+		for _, id := range list {
+			if !told[id] {
+				t.Fatalf("%s was not told of", id)
+			}
+		}
+	})
+}
+
+func TestJournalOverridesSnapshot(t *testing.T) {
+	j := newJournal(0)
+	j.record(verdict{effect: effectAdd, key: "new", id: "new"})
+	j.record(verdict{effect: effectRemove, key: "gone", id: "gone"})
+	j.record(verdict{effect: effectRemove, key: "back", id: "back"})
+	j.record(verdict{effect: effectAdd, key: "back", id: "back"})
+	j.record(verdict{effect: effectReconfigure, key: "same", id: "same"})
+	r := rowsOf("gone", "back", "other")
+	r.override(j)
+	set, _, _ := reconcile(tree{}, r, holdNone, tenant.CauseBootstrap, time.Time{})
+	if got := idsOf(set); got != "back new other" {
+		t.Errorf("the set is %q", got)
+	}
+}
+
+func TestJournalIsBounded(t *testing.T) {
+	j := newJournal(0)
+	for i := range journalSlack + 10 {
+		j.record(verdict{effect: effectRemove, key: fmt.Sprint(i)})
+	}
+	if len(j.seen) != journalSlack || !j.overflowed {
+		t.Errorf("%d seen, overflowed %v", len(j.seen), j.overflowed)
+	}
+}
+
+func TestSpellingIsKept(t *testing.T) {
+	const dashed, plain = "6F1C2A9E-4b7d-4e0f-8a3b-5c6d7e8f9012", "6f1c2a9e4b7d4e0f8a3b5c6d7e8f9012"
+	set, changes, _ := reconcile(setOf(dashed), rowsOf(plain), holdNone, tenant.CauseReconcile, time.Time{})
+	if idsOf(set) != dashed || len(changes) != 0 {
+		t.Errorf("the list's spelling made %q of it, %v", idsOf(set), changes)
+	}
+	_, changes = apply(set, verdict{effect: effectRemove, key: plain, id: plain}, time.Time{})
+	if tell(changes) != "removed "+dashed {
+		t.Errorf("told %q", tell(changes))
+	}
+}
+
+func TestApply(t *testing.T) {
+	for _, tc := range []struct {
+		effect      effect
+		id          string
+		wantSet     string
+		wantChanges string
+	}{
+		{effectAdd, "b", "a b", "added b"},
+		{effectAdd, "a", "a", ""},
+		{effectRemove, "a", "", "removed a"},
+		{effectRemove, "b", "a", ""},
+		{effectReconfigure, "a", "a", "reconfigured a"},
+		{effectReconfigure, "b", "a", ""},
+		{effectNone, "b", "a", ""},
+		{effectRecheck, "b", "a", ""},
+		{effectUnknown, "a", "a", ""},
+	} {
+		set, changes := apply(setOf("a"), verdict{effect: tc.effect, key: tc.id, id: tc.id}, time.Time{})
+		if idsOf(set) != tc.wantSet || tell(changes) != tc.wantChanges {
+			t.Errorf("effect %d on %s: got %q, %q; want %q, %q", tc.effect, tc.id, idsOf(set), tell(changes), tc.wantSet, tc.wantChanges)
+		}
+	}
+}

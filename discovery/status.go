@@ -1,0 +1,114 @@
+package discovery
+
+import (
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// State says how much the set can be trusted to be the manager's.
+type State uint8
+
+// The states of a [TenantDiscovery].
+const (
+	// Starting is until Start has succeeded; the set is empty.
+	Starting State = iota
+	// Live means that the subscription is up and that a snapshot asked for after its last confirmation, and after
+	// the last sign that something was missed, has been taken.
+	Live
+	// Syncing means that the subscription is up, and that such a snapshot is on its way.
+	Syncing
+	// Polling means that the subscription is down, and that the last snapshot asked for came.
+	Polling
+	// Stale means that snapshots fail: at once while the subscription is down, for longer than PollInterval while it
+	// is up. The set is the last known one.
+	Stale
+	// Closed is after Close. The set is the last known one.
+	Closed
+)
+
+// String returns the state in one lower-case word.
+func (s State) String() string {
+	switch s {
+	case Starting:
+		return "starting"
+	case Live:
+		return "live"
+	case Syncing:
+		return "syncing"
+	case Polling:
+		return "polling"
+	case Stale:
+		return "stale"
+	case Closed:
+		return "closed"
+	default:
+		return "unknown"
+	}
+}
+
+// MarshalText returns the same word as String.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Status is what a [TenantDiscovery] knows of itself at one moment. It is a copied value.
+type Status struct {
+	// State, and Since when it is that.
+	State State
+	Since time.Time
+	// Tenants is the size of the set.
+	Tenants int
+	// Version is that of the last snapshot; zero when the manager sends none.
+	Version tenant.Version
+	// LastSnapshot is when the last snapshot was taken in, LastEvent when the last event of any kind arrived. Zero
+	// means never.
+	LastSnapshot time.Time
+	LastEvent    time.Time
+	// FeedConnected says whether the subscription is confirmed and has not been lost since.
+	FeedConnected bool
+	// FeedError is why the subscription was lost last; it is nil while it is up. SnapshotError is why the last snapshot
+	// failed; it is nil once one came.
+	FeedError     error
+	SnapshotError error
+	// Counters count since Start.
+	Counters Counters
+}
+
+// Ready reports whether the set has been bootstrapped and is being followed. It asks nobody, so that a readiness probe
+// costs nothing and does not fail when the manager or Redis does.
+func (s Status) Ready() bool { return s.State != Starting && s.State != Closed }
+
+// Age is the time since the last snapshot, zero if there was none.
+func (s Status) Age() time.Duration {
+	if s.LastSnapshot.IsZero() {
+		return 0
+	}
+	return time.Since(s.LastSnapshot)
+}
+
+// Counters count what a [TenantDiscovery] has done since Start.
+type Counters struct {
+	// Events that concerned this service, and those that did not: by type, by service, by environment, of a type that
+	// is not known, and those that could not be read. EventsDropped arrived faster than they could be applied; each
+	// such burst was made good by a reconcile.
+	EventsApplied          uint64
+	EventsIgnored          uint64
+	EventsOtherService     uint64
+	EventsOtherEnvironment uint64
+	EventsUnknown          uint64
+	EventsBad              uint64
+	EventsDropped          uint64
+	// Reconciles that succeeded after the bootstrap, and requests for a snapshot that failed.
+	Reconciles         uint64
+	SnapshotsFailed    uint64
+	SnapshotsUnchanged uint64
+	// RowsSkipped of snapshots, because of their id or their status.
+	RowsSkipped uint64
+	// DriftFound is the number of differences that reconciles found between the set and the manager.
+	DriftFound uint64
+	// RemovalsHeld by the removal guard.
+	RemovalsHeld uint64
+	// Subscriptions that were confirmed, the first one included.
+	Subscriptions uint64
+	// CallbackPanics that were recovered.
+	CallbackPanics uint64
+}

@@ -1,0 +1,108 @@
+package discovery
+
+import (
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// effect is what an event does to the set of one service.
+type effect uint8
+
+const (
+	effectNone        effect = iota // nothing
+	effectAdd                       // the tenant is active
+	effectRemove                    // the tenant is not active
+	effectReconfigure               // the tenant stays, what was built for it does not
+	effectRecheck                   // the snapshot has to tell, unless the tenant is in the set
+	effectUnknown                   // the snapshot has to tell
+)
+
+// rule is the row of an event type.
+type rule struct {
+	effect     effect
+	perService bool // only for the service that the payload names
+}
+
+// rules says what each event type does. A type that is not here is unknown.
+var rules = map[tenant.EventType]rule{
+	tenant.EventServiceAssociated:    {effectAdd, true},
+	tenant.EventServiceReactivated:   {effectAdd, true},
+	tenant.EventServiceDisassociated: {effectRemove, true},
+	tenant.EventServiceSuspended:     {effectRemove, true},
+	tenant.EventServicePurged:        {effectRemove, true},
+	tenant.EventSuspended:            {effectRemove, false},
+	tenant.EventDeleted:              {effectRemove, false},
+	tenant.EventCreated:              {effectNone, false},
+	tenant.EventUpdated:              {effectNone, false},
+	tenant.EventActivated:            {effectRecheck, false},
+	tenant.EventCredentialsRotated:   {effectReconfigure, true},
+	tenant.EventConnectionsUpdated:   {effectReconfigure, true},
+	tenant.EventCacheInvalidate:      {effectReconfigure, true},
+}
+
+// outcome is how an event was counted.
+type outcome uint8
+
+const (
+	outcomeApplied outcome = iota // it had an effect on this service, be it on the set or not
+	outcomeIgnored                // its type does nothing
+	outcomeOtherService
+	outcomeOtherEnvironment
+	outcomeUnknown
+	outcomeBad
+	outcomes // how many there are
+)
+
+// verdict is what an event means for this service, worked out before the lock is taken.
+type verdict struct {
+	effect    effect
+	outcome   outcome
+	key       string // canonical id
+	id        string // the event's spelling
+	eventID   string
+	eventType tenant.EventType
+	env       string
+	err       error // for outcomeBad
+}
+
+// judge says what an event means for the service in the environment.
+func judge(evt tenant.Event, service, environment string) verdict {
+	v := verdict{
+		key:       tenant.CanonicalID(evt.TenantID),
+		id:        evt.TenantID,
+		eventID:   evt.EventID,
+		eventType: evt.EventType,
+		env:       evt.Environment,
+	}
+	if environment != "" && evt.Environment != "" && evt.Environment != environment {
+		v.outcome = outcomeOtherEnvironment
+		return v
+	}
+	if err := evt.Validate(); err != nil {
+		return v.bad(err)
+	}
+	r, known := rules[evt.EventType]
+	if !known {
+		v.effect, v.outcome = effectUnknown, outcomeUnknown
+		return v
+	}
+	if r.perService {
+		name, err := evt.ServiceName()
+		if err != nil {
+			return v.bad(err)
+		}
+		if name != service {
+			v.outcome = outcomeOtherService
+			return v
+		}
+	}
+	v.effect = r.effect
+	if r.effect == effectNone {
+		v.outcome = outcomeIgnored
+	}
+	return v
+}
+
+func (v verdict) bad(err error) verdict {
+	v.outcome, v.err = outcomeBad, err
+	return v
+}

@@ -1,0 +1,87 @@
+package discovery
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// TestEventTable holds the table of event types to what each does for the service that an event names, and for another.
+func TestEventTable(t *testing.T) {
+	for _, tc := range []struct {
+		eventType  tenant.EventType
+		want       effect
+		wantOthers effect // for an event that names another service
+	}{
+		{"tenant.service.associated", effectAdd, effectNone},
+		{"tenant.service.reactivated", effectAdd, effectNone},
+		{"tenant.service.disassociated", effectRemove, effectNone},
+		{"tenant.service.suspended", effectRemove, effectNone},
+		{"tenant.service.purged", effectRemove, effectNone},
+		{"tenant.suspended", effectRemove, effectRemove},
+		{"tenant.deleted", effectRemove, effectRemove},
+		{"tenant.created", effectNone, effectNone},
+		{"tenant.updated", effectNone, effectNone},
+		{"tenant.activated", effectRecheck, effectRecheck},
+		{"tenant.credentials.rotated", effectReconfigure, effectNone},
+		{"tenant.connections.updated", effectReconfigure, effectNone},
+		{"tenant.cache.invalidate", effectReconfigure, effectNone},
+		{"tenant.service.migrated", effectUnknown, effectUnknown},
+		{"weather.changed", effectUnknown, effectUnknown},
+	} {
+		evt := tenant.Event{EventType: tc.eventType, TenantID: "acme", Payload: json.RawMessage(`{"service_name":"ledger"}`)}
+		if v := judge(evt, "ledger", ""); v.effect != tc.want || v.err != nil {
+			t.Errorf("%s: effect %d, error %v; want effect %d", tc.eventType, v.effect, v.err, tc.want)
+		}
+		if v := judge(evt, "other", ""); v.effect != tc.wantOthers || v.err != nil {
+			t.Errorf("%s of another service: effect %d, error %v; want effect %d", tc.eventType, v.effect, v.err, tc.wantOthers)
+		}
+	}
+	if len(rules) != 13 {
+		t.Errorf("the table has %d rows, 13 of them are tested here", len(rules))
+	}
+}
+
+// TestEventWithoutServiceIsAnError: it must never be taken for an event of another service.
+func TestEventWithoutServiceIsAnError(t *testing.T) {
+	for eventType, r := range rules {
+		if !r.perService {
+			continue
+		}
+		for _, payload := range []string{"", "null", "[]", `"ledger"`, "{}", `{"service_name":""}`, `{"service_name":" "}`, `{"service_name":7}`} {
+			v := judge(tenant.Event{EventID: "e-1", EventType: eventType, TenantID: "acme", Payload: json.RawMessage(payload)}, "ledger", "")
+			if v.outcome != outcomeBad || v.effect != effectNone || !errors.Is(v.err, tenant.ErrInvalidEvent) {
+				t.Errorf("%s with payload %q: outcome %d, effect %d, error %v", eventType, payload, v.outcome, v.effect, v.err)
+				continue
+			}
+			if text := v.err.Error(); !strings.Contains(text, "e-1") || !strings.Contains(text, string(eventType)) {
+				t.Errorf("the error does not name the event: %v", v.err)
+			}
+		}
+	}
+}
+
+func TestEventOfAnotherEnvironment(t *testing.T) {
+	for _, tc := range []struct {
+		configured, event string
+		want              outcome
+	}{
+		{"", "", outcomeApplied},
+		{"", "staging", outcomeApplied},
+		{"production", "", outcomeApplied},
+		{"production", "production", outcomeApplied},
+		{"production", "staging", outcomeOtherEnvironment},
+	} {
+		evt := tenant.Event{EventType: tenant.EventSuspended, TenantID: "acme", Environment: tc.event}
+		if v := judge(evt, "ledger", tc.configured); v.outcome != tc.want {
+			t.Errorf("event of %q, configured %q: outcome %d, want %d", tc.event, tc.configured, v.outcome, tc.want)
+		}
+	}
+	bad := tenant.Event{EventType: tenant.EventServiceAssociated, TenantID: "acme", Environment: "staging"}
+	if v := judge(bad, "ledger", "production"); v.outcome != outcomeOtherEnvironment {
+		t.Errorf("a bad event of another environment: outcome %d", v.outcome)
+	}
+}
