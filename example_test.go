@@ -1,0 +1,108 @@
+package tenantwatch_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/redisevents"
+	"github.com/tenantwatch/tenantwatch/tenant"
+	"github.com/tenantwatch/tenantwatch/tenanttest"
+)
+
+// A worker that starts and stops its work for each tenant as tenants come and go. It needs a tenant manager and a Redis.
+func Example() { //nolint:testableexamples // it runs until it is interrupted
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	manager, err := managerapi.NewClient("https://tenants.example.com",
+		managerapi.WithAPIKey(managerapi.StaticKey(os.Getenv("TENANTWATCH_API_KEY"))))
+	if err != nil {
+		panic(err)
+	}
+	d, err := discovery.NewTenantDiscovery(discovery.Config{
+		ServiceName: "ledger",
+		TMClient:    manager,
+		RedisConfig: redisevents.Config{Host: "redis", Port: "6379", Password: os.Getenv("REDIS_PASSWORD")},
+		Environment: "production",
+		Logger:      slog.Default(),
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := d.Start(ctx); err != nil {
+		panic(err) // the manager did not answer; a supervisor tries again
+	}
+	defer func() { _ = d.Close() }()
+	for change := range d.Changes(ctx) { // the tenants of now first, then what changes
+		switch change.Kind {
+		case tenant.Added:
+			fmt.Println("start the work for", change.TenantID)
+		case tenant.Removed:
+			fmt.Println("stop the work for", change.TenantID)
+		case tenant.Reconfigured:
+			fmt.Println("open the database of", change.TenantID, "anew")
+		}
+	}
+}
+
+// A test of a worker needs neither a manager nor a Redis: tenanttest has both in memory.
+func Example_test() {
+	ctx := context.Background()
+	feed := tenanttest.NewFeed()
+	manager := tenanttest.NewManager(tenanttest.WithPublisher(feed.Publish))
+	_ = manager.Add(ctx, "ledger", "acme", "globex")
+
+	d, err := discovery.NewTenantDiscovery(discovery.Config{ServiceName: "ledger", TMClient: manager.Fetcher(), Feed: feed})
+	if err != nil {
+		panic(err)
+	}
+	d.OnTenantAdded(func(_ context.Context, id string) { fmt.Println("added", id) })
+	d.OnTenantRemoved(func(_ context.Context, id string) { fmt.Println("removed", id) })
+	if err := d.Start(ctx); err != nil {
+		panic(err)
+	}
+	defer func() { _ = d.Close() }()
+	fmt.Println(d.Len(), "tenants,", d.Status().State)
+
+	// HandleEvent returns once the callbacks have run.
+	_ = d.HandleEvent(ctx, tenant.Event{EventType: tenant.EventSuspended, TenantID: "acme"})
+	_ = d.HandleEvent(ctx, tenant.Event{
+		EventType: tenant.EventServiceAssociated, TenantID: "initech", Payload: []byte(`{"service_name":"ledger"}`),
+	})
+	fmt.Println(d.IsActive("acme"), d.IsActive("initech"))
+	// Output:
+	// 2 tenants, live
+	// removed acme
+	// added initech
+	// false true
+}
+
+// The manager of tenanttest speaks HTTP too, so that the real client can be tested against it.
+func Example_overHTTP() {
+	manager := tenanttest.NewManager()
+	api := httptest.NewServer(manager)
+	defer api.Close()
+	_ = manager.Add(context.Background(), "ledger", "acme")
+
+	client, err := managerapi.NewClient(api.URL, managerapi.WithAPIKey(managerapi.StaticKey(manager.APIKey())))
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	tenants, err := client.GetActiveTenantsByService(ctx, "ledger")
+	if err != nil {
+		panic(err)
+	}
+	for _, t := range tenants {
+		fmt.Println(t.ID, t.Status)
+	}
+	// Output: acme active
+}
