@@ -142,7 +142,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	}
 	e.Timestamp = readTimestamp(wire.Timestamp)
 	e.Epoch = readString(wire.Epoch)
-	e.Revision, _ = strconv.ParseUint(string(wire.Revision), 10, 64) // one that is no number counts as absent
+	e.Revision = readUint(wire.Revision)
 	return nil
 }
 
@@ -150,13 +150,24 @@ func (e Event) invalid(reason string) *EventError {
 	return &EventError{EventID: e.EventID, EventType: e.EventType, Reason: reason}
 }
 
-// readTimestamp reads RFC 3339; everything else counts as no timestamp.
+// readTimestamp reads RFC 3339. Everything else counts as no timestamp, and so does what is outside the years 1 to
+// 9999 in UTC, which could not be written again.
 func readTimestamp(raw json.RawMessage) time.Time {
 	at, err := time.Parse(time.RFC3339Nano, readString(raw))
-	if err != nil || at.Year() < 1 {
+	if at = at.UTC(); err != nil || at.Year() < 1 || at.Year() > 9999 {
 		return time.Time{}
 	}
-	return at.UTC()
+	return at
+}
+
+// readUint reads a whole number of 64 bits; everything else counts as zero. On a number that is too large, ParseUint
+// returns the largest one beside its error, and a revision must not become that.
+func readUint(raw json.RawMessage) uint64 {
+	n, err := strconv.ParseUint(string(raw), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func readString(raw json.RawMessage) string {

@@ -1,0 +1,54 @@
+# What a developer and CI call. `make` alone lists it.
+
+GO            ?= go
+GOLANGCI_LINT := 2.15.0
+FUZZTIME      ?= 15s
+PLATFORMS     := linux darwin windows
+
+.DEFAULT_GOAL := help
+.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build fuzz cover clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: servers vet ## install what is missing, vet, run every test with the race detector
+	$(GO) test -race -shuffle=on -timeout 15m ./...
+
+servers: ## install the servers and the compiler that the tests need, where apt-get can
+	@scripts/install-servers
+
+vet: ## go vet for this machine
+	$(GO) vet ./...
+
+lint: format-check tidy-check golangci-lint vet-platforms ## gofmt, go.mod, golangci-lint, go vet for linux, darwin, windows
+
+golangci-lint: ## only golangci-lint, in its pinned version
+	@GO='$(GO)' scripts/golangci-lint $(GOLANGCI_LINT) run
+
+vet-platforms: ## build and vet for linux, darwin and windows
+	@set -e; for os in $(PLATFORMS); do \
+		echo "GOOS=$$os $(GO) build and vet ./..."; \
+		GOOS=$$os CGO_ENABLED=0 $(GO) build -buildvcs=false ./...; \
+		GOOS=$$os CGO_ENABLED=0 $(GO) vet ./...; \
+	done
+
+format-check: ## fail when a file is not as gofmt writes it
+	@out=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) || exit 1; if [ -n "$$out" ]; then echo "not as gofmt writes them:"; echo "$$out"; exit 1; fi
+
+tidy-check: ## fail when go.mod or go.sum is not as go mod tidy writes it
+	$(GO) mod tidy -diff
+
+build: ## build the commands into bin/
+	$(GO) build -o bin/ ./cmd/...
+
+fuzz: ## run every fuzz target for FUZZTIME (15s)
+	@GO='$(GO)' scripts/fuzz $(FUZZTIME)
+
+cover: ## test coverage, as a number a function and as cover/cover.html
+	@mkdir -p cover
+	$(GO) test -timeout 15m -coverpkg=./... -coverprofile=cover/cover.out ./...
+	$(GO) tool cover -html=cover/cover.out -o cover/cover.html
+	$(GO) tool cover -func=cover/cover.out
+
+clean: ## remove what the targets above made
+	rm -rf bin cover .bin
