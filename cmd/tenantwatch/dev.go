@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// The most that dev agrees to.
+const (
+	maxTenants = 10_000
+	maxChurn   = 1_000
+)
+
+// devCommand runs everything in one process.
+type devCommand struct {
+	Tenants int `default:"20" help:"How many tenants there are, more or less."`
+
+	Churn float64 `default:"2" help:"Changes a second."`
+
+	NoChurn bool `help:"Change nothing: wait for curl, and for follow beside it."`
+
+	Duration time.Duration `default:"0s" help:"End after this time; 0 is at Ctrl-C."`
+
+	Service string `default:"ledger" help:"The service whose tenants are shown."`
+
+	Environment string `default:"dev" help:"The environment of all tenants."`
+
+	Listen string `default:"127.0.0.1:0" help:"Where the tenant manager listens: a loopback address."`
+
+	RedisURL string `help:"A Redis to use instead of the embedded one. Everybody on this machine can see a password in a flag." name:"redis-url" placeholder:"URL"`
+
+	JSON bool `help:"One JSON object a line: ready, change …, summary." name:"json"`
+
+	Verbose bool `help:"Log on standard error." short:"v"`
+}
+
+// Help is what --help adds.
+func (c *devCommand) Help() string {
+	return `No flag is needed. Everything is in memory, listens on loopback only, has keys of its own, and is gone at the end. ` +
+		`Each line is one change: when the discovery told of it, + a tenant came, - it went, ~ its configuration changed, ` +
+		`why, and how long that was after the manager had committed it.`
+}
+
+// Run serves and shows changes until ctx or the duration ends.
+func (c *devCommand) Run(ctx context.Context, std streams) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	s, err := c.open(ctx, std)
+	if err != nil {
+		return startFailure(ctx, err)
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.serving(ctx, func(ctx context.Context) error {
+		if err := s.discovery.Start(ctx); err != nil {
+			return startFailure(ctx, err)
+		}
+		return errors.Join(c.show(ctx, s, std), s.discovery.Close())
+	})
+}
+
+// startFailure is nil when the start failed because the user ended it.
+func startFailure(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return nil
+	}
+	return &failure{err: err, advice: "Run \"tenantwatch dev --help\" for what can be set."}
+}
+
+// check returns one error that names every flag that makes no sense.
+func (c *devCommand) check() error {
+	var problems []string
+	demand := func(ok bool, problem string) {
+		if !ok {
+			problems = append(problems, problem)
+		}
+	}
+	demand(c.Tenants >= 0 && c.Tenants <= maxTenants, fmt.Sprintf("--tenants has to be from 0 to %d", maxTenants))
+	demand(c.Churn >= 0 && c.Churn <= maxChurn, fmt.Sprintf("--churn has to be from 0 to %d", maxChurn))
+	demand(c.Duration >= 0, "--duration has to be 0 or more")
+	demand(strings.TrimSpace(c.Service) != "", "--service is blank")
+	demand(listensOnLoopback(c.Listen), "--listen has to be a loopback address and a port, as in 127.0.0.1:8080, because it speaks plain HTTP")
+	if len(problems) == 0 {
+		return nil
+	}
+	return &usageError{text: strings.Join(problems, "; "), advice: "Run \"tenantwatch dev --help\" for the flags."}
+}
+
+func listensOnLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && isLoopback(host)
+}
+
+// isLoopback goes by the name alone and asks no DNS.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+// show prints what there is, lets tenants come and go, and prints what the discovery tells of it.
+func (c *devCommand) show(ctx context.Context, s *stack, std streams) error {
+	log := newReport(std.out, c.JSON, &s.commits)
+	if err := c.printReady(s, std.out); err != nil {
+		return err
+	}
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	var churning sync.WaitGroup
+	if rate := c.rate(); rate > 0 {
+		churning.Go(func() { s.churn(c.Tenants).run(ctx, time.Duration(float64(time.Second)/rate)) })
+	}
+	err := log.follow(s.discovery.Changes(ctx))
+	cancel()
+	churning.Wait()
+	if err != nil {
+		return err
+	}
+	return log.summary(s.manager.PublishFailures())
+}
+
+// limit ends ctx after the duration, if there is one. The clock starts when everything is up.
+func (c *devCommand) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.Duration > 0 {
+		return context.WithTimeout(ctx, c.Duration)
+	}
+	return context.WithCancel(ctx)
+}
+
+func (c *devCommand) rate() float64 {
+	if c.NoChurn {
+		return 0
+	}
+	return c.Churn
+}
+
+func (s *stack) churn(target int) *churn {
+	return &churn{
+		api: s.client, service: s.service, environment: s.environment, target: target,
+		intn:   rand.IntN,
+		active: func() []tenant.Summary { return s.manager.Active(s.service) },
+		failed: func(ctx context.Context, err error) {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "a change was refused", slog.Any("error", err))
+		},
+	}
+}

@@ -1,0 +1,132 @@
+// Command tenantwatch shows which tenants are active for a service, and every change of them as it happens.
+//
+//	tenantwatch dev        everything in one process: a tenant manager, Redis, a discovery, and tenants that come and go
+//	tenantwatch follow     the active tenants of a service, and then every change, from a real manager and a real Redis
+//	tenantwatch version    what this binary was built from
+//
+// It exits with 0 when it did what it was asked to, which includes being ended by Ctrl-C or SIGTERM, with 1 when it
+// could not, and with 2 when it was asked for something that makes no sense. When it fails it says on standard error what
+// went wrong and what to do about it. When the reader of its output goes away, as in "tenantwatch follow | head -1", it
+// takes down what it started with the next line that it has to print, and ends with 1 and without a word.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes.
+const (
+	exitDone = iota
+	exitFailure
+	exitUsage
+)
+
+func main() {
+	ctx := untilEnded()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// untilEnded returns a ctx that Ctrl-C and SIGTERM end. A second one does not wait for anything. SIGPIPE would end the
+// process without taking anything down; without it the write returns an error.
+func untilEnded() context.Context {
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx
+}
+
+// streams are what a command reads from and writes to.
+type streams struct {
+	in       io.Reader
+	out, err *printer
+}
+
+// commands is the command line. Its doc strings are what --help prints.
+type commands struct {
+	Dev     devCommand     `cmd:"" help:"Try it: a tenant manager, Redis and a discovery in one process, with tenants that come and go."`
+	Follow  followCommand  `cmd:"" help:"Show the active tenants of a service, and then every change."`
+	Version versionCommand `cmd:"" help:"Show what this binary was built from."`
+}
+
+// run is the whole program. It returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	quietDriver()
+	std := streams{in: stdin, out: &printer{w: stdout}, err: &printer{w: stderr}}
+	command, done, err := parse(args, std)
+	if done {
+		return exitDone
+	}
+	name := "tenantwatch"
+	if err == nil {
+		name += " " + command.Command()
+		command.BindTo(ctx, (*context.Context)(nil))
+		command.Bind(std)
+		err = command.Run()
+	}
+	return report(std.err, name, err)
+}
+
+// parse returns done when the arguments asked for help, which has been given then.
+func parse(args []string, std streams) (command *kong.Context, done bool, err error) {
+	parser, err := kong.New(&commands{},
+		kong.Name("tenantwatch"),
+		kong.Description("Which tenants are active for a service, now and from now on."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(int) { done = true }), // kong goes on parsing after it has printed the help
+	)
+	if err != nil {
+		return nil, false, fmt.Errorf("build the command line: %w", err)
+	}
+	command, err = parser.Parse(args)
+	if err != nil {
+		err = &usageError{text: err.Error(), advice: "Run \"tenantwatch --help\" for what there is."}
+	}
+	return command, done, err
+}
+
+// report tells of err and returns the exit code that belongs to it.
+func report(stderr *printer, name string, err error) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case brokenPipe(err):
+		return exitFailure // whoever read has seen what they wanted
+	case errors.As(err, &usage):
+		_ = stderr.line("%s: %v\n%s", name, err, usage.advice)
+		return exitUsage
+	}
+	_ = stderr.line("%s: %v", name, err)
+	if failed, ok := errors.AsType[*failure](err); ok {
+		_ = stderr.line("%s", failed.advice)
+	}
+	return exitFailure
+}
+
+// usageError means that the command was called in a way that makes no sense.
+type usageError struct {
+	text, advice string
+}
+
+// Error says what is wrong.
+func (e *usageError) Error() string { return e.text }
+
+// failure is an error with advice for whoever called the command.
+type failure struct {
+	err    error
+	advice string
+}
+
+// Error says what went wrong.
+func (e *failure) Error() string { return e.err.Error() }
+
+// Unwrap returns the error without the advice.
+func (e *failure) Unwrap() error { return e.err }

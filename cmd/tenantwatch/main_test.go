@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+)
+
+// patience is how long a test waits for what takes milliseconds when the machine is idle.
+const patience = 20 * time.Second
+
+func TestMain(m *testing.M) {
+	testscript.Main(leakless{m}, map[string]func(){"tenantwatch": main})
+}
+
+// leakless fails when goroutines are left after the tests.
+type leakless struct{ m *testing.M }
+
+// Run runs the tests.
+func (l leakless) Run() int {
+	code := l.m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// call runs the program in this process.
+func call(ctx context.Context, stdout io.Writer, args ...string) (code int, stderr string) {
+	var errors bytes.Buffer
+	code = run(ctx, args, strings.NewReader(""), stdout, &errors)
+	return code, errors.String()
+}
+
+// failingWriter takes some writes and refuses those after them.
+type failingWriter struct {
+	left int
+	err  error
+}
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	if w.left == 0 {
+		return 0, w.err
+	}
+	w.left--
+	return len(p), nil
+}
+
+func TestC1TheReaderOfTheOutputIsGone(t *testing.T) {
+	tests := []struct {
+		name       string
+		writes     int
+		err        error
+		wantStderr string // nothing else than changes of state when empty
+	}{
+		{"broken pipe at once", 0, syscall.EPIPE, ""},
+		{"broken pipe later", 3, io.ErrClosedPipe, ""},
+		{"disk full", 3, syscall.ENOSPC, "write the output: " + syscall.ENOSPC.Error()},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			code, stderr := call(ctx, &failingWriter{left: tt.writes, err: tt.err}, "dev", "--churn", "200")
+			if code != exitFailure || ctx.Err() != nil {
+				t.Errorf("exit code %d, %v, want %d before the deadline", code, ctx.Err(), exitFailure)
+			}
+			said := withoutStates(stderr)
+			if tt.wantStderr == "" && said != "" || !strings.Contains(said, tt.wantStderr) {
+				t.Errorf("standard error says %q, want %q", said, tt.wantStderr)
+			}
+		})
+	}
+}
+
+// withoutStates removes the lines that tell of a state.
+func withoutStates(stderr string) string {
+	var rest []string
+	for line := range strings.Lines(stderr) {
+		if !strings.Contains(line, " with ") || !strings.Contains(line, "subscribed") {
+			rest = append(rest, line)
+		}
+	}
+	return strings.Join(rest, "")
+}
+
+func TestC1EndedWhileItStarts(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{
+		{"dev"},
+		{"follow", "--service", "s", "--manager-url", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:1", "--api-key-file", "-"},
+	} {
+		var stdout bytes.Buffer
+		code, stderr := call(ctx, &stdout, args...)
+		if code != exitDone || stdout.Len() > 0 || stderr != "" {
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q, want 0 and nothing", args[0], code, &stdout, stderr)
+		}
+	}
+}
+
+func TestDevEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &cancelAfter{lines: 3, cancel: cancel}
+	code, stderr := call(ctx, out, "dev", "--churn", "200", "--json")
+	if code != exitDone || withoutStates(strings.ReplaceAll(stderr, `"tenants"`, " with ")) != "" {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
+	if !strings.Contains(out.text.String(), `"type":"summary"`) {
+		t.Errorf("no summary in %q", &out.text)
+	}
+}
+
+// cancelAfter calls cancel once it has got some lines.
+type cancelAfter struct {
+	lines  int
+	cancel context.CancelFunc
+	text   bytes.Buffer
+}
+
+func (w *cancelAfter) Write(p []byte) (int, error) {
+	w.lines -= bytes.Count(p, []byte("\n"))
+	if w.lines <= 0 {
+		w.cancel()
+	}
+	return w.text.Write(p)
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// clock is how a time is shown to people.
+func clock(t time.Time) string {
+	return t.Local().Format("15:04:05.000") //nolint:gosmopolitan // they compare it with the clock on the wall
+}
+
+// printer writes whole lines, from any goroutine. The error of a write is for whoever prints on standard output; when
+// standard error is gone there is nobody left to tell.
+type printer struct {
+	mu sync.Mutex // guards w
+	w  io.Writer
+}
+
+// Write writes p in one piece.
+func (p *printer) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, err := p.w.Write(b)
+	if err != nil {
+		err = fmt.Errorf("write the output: %w", err)
+	}
+	return n, err
+}
+
+func (p *printer) line(format string, args ...any) error {
+	_, err := fmt.Fprintf(p, format+"\n", args...)
+	return err
+}
+
+func (p *printer) object(v any) error {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("encode the output: %w", err)
+	}
+	_, err := p.Write(line.Bytes())
+	return err
+}
+
+// logger returns a logger to w, or nil, which is silent, unless verbose.
+func logger(verbose bool, w io.Writer) *slog.Logger {
+	if !verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// table lines up changes for people. Its column of ids grows with the longest one seen.
+type table struct {
+	width int
+}
+
+// row returns the line of a change, without its end. extra goes into a last column.
+func (t *table) row(change tenant.Change, extra string) string {
+	t.width = max(t.width, len(change.TenantID))
+	line := fmt.Sprintf("%s  %s  %-*s  ", clock(change.At), sign(change.Kind), t.width, change.TenantID)
+	if extra == "" {
+		return line + why(change)
+	}
+	return line + fmt.Sprintf("%-28s %9s", why(change), extra)
+}
+
+// why is the type of the event behind a change or, without one, its cause.
+func why(change tenant.Change) string {
+	return cmp.Or(string(change.EventType), string(change.Cause))
+}
+
+func sign(kind tenant.Kind) string {
+	switch kind {
+	case tenant.Added:
+		return "+"
+	case tenant.Removed:
+		return "-"
+	case tenant.Reconfigured:
+		return "~"
+	default:
+		return "?"
+	}
+}
+
+// quietDriver stops the Redis driver from writing to standard error on its own. Its errors come back to us and are told
+// with the state.
+var quietDriver = sync.OnceFunc(func() { redis.SetLogger(silent{}) })
+
+// silent is a logger of the driver.
+type silent struct{}
+
+// Printf drops the line.
+func (silent) Printf(context.Context, string, ...any) {}
+
+// duration is a latency for people.
+func duration(d time.Duration) string {
+	if d >= time.Second {
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.2f ms", milliseconds(d))
+}
+
+// milliseconds rounds to what people can tell apart.
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
+}
+
+// brokenPipe reports whether err means that nobody reads the output any more.
+func brokenPipe(err error) bool {
+	errno, ok := errors.AsType[syscall.Errno](err)
+	if ok && runtime.GOOS == "windows" {
+		return errno == 109 || errno == 232 // ERROR_BROKEN_PIPE, ERROR_NO_DATA
+	}
+	return ok && errno == syscall.EPIPE || errors.Is(err, io.ErrClosedPipe)
+}

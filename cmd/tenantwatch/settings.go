@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/redisevents"
+)
+
+// maxKeyFile is the largest API key file that is read, in bytes.
+const maxKeyFile = 16 << 10
+
+// settings are what following a service needs.
+type settings struct {
+	service, environment, managerURL string
+	redis                            redisevents.Config
+	key                              keySource
+}
+
+// keySource is where the API key comes from.
+type keySource struct {
+	name    string // as the user knows it
+	provide func(ctx context.Context) (string, error)
+}
+
+// lookup finds a setting: the flag first, then the environment. A variable that is empty counts as not there.
+type lookup struct {
+	env     func(string) string
+	missing []string
+}
+
+// need returns the flag's value or that of the first variable that has one. Without any the setting is noted as missing.
+func (l *lookup) need(what, flag, value string, variables ...string) string {
+	for _, name := range variables {
+		if value == "" {
+			value = l.env(name)
+		}
+	}
+	if value == "" {
+		l.miss(what, flag, variables...)
+	}
+	return value
+}
+
+func (l *lookup) miss(what, flag string, variables ...string) {
+	l.missing = append(l.missing, fmt.Sprintf("  %-16s %s, or %s", what, flag, strings.Join(variables, ", or ")))
+}
+
+// settings puts together what the flags and the environment say. Everything that is missing is named in one error.
+func (c *followCommand) settings(env func(string) string, stdin io.Reader) (settings, error) {
+	l := &lookup{env: env}
+	s := settings{
+		service:    l.need("the service", "--service", c.Service, "APPLICATION_NAME"),
+		managerURL: l.need("the manager", "--manager-url", c.ManagerURL, "TENANTWATCH_URL", "MULTI_TENANT_URL"),
+		key:        c.keySource(l, stdin),
+	}
+	switch {
+	case c.Environment != nil:
+		s.environment = *c.Environment // also an empty one, which means all
+	case env("ENVIRONMENT_NAME") != "":
+		s.environment = env("ENVIRONMENT_NAME")
+	default:
+		s.environment = env("ENV_NAME")
+	}
+	var err error
+	s.redis, err = c.redis(l)
+	if len(l.missing) > 0 {
+		return s, &usageError{
+			text:   "settings are missing:\n" + strings.Join(l.missing, "\n"),
+			advice: "\"tenantwatch dev --no-churn\" starts a manager and a Redis to try it with.",
+		}
+	}
+	return s, err
+}
+
+func (c *followCommand) keySource(l *lookup, stdin io.Reader) keySource {
+	if c.APIKeyFile == "-" {
+		return keySource{name: "standard input", provide: readOnce(stdin)}
+	}
+	if c.APIKeyFile != "" {
+		return keySource{name: "--api-key-file", provide: readFile(c.APIKeyFile)}
+	}
+	names := []string{"TENANTWATCH_API_KEY", "MULTI_TENANT_SERVICE_API_KEY"}
+	for _, name := range names {
+		if key := l.env(name); key != "" {
+			return keySource{name: name, provide: managerapi.StaticKey(key)}
+		}
+	}
+	l.miss("the API key", "--api-key-file", names...)
+	return keySource{}
+}
+
+// readFile reads the file anew for every request, so that a new key needs no restart.
+func readFile(path string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		file, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = file.Close() }()
+		return readKey(file)
+	}
+}
+
+func readOnce(stdin io.Reader) func(context.Context) (string, error) {
+	read := sync.OnceValues(func() (string, error) { return readKey(stdin) })
+	return func(context.Context) (string, error) { return read() }
+}
+
+func readKey(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxKeyFile+1))
+	if len(text) > maxKeyFile {
+		err = fmt.Errorf("more than %d bytes, which is no API key", maxKeyFile)
+	}
+	return string(text), err
+}
+
+// redis takes either a URL or the variables that services have. The two are not mixed, so that the password of one server
+// is never sent to another; only the certificate counts for both.
+func (c *followCommand) redis(l *lookup) (redisevents.Config, error) {
+	source, text := "--redis-url", c.RedisURL
+	if text == "" {
+		source, text = "TENANTWATCH_REDIS_URL", l.env("TENANTWATCH_REDIS_URL")
+	}
+	if text == "" {
+		return redisFromVariables(l)
+	}
+	cfg, err := redisevents.ParseURL(text)
+	if cfg.TLS {
+		cfg.CACertBase64 = l.env("MULTI_TENANT_REDIS_CA_CERT")
+	}
+	return cfg, checkRedis(source, cfg, err)
+}
+
+func redisFromVariables(l *lookup) (redisevents.Config, error) {
+	host := l.need("Redis", "--redis-url", "", "TENANTWATCH_REDIS_URL", "MULTI_TENANT_REDIS_HOST")
+	cfg := redisevents.Config{
+		Host:         host,
+		Port:         l.env("MULTI_TENANT_REDIS_PORT"),
+		Password:     l.env("MULTI_TENANT_REDIS_PASSWORD"),
+		CACertBase64: l.env("MULTI_TENANT_REDIS_CA_CERT"),
+	}
+	var err error
+	if text := l.env("MULTI_TENANT_REDIS_TLS"); text != "" {
+		if cfg.TLS, err = strconv.ParseBool(text); err != nil {
+			err = errors.New("MULTI_TENANT_REDIS_TLS is neither true nor false")
+		}
+	}
+	return cfg, checkRedis("MULTI_TENANT_REDIS_*", cfg, err)
+}
+
+func checkRedis(source string, cfg redisevents.Config, err error) error {
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err == nil {
+		return nil
+	}
+	return &usageError{
+		text:   source + ": " + err.Error(),
+		advice: "A Redis URL looks like redis://host:6379, or rediss://user:password@host:6379 with TLS.",
+	}
+}
+
+// client returns a client for the manager. A few retries are enough: whoever waits for the first list is a person, and
+// later ones are asked for again anyway.
+func (s settings) client(allowInsecureHTTP bool) (*managerapi.Client, error) {
+	parsed, err := url.Parse(s.managerURL)
+	if err == nil && parsed.Scheme == "http" && parsed.Hostname() != "" && !allowInsecureHTTP && !isLoopback(parsed.Hostname()) {
+		return nil, &usageError{
+			text:   "the manager's URL is http, and not on this machine: the API key would cross the network in clear text",
+			advice: "Use https or, where you trust the network, --allow-insecure-http.",
+		}
+	}
+	options := []managerapi.Option{managerapi.WithAPIKey(s.key.provide), managerapi.WithRetries(3)}
+	if allowInsecureHTTP {
+		options = append(options, managerapi.WithAllowInsecureHTTP())
+	}
+	client, err := managerapi.NewClient(s.managerURL, options...)
+	if err != nil {
+		return nil, &usageError{text: err.Error(), advice: "The manager's URL looks like https://tenants.example.com."}
+	}
+	return client, nil
+}
