@@ -37,7 +37,7 @@ type core struct {
 	lastGap      string
 	held         bool // the last snapshot's removals are held, the next one is applied as it is
 
-	journal      *journal // of the request that is under way, nil when none is
+	memory       memory // tells old events and snapshots from new
 	plan         schedule
 	waiting      []chan error   // those who wait for a Refresh that has not begun
 	have         tenant.Version // of the set, while it is exactly that of the last snapshot

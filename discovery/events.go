@@ -71,25 +71,55 @@ func (c *core) usable() error {
 func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told chan struct{}) bool {
 	c := &d.core
 	c.status.LastEvent = now
-	c.status.Counters.count(v.outcome)
 	c.hearEnvironment(v)
+	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad {
+		d.compare(now, &v)
+	}
+	c.status.Counters.count(v.outcome)
 	switch v.outcome {
 	case outcomeBad:
 		d.badEvent(now, v.err)
-		return false
 	case outcomeUnknown:
 		c.unknownType(v)
 		d.openGap(now, "an event of unknown type "+string(v.eventType))
-		return false
+	case outcomeApplied:
+		return d.applyEffect(now, v, told)
 	default:
 	}
-	c.journal.record(v)
+	return false
+}
+
+// compare looks whether the event is news, and makes an old one of it where it is not. What it proves to be missing is a
+// gap.
+func (d *TenantDiscovery) compare(now time.Time, v *verdict) {
+	c := &d.core
+	what := c.memory.weigh(*v)
+	if c.memory.hear(*v) {
+		d.openGap(now, fmt.Sprintf("a revision before %s is missing", v.version))
+	}
+	switch what {
+	case old:
+		v.outcome = outcomeOld
+	case late:
+		v.outcome = outcomeOld
+		d.openGap(now, "an event that is older than what is known of its tenant")
+	case foreign:
+		c.memory.record(*v, c.set.size) // a snapshot of its epoch may be older than it
+		v.outcome = outcomeOld
+		d.openGap(now, "an event of another epoch: "+v.version.String())
+	case fresh:
+		c.memory.record(*v, c.set.size)
+	}
+}
+
+func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, told chan struct{}) bool {
+	c := &d.core
 	_, there := c.set.lookup(v.key)
 	if v.effect == effectRecheck && !there {
 		d.openGap(now, "tenant.activated of a tenant that is not in the set")
 	}
 	if c.phase != phaseStarted {
-		return false // the bootstrap takes it from the journal
+		return false // the bootstrap takes it from the memory
 	}
 	set, changes := apply(c.set, v, now)
 	c.set = set
@@ -114,6 +144,8 @@ func (n *Counters) count(o outcome) {
 		n.EventsOtherEnvironment++
 	case outcomeUnknown:
 		n.EventsUnknown++
+	case outcomeOld:
+		n.EventsOld++
 	case outcomeBad:
 		n.EventsBad++
 	default:
@@ -192,7 +224,10 @@ func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 	case tenant.SignalGap:
 		d.openGap(now, text(sig.Err, "the feed missed events"))
 	case tenant.SignalEvent: // applied elsewhere
-	case tenant.SignalHeartbeat: // without versions there is nothing to compare it with
+	case tenant.SignalHeartbeat:
+		if c.phase == phaseStarted && c.memory.behind(sig.Version) {
+			d.openGap(now, fmt.Sprintf("the manager is at %s, the set is not", sig.Version))
+		}
 	}
 }
 

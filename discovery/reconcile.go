@@ -19,15 +19,19 @@ const (
 )
 
 var (
-	errLeftBehind  = fmt.Errorf("%d earlier requests have not returned although their ctx ended; the TMClient has to heed ctx", mostLeftBehind)
+	errLeftBehind = fmt.Errorf("%d earlier requests have not returned although their ctx ended; the TMClient has to heed ctx", mostLeftBehind)
+	// ErrOldSnapshot is a snapshot that is older than what the set knows, as of a replica that lags behind. It is refused.
+	ErrOldSnapshot = errors.New("the snapshot is older than the set")
+
 	errNotAsked    = errors.New("the TMClient says that nothing is new, but was not asked that")
 	errClientPanic = errors.New("the TMClient panicked")
 )
 
 // request is one question for the snapshot.
 type request struct {
-	journal *journal
-	gap     uint64 // the newest gap when it began: it closes all up to that
+	tick    uint64         // of the memory when it began
+	known   tenant.Version // by then
+	gap     uint64         // the newest gap when it began: it closes all up to that
 	have    tenant.Version
 	waiting []chan error // Refreshes that it answers
 }
@@ -161,12 +165,12 @@ func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 	return false
 }
 
-// beginRequest starts the journal and notes which gap the answer will close.
+// beginRequest notes which events and gaps were there before the answer.
 func (d *TenantDiscovery) beginRequest() (req request) {
 	d.update(func(now time.Time) {
 		c := &d.core
-		req = request{journal: newJournal(c.set.size), gap: c.gaps, have: c.have, waiting: c.waiting}
-		c.journal, c.waiting = req.journal, nil
+		req = request{tick: c.memory.tick, known: c.memory.known(), gap: c.gaps, have: c.have, waiting: c.waiting}
+		c.waiting = nil
 		c.plan.refresh, c.plan.lastBegin = false, now
 	})
 	return req
@@ -229,11 +233,13 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans ans
 func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 	c := &d.core
 	if ans.err == nil {
+		ans.err = check(ans.version, req.known)
+	}
+	if ans.err == nil {
 		c.status.Counters.Reconciles++
 		d.take(now, req, ans, tenant.CauseReconcile)
 		return nil
 	}
-	c.journal = nil
 	c.status.Counters.SnapshotsFailed++
 	level := slog.LevelDebug
 	if c.snapshotErr == nil {
@@ -246,10 +252,10 @@ func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 	return fmt.Errorf("discovery: reconcile: %w", ans.err)
 }
 
-// take makes the set what the snapshot says, overridden by what was seen since its request began.
+// take makes the set what the snapshot says, overridden by newer events.
 func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause tenant.Cause) {
 	c := &d.core
-	c.journal, c.snapshotErr, c.failingSince = nil, nil, time.Time{}
+	c.snapshotErr, c.failingSince = nil, time.Time{}
 	c.status.LastSnapshot = now
 	held := 0
 	if ans.unchanged {
@@ -257,21 +263,36 @@ func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause ten
 	} else {
 		held = d.merge(now, req, ans, cause)
 	}
+	c.plan.succeeded(now, d.interval())
+	c.held = held > 0
+	if held > 0 {
+		d.holdBack(now, held) // the set is not the snapshot's, so nothing is closed or forgotten
+		return
+	}
 	if ans.version.Epoch != "" || !ans.unchanged {
 		c.status.Version = ans.version
 	}
-	c.plan.succeeded(now, d.interval())
-	c.held = held > 0
+	d.cover(now, req, ans)
+}
+
+// cover closes what the snapshot has made good, and forgets what it has covered.
+func (d *TenantDiscovery) cover(now time.Time, req request, ans answer) {
+	c := &d.core
+	before := c.memory.now.epoch
+	whole, newEpoch := c.memory.taken(ans.version, req.tick)
+	if newEpoch {
+		c.note(slog.LevelWarn, "the manager has a new data set, as after a restore from a backup; the set is now that one's",
+			slog.String("epoch_before", before), slog.String("epoch", ans.version.Epoch))
+	}
+	if !ans.unchanged && len(c.memory.marks) == 0 {
+		c.have = ans.version
+	}
+	c.closed = req.gap
 	switch {
-	case held > 0:
-		d.holdBack(now, held)
-	case req.journal.overflowed:
-		d.openGap(now, "more was seen during a snapshot than could be remembered")
-	default:
-		c.closed = req.gap
-		if c.gaps > c.closed {
-			c.plan.gapOpened(now, d.cfg.ResyncSpread)
-		}
+	case !whole:
+		d.openGap(now, "events newer than the snapshot are missing")
+	case c.gaps > c.closed:
+		c.plan.gapOpened(now, d.cfg.ResyncSpread)
 	}
 }
 
@@ -279,12 +300,9 @@ func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause ten
 func (d *TenantDiscovery) merge(now time.Time, req request, ans answer, cause tenant.Cause) int {
 	c := &d.core
 	listed := len(ans.rows.ids)
-	ans.rows.override(req.journal)
+	c.memory.override(&ans.rows, ans.version, req.tick)
 	set, changes, held := reconcile(c.set, ans.rows, d.guard(), cause, now)
 	c.set, c.have = set, tenant.Version{}
-	if held == 0 && len(req.journal.seen) == 0 {
-		c.have = ans.version
-	}
 	c.status.Counters.RowsSkipped += ans.rows.skipped
 	if cause == tenant.CauseReconcile {
 		c.status.Counters.DriftFound += uint64(len(changes))

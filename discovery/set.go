@@ -54,19 +54,6 @@ func (r *rows) add(row tenant.Summary) {
 	r.ids[key] = row.ID
 }
 
-// override replaces what the snapshot says by what was seen while its request was under way.
-func (r *rows) override(j *journal) {
-	for key, seen := range j.seen {
-		_, listed := r.ids[key]
-		switch {
-		case !seen.active:
-			delete(r.ids, key)
-		case !listed:
-			r.add(tenant.Summary{ID: seen.id})
-		}
-	}
-}
-
 // reconcile returns the set that the snapshot describes and the changes from the one to the other, in the order of
 // their canonical ids. With hold set it leaves in place what it would remove, and held says how many those are.
 func reconcile(set tree, snapshot rows, hold func(removals int) bool, cause tenant.Cause, at time.Time) (next tree, changes []tenant.Change, held int) {
@@ -105,36 +92,4 @@ func difference(set tree, snapshot rows) (added, removed []entry) {
 func sortEntries(entries []entry) []entry {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
 	return entries
-}
-
-// journal remembers, for the time of one request, what events said of each tenant, also where that changed nothing: an
-// event that the set had already taken may be newer than the answer.
-type journal struct {
-	seen       map[string]sighting
-	limit      int
-	overflowed bool // more tenants than limit were seen; what came after that is not in the journal
-}
-
-type sighting struct {
-	id     string
-	active bool
-}
-
-// journalSlack is how many tenants a journal may hold beyond twice the set, so that forged ids cannot fill the memory.
-const journalSlack = 1 << 16
-
-func newJournal(tenants int) *journal {
-	return &journal{seen: make(map[string]sighting), limit: 2*tenants + journalSlack}
-}
-
-// record notes an add or a remove. A nil journal, when no request is under way, takes nothing.
-func (j *journal) record(v verdict) {
-	if j == nil || v.effect != effectAdd && v.effect != effectRemove {
-		return
-	}
-	if _, known := j.seen[v.key]; !known && len(j.seen) >= j.limit {
-		j.overflowed = true
-		return
-	}
-	j.seen[v.key] = sighting{id: v.id, active: v.effect == effectAdd}
 }

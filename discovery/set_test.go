@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -103,31 +102,6 @@ func TestReconcileFolds(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestJournalOverridesSnapshot(t *testing.T) {
-	j := newJournal(0)
-	j.record(verdict{effect: effectAdd, key: "new", id: "new"})
-	j.record(verdict{effect: effectRemove, key: "gone", id: "gone"})
-	j.record(verdict{effect: effectRemove, key: "back", id: "back"})
-	j.record(verdict{effect: effectAdd, key: "back", id: "back"})
-	j.record(verdict{effect: effectReconfigure, key: "same", id: "same"})
-	r := rowsOf("gone", "back", "other")
-	r.override(j)
-	set, _, _ := reconcile(tree{}, r, holdNone, tenant.CauseBootstrap, time.Time{})
-	if got := idsOf(set); got != "back new other" {
-		t.Errorf("the set is %q", got)
-	}
-}
-
-func TestJournalIsBounded(t *testing.T) {
-	j := newJournal(0)
-	for i := range journalSlack + 10 {
-		j.record(verdict{effect: effectRemove, key: fmt.Sprint(i)})
-	}
-	if len(j.seen) != journalSlack || !j.overflowed {
-		t.Errorf("%d seen, overflowed %v", len(j.seen), j.overflowed)
-	}
 }
 
 func TestSpellingIsKept(t *testing.T) {

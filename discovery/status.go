@@ -88,13 +88,14 @@ func (s Status) Age() time.Duration {
 // Counters count what a [TenantDiscovery] has done since Start.
 type Counters struct {
 	// Events that concerned this service, and those that did not: by type, by service, by environment, of a type that
-	// is not known, and those that could not be read. EventsDropped arrived faster than they could be applied; each
+	// is not known, those that were known already or were older than what is known, and those that could not be read. EventsDropped arrived faster than they could be applied; each
 	// such burst was made good by a reconcile.
 	EventsApplied          uint64
 	EventsIgnored          uint64
 	EventsOtherService     uint64
 	EventsOtherEnvironment uint64
 	EventsUnknown          uint64
+	EventsOld              uint64
 	EventsBad              uint64
 	EventsDropped          uint64
 	// Reconciles that succeeded after the bootstrap, and requests for a snapshot that failed.

@@ -1,6 +1,8 @@
 package discovery
 
 import (
+	"time"
+
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -48,6 +50,7 @@ const (
 	outcomeOtherService
 	outcomeOtherEnvironment
 	outcomeUnknown
+	outcomeOld // known already, or older than what is known
 	outcomeBad
 	outcomes // how many there are
 )
@@ -60,6 +63,8 @@ type verdict struct {
 	id        string // the event's spelling
 	eventID   string
 	eventType tenant.EventType
+	version   tenant.Version
+	at        time.Time // the event's timestamp; zero when it had none
 	env       string
 	err       error // for outcomeBad
 }
@@ -71,6 +76,8 @@ func judge(evt tenant.Event, service, environment string) verdict {
 		id:        evt.TenantID,
 		eventID:   evt.EventID,
 		eventType: evt.EventType,
+		version:   evt.Version(),
+		at:        evt.Timestamp,
 		env:       evt.Environment,
 	}
 	if environment != "" && evt.Environment != "" && evt.Environment != environment {
@@ -101,6 +108,9 @@ func judge(evt tenant.Event, service, environment string) verdict {
 	}
 	return v
 }
+
+// versioned reports whether the event says which version it made.
+func (v verdict) versioned() bool { return v.version.Epoch != "" && v.version.Revision > 0 }
 
 func (v verdict) bad(err error) verdict {
 	v.outcome, v.err = outcomeBad, err

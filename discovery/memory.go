@@ -1,0 +1,265 @@
+package discovery
+
+import (
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	// memorySlack is how many tenants, beyond twice the set, the memory may hold, and how many revisions, so that what is
+	// forged cannot fill it.
+	memorySlack = 1 << 16
+	// idsRemembered is how many events are known again when they come twice.
+	idsRemembered = 1 << 13
+)
+
+// memory tells old news from new. It is pure: no lock, no clock, no I/O.
+//
+// With versions, every event takes the next revision of its epoch, without holes, and the list says at which revision it
+// was read. The set then knows a prefix of the revisions: that of its last snapshot, and on as long as events come
+// without a hole. What is at or below the prefix is old; above it revisions are compared for each tenant. Without
+// versions, what was seen while a request was under way wins over its answer, and of two events of one tenant the one
+// with the newer timestamp wins.
+type memory struct {
+	now   revisions // of the last snapshot's epoch, which is empty when it had none
+	next  revisions // of another epoch of which events were heard; a snapshot of it will say whether it is the new one
+	marks map[string]mark
+	tick  uint64 // events that were marked
+	ids   recentIDs
+	// overflowed says that there were more tenants or revisions than can be remembered, since the last snapshot.
+	overflowed bool
+}
+
+// mark is what the newest event said of a tenant. It goes when a snapshot has covered it.
+type mark struct {
+	id       string
+	active   bool
+	epoch    string // empty without versions
+	revision uint64
+	at       time.Time // the event's timestamp; zero when it had none
+	tick     uint64
+}
+
+// freshness is what an event is compared with what is known.
+type freshness uint8
+
+const (
+	fresh   freshness = iota
+	old               // known already, to be ignored
+	late              // older than what is known by its timestamp, which proves little: the snapshot has to tell
+	foreign           // of another epoch: only a snapshot can say whether there is a new one
+)
+
+// weigh says whether the event is news. It is to be called once for each event.
+func (m *memory) weigh(v verdict) freshness {
+	if m.ids.seen(v) {
+		return old
+	}
+	known, marked := m.marks[v.key]
+	if v.versioned() && m.now.epoch != "" {
+		switch {
+		case v.version.Epoch != m.now.epoch:
+			return foreign
+		case v.version.Revision <= m.now.prefix:
+			return old
+		}
+	}
+	if !marked {
+		return fresh
+	}
+	switch {
+	case v.versioned() && known.epoch == v.version.Epoch:
+		if v.version.Revision <= known.revision {
+			return old
+		}
+	case !v.at.IsZero() && v.at.Before(known.at):
+		return late
+	}
+	return fresh
+}
+
+// hear takes note of the event's revision, whatever the event is about, and reports whether one before it is missing.
+func (m *memory) hear(v verdict) (jump bool) {
+	switch {
+	case !v.versioned():
+		return false
+	case v.version.Epoch == m.now.epoch:
+		return m.now.see(v.version.Revision)
+	case v.version.Epoch != m.next.epoch:
+		m.next = revisions{epoch: v.version.Epoch}
+	}
+	m.next.keep(v.version.Revision)
+	return false // only a snapshot can tell
+}
+
+// record marks what an add or a remove said of its tenant. tenants is the size of the set.
+func (m *memory) record(v verdict, tenants int) {
+	if v.effect != effectAdd && v.effect != effectRemove {
+		return
+	}
+	if _, marked := m.marks[v.key]; !marked && len(m.marks) >= 2*tenants+memorySlack {
+		m.overflowed = true
+		return
+	}
+	if m.marks == nil {
+		m.marks = make(map[string]mark)
+	}
+	m.tick++
+	m.marks[v.key] = mark{
+		id: v.id, active: v.effect == effectAdd, at: v.at, tick: m.tick,
+		epoch: v.version.Epoch, revision: v.version.Revision,
+	}
+}
+
+// check refuses a snapshot that is older than what was known when it was asked for, as a replica gives that lags behind.
+// One that only events have overtaken since is as good as any.
+func check(v, known tenant.Version) error {
+	if v.Epoch != "" && v.Epoch == known.Epoch && v.Revision < known.Revision {
+		return fmt.Errorf("%w: it is at revision %d, and %d was known when it was asked for", ErrOldSnapshot, v.Revision, known.Revision)
+	}
+	return nil
+}
+
+// known is the version that the set has for certain.
+func (m *memory) known() tenant.Version {
+	return tenant.Version{Epoch: m.now.epoch, Revision: m.now.prefix}
+}
+
+// wins reports whether the mark is newer than a snapshot of the version, whose request began at the tick.
+func (k mark) wins(v tenant.Version, began uint64) bool {
+	if k.epoch == "" || v.Epoch == "" {
+		return k.tick > began
+	}
+	return k.epoch == v.Epoch && k.revision > v.Revision
+}
+
+// override replaces what the snapshot's rows say by what newer events said.
+func (m *memory) override(r *rows, v tenant.Version, began uint64) {
+	for key, known := range m.marks {
+		if !known.wins(v, began) {
+			continue
+		}
+		_, listed := r.ids[key]
+		switch {
+		case !known.active:
+			delete(r.ids, key)
+		case !listed:
+			r.add(tenant.Summary{ID: known.id})
+		}
+	}
+}
+
+// taken forgets what the snapshot has covered. It reports whether everything up to the newest event is known now, and
+// whether the epoch is a new one.
+func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
+	whole, m.overflowed = !m.overflowed, false
+	for key, known := range m.marks {
+		if !known.wins(v, began) {
+			// Of another epoch than this snapshot, and heard since it was asked for: the next snapshot may be of it.
+			whole = whole && (known.epoch == v.Epoch || known.tick <= began)
+			delete(m.marks, key)
+		}
+	}
+	newEpoch = m.now.epoch != "" && v.Epoch != "" && v.Epoch != m.now.epoch
+	if v.Epoch != m.now.epoch {
+		m.now = revisions{epoch: v.Epoch}
+		if v.Epoch == m.next.epoch {
+			m.now = m.next
+		}
+		m.next = revisions{}
+	}
+	return m.now.cover(v.Revision) && whole, newEpoch
+}
+
+// behind reports whether the manager, by its heartbeat, is further than the set.
+func (m *memory) behind(v tenant.Version) bool {
+	return m.now.epoch != "" && v.Epoch != "" && (v.Epoch != m.now.epoch || v.Revision > m.now.prefix)
+}
+
+// revisions are those of one epoch that have been heard of.
+type revisions struct {
+	epoch  string
+	prefix uint64              // all up to it
+	ahead  map[uint64]struct{} // and these above it, at most memorySlack
+}
+
+// see takes note of a revision and reports whether the one before it has not been heard of.
+func (r *revisions) see(revision uint64) (jump bool) {
+	if revision <= r.prefix {
+		return false
+	}
+	_, follows := r.ahead[revision-1]
+	r.keep(revision)
+	r.join()
+	return revision > r.prefix && !follows
+}
+
+// keep takes note of a revision above the prefix.
+func (r *revisions) keep(revision uint64) {
+	if len(r.ahead) >= memorySlack {
+		return // it stays missing, until a snapshot covers it
+	}
+	if r.ahead == nil {
+		r.ahead = make(map[uint64]struct{})
+	}
+	r.ahead[revision] = struct{}{}
+}
+
+// join lengthens the prefix as far as there is no hole.
+func (r *revisions) join() {
+	for {
+		if _, heard := r.ahead[r.prefix+1]; !heard {
+			return
+		}
+		r.prefix++
+		delete(r.ahead, r.prefix)
+	}
+}
+
+// cover raises the prefix to that of a snapshot. It reports whether no hole is left above it.
+func (r *revisions) cover(revision uint64) bool {
+	r.prefix = max(r.prefix, revision)
+	for heard := range r.ahead {
+		if heard <= r.prefix {
+			delete(r.ahead, heard)
+		}
+	}
+	r.join()
+	return len(r.ahead) == 0
+}
+
+var idSeed = maphash.MakeSeed()
+
+// recentIDs knows the last events again. It keeps a hash of each, over all that makes two events the same, so that ids of
+// any length cost the same, and a manager that gives every event the same id loses none.
+type recentIDs struct {
+	known map[uint64]struct{}
+	ring  []uint64
+	at    int
+}
+
+// seen reports whether the event was seen before, and remembers it. An event without an id is never the same as another.
+func (r *recentIDs) seen(v verdict) bool {
+	if v.eventID == "" {
+		return false
+	}
+	sum := maphash.Comparable(idSeed, [5]any{v.eventID, v.eventType, v.key, v.version, v.at.UnixNano()})
+	if _, twice := r.known[sum]; twice {
+		return true
+	}
+	if r.known == nil {
+		r.known = make(map[uint64]struct{})
+	}
+	if len(r.ring) < idsRemembered {
+		r.ring = append(r.ring, sum)
+	} else {
+		delete(r.known, r.ring[r.at])
+		r.ring[r.at] = sum
+		r.at = (r.at + 1) % idsRemembered
+	}
+	r.known[sum] = struct{}{}
+	return false
+}

@@ -1,0 +1,248 @@
+package discovery
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// news is an event about a tenant: of epoch e at the revision, or without a version when that is zero.
+func news(effect effect, id string, revision uint64) verdict {
+	v := verdict{effect: effect, key: id, id: id}
+	if revision > 0 {
+		v.version = tenant.Version{Epoch: "e", Revision: revision}
+	}
+	return v
+}
+
+// feed weighs, hears and records the events, and returns what each was taken for.
+func feed(m *memory, events ...verdict) (weighed []freshness) {
+	for _, v := range events {
+		what := m.weigh(v)
+		m.hear(v)
+		if what == fresh {
+			m.record(v, 0)
+		}
+		weighed = append(weighed, what)
+	}
+	return weighed
+}
+
+// at makes a memory that has taken a snapshot of epoch e.
+func at(revision uint64) *memory {
+	var m memory
+	m.taken(tenant.Version{Epoch: "e", Revision: revision}, 0)
+	return &m
+}
+
+func TestWeighByRevision(t *testing.T) {
+	other := news(effectAdd, "a", 99)
+	other.version.Epoch = "f"
+	for _, tc := range []struct {
+		name   string
+		events []verdict
+		want   []freshness
+	}{
+		{"in order", []verdict{news(effectAdd, "a", 11), news(effectRemove, "a", 12)}, []freshness{fresh, fresh}},
+		{"at the snapshot", []verdict{news(effectRemove, "a", 10)}, []freshness{old}},
+		{"below it", []verdict{news(effectRemove, "a", 3)}, []freshness{old}},
+		{"twice", []verdict{news(effectAdd, "a", 11), news(effectAdd, "a", 11)}, []freshness{fresh, old}},
+		{"older of the same tenant, beyond a hole", []verdict{news(effectRemove, "a", 18), news(effectAdd, "a", 17)}, []freshness{fresh, old}},
+		{"older of another tenant, beyond a hole", []verdict{news(effectRemove, "a", 18), news(effectAdd, "b", 17)}, []freshness{fresh, fresh}},
+		{"another epoch", []verdict{other}, []freshness{foreign}},
+		{"no version", []verdict{news(effectAdd, "a", 0)}, []freshness{fresh}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := feed(at(10), tc.events...); !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestWeighByTimestamp(t *testing.T) {
+	noon := time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
+	dated := func(effect effect, after time.Duration) verdict {
+		v := news(effect, "a", 0)
+		v.at = noon.Add(after)
+		return v
+	}
+	var m memory
+	got := feed(&m, dated(effectAdd, 0), dated(effectRemove, time.Minute), dated(effectAdd, time.Second), dated(effectAdd, time.Minute), news(effectAdd, "a", 0))
+	if want := []freshness{fresh, fresh, late, fresh, fresh}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestEventsThatComeTwice(t *testing.T) {
+	var m memory
+	named := func(id, tenantID string) verdict {
+		v := news(effectReconfigure, tenantID, 0)
+		v.eventID = id
+		return v
+	}
+	got := feed(&m, named("1", "a"), named("1", "a"), named("1", "b"), named("", "a"), named("", "a"))
+	if want := []freshness{fresh, old, fresh, fresh, fresh}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	for i := range 3 * idsRemembered {
+		m.weigh(named(fmt.Sprint("id", i), "a"))
+	}
+	if len(m.ids.known) != idsRemembered || len(m.ids.ring) != idsRemembered {
+		t.Errorf("%d and %d ids are remembered", len(m.ids.known), len(m.ids.ring))
+	}
+	if m.weigh(named("1", "a")) != fresh {
+		t.Error("what was forgotten is old")
+	}
+}
+
+func TestPrefixAndHoles(t *testing.T) {
+	m := at(10)
+	for _, step := range []struct {
+		revision uint64
+		jump     bool
+		prefix   uint64
+	}{{11, false, 11}, {13, true, 11}, {14, false, 11}, {16, true, 11}, {12, false, 14}, {15, false, 16}, {9, false, 16}} {
+		if jump := m.hear(news(effectNone, "a", step.revision)); jump != step.jump || m.now.prefix != step.prefix {
+			t.Errorf("revision %d: jump %v, prefix %d; want %v, %d", step.revision, jump, m.now.prefix, step.jump, step.prefix)
+		}
+	}
+	m.hear(news(effectNone, "a", 20))
+	if whole, _ := m.taken(tenant.Version{Epoch: "e", Revision: 18}, m.tick); whole {
+		t.Error("19 is missing, and nothing says so")
+	}
+	if whole, _ := m.taken(tenant.Version{Epoch: "e", Revision: 19}, m.tick); !whole || m.now.prefix != 20 {
+		t.Errorf("whole %v, prefix %d", whole, m.now.prefix)
+	}
+}
+
+func TestOverrideByRevision(t *testing.T) {
+	m := at(10)
+	feed(m, news(effectAdd, "new", 12), news(effectRemove, "gone", 13), news(effectRemove, "back", 14), news(effectAdd, "back", 15), news(effectRemove, "covered", 11))
+	snapshot := rowsOf("gone", "back", "covered", "other")
+	version := tenant.Version{Epoch: "e", Revision: 11}
+	m.override(&snapshot, version, m.tick)
+	set, _, _ := reconcile(tree{}, snapshot, holdNone, tenant.CauseReconcile, time.Time{})
+	if got := idsOf(set); got != "back covered new other" {
+		t.Errorf("the set is %q", got)
+	}
+	if whole, _ := m.taken(version, m.tick); !whole || len(m.marks) != 3 {
+		t.Errorf("whole %v, %d marks are left", whole, len(m.marks))
+	}
+}
+
+func TestOverrideByRequest(t *testing.T) {
+	var m memory
+	feed(&m, news(effectRemove, "before", 0))
+	began := m.tick
+	feed(&m, news(effectAdd, "new", 0), news(effectRemove, "gone", 0), news(effectRemove, "back", 0), news(effectAdd, "back", 0))
+	snapshot := rowsOf("before", "gone", "back")
+	m.override(&snapshot, tenant.Version{}, began)
+	set, _, _ := reconcile(tree{}, snapshot, holdNone, tenant.CauseBootstrap, time.Time{})
+	if got := idsOf(set); got != "back before new" {
+		t.Errorf("the set is %q", got)
+	}
+	if m.taken(tenant.Version{}, began); len(m.marks) != 3 {
+		t.Errorf("%d marks are left", len(m.marks))
+	}
+	if m.taken(tenant.Version{}, m.tick); len(m.marks) != 0 {
+		t.Errorf("%d marks are left", len(m.marks))
+	}
+}
+
+func TestTombstone(t *testing.T) {
+	m := at(10)
+	feed(m, news(effectRemove, "a", 12)) // 11 is missing
+	if what := m.weigh(news(effectAdd, "a", 11)); what != old {
+		t.Errorf("the add before the remove is %v", what)
+	}
+	m.taken(tenant.Version{Epoch: "e", Revision: 12}, m.tick)
+	if len(m.marks) != 0 {
+		t.Error("the tombstone stays")
+	}
+	if what := m.weigh(news(effectAdd, "a", 11)); what != old {
+		t.Errorf("covered by the snapshot, and it is %v", what)
+	}
+}
+
+func TestCheckOfSnapshots(t *testing.T) {
+	m := at(10)
+	m.hear(news(effectNone, "a", 11))
+	for version, refused := range map[tenant.Version]bool{
+		{Epoch: "e", Revision: 10}: true,
+		{Epoch: "e", Revision: 11}: false,
+		{Epoch: "e", Revision: 12}: false,
+		{Epoch: "f", Revision: 1}:  false,
+		{}:                         false,
+	} {
+		if err := check(version, m.known()); (err != nil) != refused {
+			t.Errorf("%v: %v", version, err)
+		}
+	}
+}
+
+// TestNewEpoch: only a snapshot brings it, and events of it that came before count by their revisions.
+func TestNewEpoch(t *testing.T) {
+	m := at(1000)
+	foreignNews := func(effect effect, id string, revision uint64) verdict {
+		v := news(effect, id, revision)
+		v.version.Epoch = "f"
+		return v
+	}
+	for _, v := range []verdict{foreignNews(effectAdd, "old", 3), foreignNews(effectAdd, "new", 4)} {
+		if what := m.weigh(v); what != foreign {
+			t.Errorf("%s is %v", v.id, what)
+		}
+		m.hear(v)
+		m.record(v, 0)
+	}
+	snapshot := rowsOf("other")
+	version := tenant.Version{Epoch: "f", Revision: 3}
+	m.override(&snapshot, version, m.tick)
+	if len(snapshot.ids) != 2 || snapshot.ids["new"] == "" {
+		t.Errorf("the rows are %v", snapshot.ids)
+	}
+	if whole, newEpoch := m.taken(version, m.tick); !whole || !newEpoch || m.now.prefix != 4 {
+		t.Errorf("whole %v, new epoch %v, prefix %d", whole, newEpoch, m.now.prefix)
+	}
+	if _, newEpoch := m.taken(tenant.Version{Epoch: "f", Revision: 4}, m.tick); newEpoch {
+		t.Error("new again")
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	m := at(10)
+	for i := range memorySlack + 10 {
+		feed(m, news(effectRemove, fmt.Sprint(i), uint64(i)*2+20))
+	}
+	if len(m.marks) != memorySlack || len(m.now.ahead) != memorySlack {
+		t.Errorf("%d marks, %d revisions", len(m.marks), len(m.now.ahead))
+	}
+	if whole, _ := m.taken(tenant.Version{Epoch: "e", Revision: 1 << 30}, m.tick); whole {
+		t.Error("what could not be remembered was not missed")
+	}
+	if whole, _ := m.taken(tenant.Version{Epoch: "e", Revision: 1 << 30}, m.tick); !whole {
+		t.Error("missed for ever")
+	}
+}
+
+func TestBehind(t *testing.T) {
+	m := at(10)
+	for version, behind := range map[tenant.Version]bool{
+		{Epoch: "e", Revision: 10}: false,
+		{Epoch: "e", Revision: 9}:  false,
+		{Epoch: "e", Revision: 11}: true,
+		{Epoch: "f", Revision: 1}:  true,
+		{}:                         false,
+	} {
+		if m.behind(version) != behind {
+			t.Errorf("%v: behind %v", version, !behind)
+		}
+	}
+	if new(memory).behind(tenant.Version{Epoch: "e", Revision: 1}) {
+		t.Error("without a versioned snapshot there is nothing to compare with")
+	}
+}
