@@ -42,6 +42,7 @@ type core struct {
 	waiting      []chan error   // those who wait for a Refresh that has not begun
 	have         tenant.Version // of the set, while it is exactly that of the last snapshot
 	snapshotErr  error
+	fromFile     bool // the set is that of the snapshot file, and no snapshot has come since
 	failingSince time.Time
 
 	status Status // the counters and times in it; settle fills in the rest
@@ -77,19 +78,23 @@ func (c *core) begin(r *run) {
 func (d *TenantDiscovery) update(change func(now time.Time)) {
 	d.mu.Lock()
 	now := time.Now()
-	due := d.core.plan.due()
+	due, saved := d.core.plan.due(), d.core.savedState()
 	change(now)
 	d.settle(now)
 	boxes, notes, r := d.withMail(), d.core.notes, d.core.run
 	d.core.mail, d.core.notes = false, nil
 	kick := r != nil && !d.core.plan.due().Equal(due)
+	unsaved := r != nil && d.core.savedState() != saved
 	tenants := d.core.set.size
 	d.mu.Unlock()
 	for _, box := range boxes {
 		box.ring()
 	}
 	if kick {
-		r.nudge()
+		nudge(r.kick)
+	}
+	if unsaved {
+		nudge(r.save)
 	}
 	for _, n := range notes {
 		d.log(n, tenants)
@@ -104,10 +109,10 @@ func (d *TenantDiscovery) withMail() []*mailbox {
 	return append(slices.Collect(maps.Keys(d.core.watchers)), d.box)
 }
 
-// nudge lets the reconciling look again at what is due.
-func (r *run) nudge() {
+// nudge lets the one who waits on a channel of size one look again.
+func nudge(ch chan struct{}) {
 	select {
-	case r.kick <- struct{}{}:
+	case ch <- struct{}{}:
 	default: // it will look anyway
 	}
 }
@@ -149,7 +154,7 @@ func (c *core) state(now time.Time, patience time.Duration) State {
 		return Closed
 	case c.phase != phaseStarted:
 		return Starting
-	case !c.feedUp && c.snapshotErr != nil:
+	case c.fromFile, !c.feedUp && c.snapshotErr != nil:
 		return Stale
 	case !c.feedUp:
 		return Polling
@@ -222,7 +227,8 @@ func (d *TenantDiscovery) publish(changes []tenant.Change, told chan struct{}) {
 		for box := range c.watchers {
 			box.put(key, change, nil)
 		}
-		if change.Cause != tenant.CauseBootstrap || d.cfg.NotifyInitial {
+		initial := change.Cause == tenant.CauseBootstrap || change.Cause == tenant.CauseSnapshotFile
+		if !initial || d.cfg.NotifyInitial {
 			d.box.put(key, change, told)
 		}
 	}

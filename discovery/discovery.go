@@ -81,7 +81,8 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 //
 // It waits for the subscription until that is confirmed, refused or has failed once, for FeedTimeout or half of the time
 // that ctx has left at the most; without one it goes on in [Polling] and keeps trying. Then it asks the TMClient once.
-// When that fails Start returns the error, nothing is left running, and Start may be called again. It returns [ErrStarted]
+// When that fails Start returns the error, nothing is left running, and Start may be called again; unless there is a
+// SnapshotFile of use, from which it starts then, in [Stale]. It returns [ErrStarted]
 // while the discovery is starting or started, and [ErrClosed] after Close or when Close ends it.
 func (d *TenantDiscovery) Start(ctx context.Context) error {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -95,6 +96,9 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 	r.wg.Go(func() { d.applySignals(life, r) })
 	r.wg.Go(func() { d.keepReconciled(life, r) })
 	r.wg.Go(func() { d.tellCallbacks(life, r) })
+	if d.cfg.SnapshotFile != "" {
+		r.wg.Go(func() { d.keepSaved(life, r) })
+	}
 	go func() {
 		r.wg.Wait()
 		close(r.ended)
@@ -237,6 +241,7 @@ type run struct {
 	wg      sync.WaitGroup
 	inbox   *inbox
 	kick    chan struct{} // of size one: what is due may have changed
+	save    chan struct{} // of size one: there may be something to save
 	linked  chan struct{} // closed when the feed was first confirmed or first failed
 	ready   chan struct{} // closed when the bootstrap has succeeded
 	ended   chan struct{} // closed when every goroutine has returned
@@ -248,6 +253,7 @@ func newRun(cancel context.CancelFunc) *run {
 		cancel: cancel,
 		inbox:  newInbox(),
 		kick:   make(chan struct{}, 1),
+		save:   make(chan struct{}, 1),
 		linked: make(chan struct{}),
 		ready:  make(chan struct{}),
 		ended:  make(chan struct{}),

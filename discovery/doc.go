@@ -18,9 +18,11 @@
 // # What is in the set
 //
 // A tenant enters and leaves by an event or by a snapshot (the manager's list), never by age. The subscription is
-// confirmed before the snapshot is asked for, so that nothing falls into the gap between the two; what events say while a
-// request is under way wins over its answer. Every confirmation of a subscription, the first that comes after Start and
-// every later one, is taken as a sign that events were missed, and so is an event that cannot be read. Each such gap is
+// confirmed before the snapshot is asked for, so that nothing falls into the gap between the two. Where the manager sends
+// versions, the newer of an event and a snapshot is told by the revision; without, what events say while a request is
+// under way wins over its answer. Every confirmation of a subscription, the first that comes after Start and
+// every later one, is taken as a sign that events were missed, and so is an event that
+// cannot be read, or whose revision shows that one before it is missing. Each such gap is
 // closed by a snapshot whose request began after it, and by nothing else. When nothing at all seems wrong the set is
 // still compared with the manager's every ResyncInterval. While Redis is away the manager is polled. A snapshot that
 // fails changes nothing; one that would remove most of the set is believed when a second one says the same.

@@ -74,7 +74,8 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(life, func() { cancel(ErrClosed) })()
-	d.awaitLink(ctx, r)
+	saved := d.load()
+	d.awaitLink(ctx, r, saved != nil)
 	if life.Err() != nil {
 		return ErrClosed
 	}
@@ -82,11 +83,11 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 		return fmt.Errorf("discovery: start: %w", context.Cause(ctx))
 	}
 	req := d.beginRequest()
-	ans := d.fetch(ctx, req.have)
+	ans := d.fetchFirst(ctx, req, saved != nil)
 	if life.Err() != nil {
 		return ErrClosed
 	}
-	if ans.err != nil {
+	if ans.err != nil && (saved == nil || denied(ans.err) || ctx.Err() != nil) {
 		return fmt.Errorf("discovery: bootstrap of service %q: %w", d.cfg.ServiceName, ans.err)
 	}
 	var err error
@@ -97,15 +98,32 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 		}
 		d.core.phase = phaseStarted
 		d.core.history.bootstrapped = now
-		d.take(now, req, ans, tenant.CauseBootstrap)
+		if ans.err == nil {
+			d.take(now, req, ans, tenant.CauseBootstrap)
+		} else {
+			d.startFrom(now, saved, req, ans.err)
+		}
 		close(r.ready)
 	})
 	return err
 }
 
+// fetchFirst is fetch, but with a file to start from it does not wait long.
+func (d *TenantDiscovery) fetchFirst(ctx context.Context, req request, haveFile bool) answer {
+	if haveFile {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, fileGrace)
+		defer cancel()
+	}
+	return d.fetch(ctx, req.have)
+}
+
 // awaitLink waits until the feed was confirmed or has failed, as long as Start may wait for that.
-func (d *TenantDiscovery) awaitLink(ctx context.Context, r *run) {
+func (d *TenantDiscovery) awaitLink(ctx context.Context, r *run, haveFile bool) {
 	patience := d.cfg.FeedTimeout
+	if haveFile {
+		patience = min(patience, fileGrace)
+	}
 	if end, bounded := ctx.Deadline(); bounded {
 		patience = min(patience, time.Until(end)/2)
 	}
@@ -255,7 +273,7 @@ func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 // take makes the set what the snapshot says, overridden by newer events.
 func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause tenant.Cause) {
 	c := &d.core
-	c.snapshotErr, c.failingSince = nil, time.Time{}
+	c.snapshotErr, c.failingSince, c.fromFile = nil, time.Time{}, false
 	c.status.LastSnapshot = now
 	held := 0
 	if ans.unchanged {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -127,9 +128,8 @@ func TestD08OldNews(t *testing.T) {
 				pass(time.Millisecond)
 				f.suspend(t, "acme")
 				f.feed.Silence(false)
-				events := f.manager.Events()
-				for i := len(events) - 1; i >= 0; i-- {
-					if err := f.feed.Publish(t.Context(), events[i]); err != nil {
+				for _, evt := range slices.Backward(f.manager.Events()) {
+					if err := f.feed.Publish(t.Context(), evt); err != nil {
 						t.Fatal(err)
 					}
 				}

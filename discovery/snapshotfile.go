@@ -1,0 +1,193 @@
+package discovery
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/renameio/v2/maybe"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	snapshotFormat = "tenantwatch-snapshot/1" // the first word of the file; the number is that of the format
+	snapshotMode   = 0o600
+	snapshotLimit  = 512 << 20
+	// saveEvery is the least time between two savings.
+	saveEvery = time.Second
+	// fileGrace is how long Start waits for the subscription, and then for the manager, when there is a file to start from.
+	fileGrace = 500 * time.Millisecond
+)
+
+// savedSet is the last known set, as it is on the disk: a line with the format and the SHA-256 of what follows, then
+// this as JSON.
+type savedSet struct {
+	Service     string    `json:"service"`
+	Environment string    `json:"environment,omitempty"`
+	SnapshotAt  time.Time `json:"snapshot_at"` // when the manager was heard last
+	Tenants     []string  `json:"tenants"`
+}
+
+func (s savedSet) encode() ([]byte, error) {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(body)
+	return append([]byte(snapshotFormat+" "+hex.EncodeToString(sum[:])+"\n"), body...), nil
+}
+
+// decodeSaved reads what encode wrote, and refuses everything that is not exactly that.
+func decodeSaved(data []byte) (savedSet, error) {
+	head, body, whole := bytes.Cut(data, []byte("\n"))
+	format, want, two := bytes.Cut(head, []byte(" "))
+	if !whole || !two || string(format) != snapshotFormat {
+		return savedSet{}, fmt.Errorf("it does not begin with %q", snapshotFormat)
+	}
+	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != string(want) {
+		return savedSet{}, errors.New("the checksum is wrong")
+	}
+	var saved savedSet
+	if err := json.Unmarshal(body, &saved); err != nil {
+		return savedSet{}, err
+	}
+	return saved, nil
+}
+
+// load returns the set of the file, nil when none is configured, there is none, or it is of no use; the log says why.
+func (d *TenantDiscovery) load() *savedSet {
+	if d.cfg.SnapshotFile == "" {
+		return nil
+	}
+	saved, err := readSaved(d.cfg.SnapshotFile)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err == nil && (saved.Service != d.cfg.ServiceName || saved.Environment != d.cfg.Environment):
+		err = fmt.Errorf("it is of service %q, environment %q", saved.Service, saved.Environment)
+	}
+	if err != nil {
+		d.update(func(time.Time) {
+			d.core.note(slog.LevelWarn, "the snapshot file is of no use and is ignored",
+				slog.String("file", d.cfg.SnapshotFile), slog.Any("error", err))
+		})
+		return nil
+	}
+	return &saved
+}
+
+func readSaved(path string) (savedSet, error) {
+	info, err := os.Stat(path) // before it is opened, which could wait for ever on a pipe
+	if err != nil {
+		return savedSet{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return savedSet{}, errors.New("it is no regular file")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return savedSet{}, err
+	}
+	data, err := io.ReadAll(io.LimitReader(file, snapshotLimit+1))
+	if err := errors.Join(err, file.Close()); err != nil {
+		return savedSet{}, err
+	}
+	if len(data) > snapshotLimit {
+		return savedSet{}, fmt.Errorf("it is larger than %d bytes", snapshotLimit)
+	}
+	return decodeSaved(data)
+}
+
+// startFrom makes the saved set the first one, because the manager did not answer.
+func (d *TenantDiscovery) startFrom(now time.Time, saved *savedSet, req request, failure error) {
+	c := &d.core
+	var snapshot rows
+	for _, id := range saved.Tenants {
+		snapshot.add(tenant.Summary{ID: id})
+	}
+	listed := len(snapshot.ids)
+	c.memory.override(&snapshot, tenant.Version{}, req.tick)
+	set, changes, _ := reconcile(c.set, snapshot, func(int) bool { return false }, tenant.CauseSnapshotFile, now)
+	c.set, c.fromFile = set, true
+	c.status.LastSnapshot = saved.SnapshotAt
+	c.snapshotErr, c.failingSince = failure, now
+	c.plan.succeeded(now, d.interval())
+	d.openGap(now, "started from the snapshot file")
+	c.plan.failed(now, failure, d.cfg.ResyncSpread)
+	c.note(slog.LevelWarn, "the manager does not answer; started from the snapshot file",
+		slog.Any("error", failure), slog.Int("listed", listed), slog.Duration("age", now.Sub(saved.SnapshotAt).Round(time.Second)))
+	d.publish(changes, nil)
+}
+
+// keepSaved writes the set to the file whenever it has changed or the manager has confirmed it, until ctx ends, and then
+// once more.
+func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
+	select {
+	case <-r.ready:
+	case <-ctx.Done():
+		return
+	}
+	var last savedState
+	failing := false
+	for ctx.Err() == nil {
+		select {
+		case <-r.save:
+			sleep(ctx, saveEvery)
+		case <-ctx.Done():
+		}
+		now := d.savedState()
+		if now == last {
+			continue
+		}
+		err := d.save(now)
+		if err == nil {
+			last = now
+		} else if !failing {
+			d.update(func(time.Time) {
+				d.core.note(slog.LevelWarn, "the snapshot file could not be written; the old one stays",
+					slog.String("file", d.cfg.SnapshotFile), slog.Any("error", err))
+			})
+		}
+		failing = err != nil
+	}
+}
+
+// savedState is what a saving is about.
+type savedState struct {
+	set tree
+	at  int64 // when the manager was heard last, in nanoseconds since 1970
+}
+
+func (d *TenantDiscovery) savedState() savedState {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.core.savedState()
+}
+
+func (c *core) savedState() savedState {
+	return savedState{set: c.set, at: c.status.LastSnapshot.UnixNano()}
+}
+
+func (d *TenantDiscovery) save(state savedState) error {
+	saved := savedSet{
+		Service: d.cfg.ServiceName, Environment: d.cfg.Environment,
+		SnapshotAt: time.Unix(0, state.at).UTC(), Tenants: make([]string, 0, state.set.size),
+	}
+	for e := range state.set.all() {
+		saved.Tenants = append(saved.Tenants, e.id)
+	}
+	data, err := saved.encode()
+	if err != nil {
+		return err
+	}
+	return maybe.WriteFile(d.cfg.SnapshotFile, data, snapshotMode)
+}
