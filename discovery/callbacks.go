@@ -109,6 +109,7 @@ func (d *TenantDiscovery) tellNext(ctx context.Context, r *run) bool {
 }
 
 func (d *TenantDiscovery) tellChange(ctx context.Context, r *run, change tenant.Change) {
+	d.telemetry.told(ctx, change)
 	switch change.Kind {
 	case tenant.Added:
 		for _, fn := range registered(&d.callbacks.mu, &d.callbacks.added) {

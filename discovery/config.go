@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -90,6 +93,9 @@ type Config struct {
 	// that can be. A manager that refuses the key fails the start all the same. The file is replaced as a whole, has a
 	// checksum, and is readable by its owner only; it belongs to one process. Empty means none.
 	SnapshotFile string
+	// MeterProvider and TracerProvider take OpenTelemetry's metrics and spans. Nil means the global ones.
+	MeterProvider  metric.MeterProvider
+	TracerProvider trace.TracerProvider
 }
 
 // check returns one error that names every field that is missing or impossible.

@@ -40,6 +40,7 @@ type TenantDiscovery struct {
 	view   atomic.Pointer[tree]   // the set that readers see
 	status atomic.Pointer[Status] // what Status returns, but for the time that passes
 
+	telemetry *telemetry
 	callbacks callbacks
 	box       *mailbox // of all callbacks
 	leftover  atomic.Int32
@@ -69,6 +70,10 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 		}
 		d.feed = feed
 	}
+	var err error
+	if d.telemetry, err = newTelemetry(d.cfg); err != nil {
+		return nil, fmt.Errorf("discovery: config: %w", err)
+	}
 	d.cfg.RedisConfig = redisevents.Config{} // so that printing a discovery prints no password
 	d.snapshots, _ = cfg.TMClient.(SnapshotFetcher)
 	d.core.watchers = make(map[*mailbox]struct{})
@@ -86,10 +91,15 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 // while the discovery is starting or started, and [ErrClosed] after Close or when Close ends it.
 func (d *TenantDiscovery) Start(ctx context.Context) error {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r := newRun(cancel)
+	unobserve, err := d.telemetry.observe(d.Status)
+	if err != nil {
+		cancel()
+		return fmt.Errorf("discovery: start: %w", err)
+	}
+	r := newRun(cancel, unobserve)
 	if err := d.begin(r); err != nil {
 		cancel()
-		return err
+		return errors.Join(err, unobserve())
 	}
 	r.wg.Add(1) // for this call, so that Close waits for it too
 	r.wg.Go(func() { d.follow(life, r) })
@@ -103,7 +113,7 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 		r.wg.Wait()
 		close(r.ended)
 	}()
-	err := d.bootstrap(ctx, life, r)
+	err = d.bootstrap(ctx, life, r)
 	r.wg.Done()
 	if err == nil {
 		return nil
@@ -238,6 +248,7 @@ func (d *TenantDiscovery) abandon(r *run) error {
 // run is what one Start has begun.
 type run struct {
 	cancel  context.CancelFunc
+	unwatch func() error // ends the reading of metrics
 	wg      sync.WaitGroup
 	inbox   *inbox
 	kick    chan struct{} // of size one: what is due may have changed
@@ -248,9 +259,9 @@ type run struct {
 	calling atomic.Bool   // a callback is running
 }
 
-func newRun(cancel context.CancelFunc) *run {
+func newRun(cancel context.CancelFunc, unwatch func() error) *run {
 	return &run{
-		cancel: cancel,
+		cancel: cancel, unwatch: unwatch,
 		inbox:  newInbox(),
 		kick:   make(chan struct{}, 1),
 		save:   make(chan struct{}, 1),
@@ -262,6 +273,13 @@ func newRun(cancel context.CancelFunc) *run {
 
 func (r *run) stop() error {
 	r.cancel()
+	if err := r.unwatch(); err != nil {
+		return errors.Join(err, r.awaitEnd())
+	}
+	return r.awaitEnd()
+}
+
+func (r *run) awaitEnd() error {
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()
 	select {

@@ -29,6 +29,7 @@ var (
 
 // request is one question for the snapshot.
 type request struct {
+	cause   string         // for telemetry
 	tick    uint64         // of the memory when it began
 	known   tenant.Version // by then
 	gap     uint64         // the newest gap when it began: it closes all up to that
@@ -83,7 +84,9 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 		return fmt.Errorf("discovery: start: %w", context.Cause(ctx))
 	}
 	req := d.beginRequest()
-	ans := d.fetchFirst(ctx, req, saved != nil)
+	spanned, done := d.telemetry.reconcile(ctx, req.cause)
+	ans := d.fetchFirst(spanned, req, saved != nil)
+	done(ans.err, ans.unchanged)
 	if life.Err() != nil {
 		return ErrClosed
 	}
@@ -145,12 +148,16 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 	}
 	for d.awaitDue(ctx, r) {
 		req := d.beginRequest()
-		ans := d.fetch(ctx, req.have)
+		spanned, done := d.telemetry.reconcile(ctx, req.cause)
+		ans := d.fetch(spanned, req.have)
+		var result error
+		if result = ctx.Err(); result == nil {
+			d.update(func(now time.Time) { result = d.finish(now, req, ans) })
+		}
+		done(result, ans.unchanged)
 		if ctx.Err() != nil {
 			return // those who wait for a Refresh hear of the Close
 		}
-		var result error
-		d.update(func(now time.Time) { result = d.finish(now, req, ans) })
 		for _, waiting := range req.waiting {
 			waiting <- result // has room for it
 		}
@@ -187,7 +194,10 @@ func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 func (d *TenantDiscovery) beginRequest() (req request) {
 	d.update(func(now time.Time) {
 		c := &d.core
-		req = request{tick: c.memory.tick, known: c.memory.known(), gap: c.gaps, have: c.have, waiting: c.waiting}
+		req = request{cause: c.plan.cause(now), tick: c.memory.tick, known: c.memory.known(), gap: c.gaps, have: c.have, waiting: c.waiting}
+		if c.phase == phaseStarting {
+			req.cause = "bootstrap"
+		}
 		c.waiting = nil
 		c.plan.refresh, c.plan.lastBegin = false, now
 	})

@@ -42,6 +42,22 @@ func (s *schedule) due() time.Time {
 	return due
 }
 
+// cause says why a request that begins now does.
+func (s *schedule) cause(now time.Time) string {
+	switch {
+	case s.refresh:
+		return "refresh"
+	case s.failures > 0:
+		return "retry"
+	case !s.guard.IsZero() && !s.guard.After(now):
+		return "guard"
+	case !s.gap.IsZero() && !s.gap.After(now):
+		return "gap"
+	default:
+		return "interval"
+	}
+}
+
 // gapOpened asks for a reconcile within spread, unless one is due already.
 func (s *schedule) gapOpened(now time.Time, spread time.Duration) {
 	if s.gap.IsZero() {

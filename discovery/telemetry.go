@@ -1,0 +1,137 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const scope = "github.com/tenantwatch/tenantwatch/discovery"
+
+// telemetry is what OpenTelemetry is told. No attribute of a metric has a tenant in it, or anything else that is not from
+// a closed set but the service's name.
+type telemetry struct {
+	tracer     trace.Tracer
+	service    attribute.KeyValue
+	reconciles metric.Int64Counter
+	delay      metric.Float64Histogram
+	meter      metric.Meter
+}
+
+func newTelemetry(cfg Config) (*telemetry, error) {
+	meters, tracers := cfg.MeterProvider, cfg.TracerProvider
+	if meters == nil {
+		meters = otel.GetMeterProvider()
+	}
+	if tracers == nil {
+		tracers = otel.GetTracerProvider()
+	}
+	meter := meters.Meter(scope)
+	t := &telemetry{tracer: tracers.Tracer(scope), service: attribute.String("service", cfg.ServiceName), meter: meter}
+	var errs [2]error
+	t.reconciles, errs[0] = meter.Int64Counter("tenantwatch.discovery.reconciles",
+		metric.WithDescription("Snapshots asked for, by cause and result."), metric.WithUnit("{reconcile}"))
+	t.delay, errs[1] = meter.Float64Histogram("tenantwatch.discovery.callback.delay",
+		metric.WithDescription("Time from a change of the set to its callback."), metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5, 10, 60, 300))
+	return t, errors.Join(errs[:]...)
+}
+
+// observe registers what is read from Status whenever metrics are collected, until stop.
+func (t *telemetry) observe(status func() Status) (stop func() error, err error) {
+	var all []metric.Observable
+	var errs []error
+	counter := func(name, description string) metric.Int64ObservableCounter {
+		c, err := t.meter.Int64ObservableCounter("tenantwatch.discovery."+name, metric.WithDescription(description))
+		all, errs = append(all, c), append(errs, err)
+		return c
+	}
+	gauge := func(name, description, unit string) metric.Float64ObservableGauge {
+		g, err := t.meter.Float64ObservableGauge("tenantwatch.discovery."+name, metric.WithDescription(description), metric.WithUnit(unit))
+		all, errs = append(all, g), append(errs, err)
+		return g
+	}
+	tenants := gauge("tenants", "Tenants in the set.", "{tenant}")
+	state := gauge("state", "1 for the state that the discovery is in, 0 for the others.", "1")
+	age := gauge("snapshot.age", "Time since the last snapshot.", "s")
+	events := counter("events", "Events that arrived, by outcome.")
+	drift := counter("drift", "Differences that reconciles found.")
+	held := counter("removals.held", "Removals that the guard held.")
+	subscriptions := counter("subscriptions", "Subscriptions that were confirmed.")
+	panics := counter("callback.panics", "Panics of callbacks.")
+	with := metric.WithAttributes(t.service)
+	registration, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s := status()
+		o.ObserveFloat64(tenants, float64(s.Tenants), with)
+		o.ObserveFloat64(age, s.Age().Seconds(), with)
+		for _, other := range []State{Starting, Live, Syncing, Polling, Stale, Closed} {
+			value := 0.0
+			if s.State == other {
+				value = 1
+			}
+			o.ObserveFloat64(state, value, with, metric.WithAttributes(attribute.String("state", other.String())))
+		}
+		for outcome, n := range s.Counters.byOutcome() {
+			o.ObserveInt64(events, signed(n), with, metric.WithAttributes(attribute.String("outcome", outcome)))
+		}
+		o.ObserveInt64(drift, signed(s.Counters.DriftFound), with)
+		o.ObserveInt64(held, signed(s.Counters.RemovalsHeld), with)
+		o.ObserveInt64(subscriptions, signed(s.Counters.Subscriptions), with)
+		o.ObserveInt64(panics, signed(s.Counters.CallbackPanics), with)
+		return nil
+	}, all...)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return sync.OnceValue(registration.Unregister), nil
+}
+
+func (n *Counters) byOutcome() map[string]uint64 {
+	return map[string]uint64{
+		"applied":           n.EventsApplied,
+		"ignored":           n.EventsIgnored,
+		"other_service":     n.EventsOtherService,
+		"other_environment": n.EventsOtherEnvironment,
+		"unknown":           n.EventsUnknown,
+		"old":               n.EventsOld,
+		"bad":               n.EventsBad,
+		"dropped":           n.EventsDropped,
+	}
+}
+
+func signed(n uint64) int64 { return int64(n) } //nolint:gosec // nothing is counted that often
+
+// reconcile begins the span of a request. done ends it and counts the request.
+func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Context, done func(err error, unchanged bool)) {
+	ctx, span := t.tracer.Start(ctx, "tenantwatch.reconcile", //nolint:spancheck // done ends it
+		trace.WithAttributes(t.service, attribute.String("cause", cause)), trace.WithSpanKind(trace.SpanKindInternal))
+	return ctx, func(err error, unchanged bool) { //nolint:spancheck // see above
+		result := "reconciled"
+		switch {
+		case err != nil:
+			result = "failed"
+			span.RecordError(err)
+			span.SetStatus(codes.Error, "the snapshot failed")
+		case unchanged:
+			result = "not_modified"
+		}
+		span.SetAttributes(attribute.String("result", result))
+		span.End()
+		t.reconciles.Add(ctx, 1, metric.WithAttributes(t.service, attribute.String("cause", cause), attribute.String("result", result)))
+	}
+}
+
+// told records how long the change waited for its callback.
+func (t *telemetry) told(ctx context.Context, change tenant.Change) {
+	t.delay.Record(ctx, time.Since(change.At).Seconds(), metric.WithAttributes(t.service))
+}
