@@ -198,6 +198,9 @@ func (d *TenantDiscovery) beginRequest() (req request) {
 		if c.phase == phaseStarting {
 			req.cause = "bootstrap"
 		}
+		if req.have.Epoch != "" {
+			req.have.Revision = req.known.Revision // events of other services have led there since
+		}
 		c.waiting = nil
 		c.plan.refresh, c.plan.lastBegin = false, now
 	})
@@ -260,6 +263,9 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans ans
 // finish takes in the answer, or the failure, and returns what a Refresh is told.
 func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 	c := &d.core
+	if ans.unchanged && ans.version.Epoch == "" {
+		ans.version = req.have // a 304 need not repeat it
+	}
 	if ans.err == nil {
 		ans.err = check(ans.version, req.known)
 	}

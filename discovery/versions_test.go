@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
 
@@ -222,6 +223,56 @@ func TestSnapshotOvertakenByEvents(t *testing.T) {
 			t.Errorf("%d tenants, %v", d.Len(), d.Status().SnapshotError)
 		}
 	})
+}
+
+// forgetful is a fetcher whose 304 does not repeat the version.
+type forgetful struct {
+	*tenanttest.Fetcher
+
+	repeats func(have tenant.Version) tenant.Version
+}
+
+func (f forgetful) FetchSnapshot(ctx context.Context, service string, have tenant.Version, each func(tenant.Summary)) (tenant.Version, bool, error) {
+	v, unchanged, err := f.Fetcher.FetchSnapshot(ctx, service, have, each)
+	if unchanged {
+		v = f.repeats(have)
+	}
+	return v, unchanged, err
+}
+
+// TestNotModifiedWithoutVersion: the set stays at the version that it has, and old events stay old.
+func TestNotModifiedWithoutVersion(t *testing.T) {
+	for name, repeats := range map[string]func(tenant.Version) tenant.Version{
+		"nothing":      func(tenant.Version) tenant.Version { return tenant.Version{} },
+		"what we have": func(have tenant.Version) tenant.Version { return have },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := newFixture(t, "acme")
+				f.cfg.TMClient = forgetful{f.manager.Fetcher(), repeats}
+				stale := f.manager.Events()
+				f.suspend(t, "acme")
+				d := f.start(t)
+				if err := f.manager.Add(t.Context(), "crm", "beta"); err != nil { // which moves the revision on
+					t.Fatal(err)
+				}
+				settle()
+				if err := d.Refresh(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if n := d.Status().Counters.SnapshotsUnchanged; n != 1 {
+					t.Fatalf("%d answers without change", n)
+				}
+				for _, evt := range stale {
+					if err := d.HandleEvent(t.Context(), evt); err != nil {
+						t.Fatal(err)
+					}
+				}
+				wantSet(t, d)
+				wantState(t, d, discovery.Live)
+			})
+		})
+	}
 }
 
 // TestEventsOfOtherServicesCountAsHeard: revisions are of all of them.
