@@ -1,0 +1,72 @@
+package tenanttest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// convergePoll is how often Converges looks.
+const convergePoll = 5 * time.Millisecond
+
+// Set is what [Converges] looks at; *discovery.TenantDiscovery is one, and so is what a worker of yours keeps.
+type Set interface {
+	// ActiveTenantIDs returns the ids in any order and any spelling.
+	ActiveTenantIDs() []string
+}
+
+// Converges waits until the set has exactly the tenants that are active for the service by the manager, whatever faults
+// are set, and fails the test with the difference if that takes longer than within. In a bubble of testing/synctest it
+// waits in the bubble's time.
+func Converges(t testing.TB, set Set, manager *Manager, service string, within time.Duration) {
+	t.Helper()
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	poll := time.NewTicker(convergePoll)
+	defer poll.Stop()
+	for {
+		missing, surplus := compare(set.ActiveTenantIDs(), manager.Active(service))
+		if len(missing)+len(surplus) == 0 {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-deadline.C:
+			t.Fatalf("not converged within %v: missing %s; not to be there %s", within, some(missing), some(surplus))
+		}
+	}
+}
+
+func compare(have []string, truth []tenant.Summary) (missing, surplus []string) {
+	left := make(map[string]string, len(have))
+	for _, id := range have {
+		left[tenant.CanonicalID(id)] = id
+	}
+	for _, row := range truth {
+		if _, there := left[tenant.CanonicalID(row.ID)]; !there {
+			missing = append(missing, row.ID)
+		}
+		delete(left, tenant.CanonicalID(row.ID))
+	}
+	for _, id := range left {
+		surplus = append(surplus, id)
+	}
+	slices.Sort(surplus)
+	return missing, surplus
+}
+
+// some names the first few.
+func some(ids []string) string {
+	const most = 10
+	switch {
+	case len(ids) == 0:
+		return "none"
+	case len(ids) > most:
+		return strings.Join(ids[:most], " ") + " …"
+	default:
+		return strings.Join(ids, " ")
+	}
+}
