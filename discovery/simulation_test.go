@@ -175,9 +175,17 @@ func (s *simulation) step(ctx context.Context) {
 		s.f.manager.EmptyList(1)
 		s.work.Go(func() { _ = s.d.Refresh(ctx) })
 	default:
-		d := time.Duration(s.rand.ExpFloat64() * float64(5*time.Second))
-		s.did("pass " + d.String())
-		pass(d)
+		s.pass(time.Duration(s.rand.ExpFloat64() * float64(5*time.Second)))
+	}
+}
+
+// pass lets time pass, and looks again and again.
+func (s *simulation) pass(d time.Duration) {
+	const looks = 20
+	s.did("pass " + d.String())
+	for range looks {
+		pass(d / looks)
+		s.check()
 	}
 }
 
@@ -228,12 +236,12 @@ func (s *simulation) note() {
 func joined(ids iter.Seq[string]) string { return strings.Join(slices.Sorted(ids), " ") }
 
 func (s *simulation) breakFeed() {
-	feed, n := s.f.feed, 1+s.rand.IntN(4)
+	feed, n := s.f.feed, 1+s.rand.IntN(8)
 	faults := map[string]func(){
 		"drop":        func() { feed.Drop(n); s.unseen = true },
 		"duplicate":   func() { feed.Duplicate(n) },
 		"reorder":     func() { feed.Reorder(n); s.unseen = true },
-		"delay":       func() { feed.Delay(time.Duration(s.rand.IntN(3000)) * time.Millisecond) },
+		"delay":       func() { feed.Delay(time.Duration(s.rand.ExpFloat64() * float64(10*time.Second))) },
 		"silence":     func() { feed.Silence(s.rand.IntN(2) == 0); s.unseen = true },
 		"disconnect":  func() { feed.Disconnect(nil) },
 		"connect":     feed.Connect,
