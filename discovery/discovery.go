@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -210,6 +211,18 @@ func (d *TenantDiscovery) Explain(tenantID string) []tenant.Change {
 		}
 	}
 	return changes
+}
+
+// recentChanges returns the last changes of all tenants, newest first.
+func (d *TenantDiscovery) recentChanges() []tenant.Change {
+	if d == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	recent := slices.Clone(d.core.history.recent)
+	slices.Reverse(recent)
+	return recent
 }
 
 func (d *TenantDiscovery) set() tree {

@@ -18,10 +18,15 @@ type history struct {
 	bootstrapped time.Time
 	changes      map[string][]tenant.Change // by canonical id, oldest first
 	left         []string                   // canonical ids of those that left, oldest first
+	recent       []tenant.Change            // of all tenants, oldest first
 }
 
 // record notes a change. tenants is the size of the set, which bounds what is remembered of those that left.
 func (h *history) record(key string, change tenant.Change, tenants int) {
+	if len(h.recent) >= recentLength {
+		h.recent = slices.Delete(h.recent, 0, 1)
+	}
+	h.recent = append(h.recent, change)
 	if h.changes == nil {
 		h.changes = make(map[string][]tenant.Change)
 	}

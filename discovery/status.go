@@ -88,28 +88,28 @@ func (s Status) Age() time.Duration {
 // Counters count what a [TenantDiscovery] has done since Start.
 type Counters struct {
 	// Events that concerned this service, and those that did not: by type, by service, by environment, of a type that
-	// is not known, those that were known already or were older than what is known, and those that could not be read. EventsDropped arrived faster than they could be applied; each
-	// such burst was made good by a reconcile.
-	EventsApplied          uint64
-	EventsIgnored          uint64
-	EventsOtherService     uint64
-	EventsOtherEnvironment uint64
-	EventsUnknown          uint64
-	EventsOld              uint64
-	EventsBad              uint64
-	EventsDropped          uint64
+	// is not known, those that were known already or were older than what is known, and those that could not be read.
+	// EventsDropped arrived faster than they could be applied; each such burst was made good by a reconcile.
+	EventsApplied          uint64 `json:"events_applied"`
+	EventsIgnored          uint64 `json:"events_ignored"`
+	EventsOtherService     uint64 `json:"events_other_service"`
+	EventsOtherEnvironment uint64 `json:"events_other_environment"`
+	EventsUnknown          uint64 `json:"events_unknown"`
+	EventsOld              uint64 `json:"events_old"`
+	EventsBad              uint64 `json:"events_bad"`
+	EventsDropped          uint64 `json:"events_dropped"`
 	// Reconciles that succeeded after the bootstrap, and requests for a snapshot that failed.
-	Reconciles         uint64
-	SnapshotsFailed    uint64
-	SnapshotsUnchanged uint64
+	Reconciles         uint64 `json:"reconciles"`
+	SnapshotsFailed    uint64 `json:"snapshots_failed"`
+	SnapshotsUnchanged uint64 `json:"snapshots_unchanged"`
 	// RowsSkipped of snapshots, because of their id or their status.
-	RowsSkipped uint64
+	RowsSkipped uint64 `json:"rows_skipped"`
 	// DriftFound is the number of differences that reconciles found between the set and the manager.
-	DriftFound uint64
+	DriftFound uint64 `json:"drift_found"`
 	// RemovalsHeld by the removal guard.
-	RemovalsHeld uint64
+	RemovalsHeld uint64 `json:"removals_held"`
 	// Subscriptions that were confirmed, the first one included.
-	Subscriptions uint64
+	Subscriptions uint64 `json:"subscriptions"`
 	// CallbackPanics that were recovered.
-	CallbackPanics uint64
+	CallbackPanics uint64 `json:"callback_panics"`
 }
