@@ -77,7 +77,7 @@ func (r *realServers) start(t *testing.T) *discovery.TenantDiscovery {
 func (r *realServers) add(t *testing.T, ids ...string) {
 	t.Helper()
 	var unannounced *tenanttest.PublishError
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if err := r.manager.Add(ctx, service, ids...); err != nil && !errors.As(err, &unannounced) {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func (r *realServers) add(t *testing.T, ids ...string) {
 func (r *realServers) suspend(t *testing.T, id string) {
 	t.Helper()
 	var unannounced *tenanttest.PublishError
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if err := r.manager.Suspend(ctx, id); err != nil && !errors.As(err, &unannounced) {
 		t.Fatal(err)

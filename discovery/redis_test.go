@@ -30,6 +30,12 @@ func TestD04OnRealRedis(t *testing.T) {
 	<-reached
 	r.add(t, "new")
 	r.suspend(t, "leaves")
+	eventually(t, func() string { // the answer comes after them
+		if n := d.Status().Counters.EventsApplied; n != 2 {
+			return fmt.Sprint(n, " events have arrived")
+		}
+		return ""
+	})
 	release()
 	if err := <-started; err != nil {
 		t.Fatal(err)
@@ -61,7 +67,7 @@ func TestD01RedisKilled(t *testing.T) {
 	r.suspend(t, "leaves")
 	r.suspend(t, "short")
 	r.suspend(t, "blinks")
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if err := r.manager.Reactivate(ctx, "blinks"); err == nil {
 		t.Error("Redis is down, and the manager could publish")
@@ -81,6 +87,12 @@ func TestD01RedisKilled(t *testing.T) {
 	if n := r.manager.Requests() - requests; n > 2 {
 		t.Errorf("%d requests", n)
 	}
+	eventually(t, func() string { // the publisher has to find Redis again, too
+		if err := r.manager.RotateCredentials(t.Context(), "new", service); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 	r.add(t, "live-again")
 	r.wantEqual(t, d)
 }
