@@ -65,8 +65,7 @@ func registered[F any](mu *sync.Mutex, list *[]F) []F {
 	return *list
 }
 
-// tellCallbacks empties the mailbox of the callbacks until ctx ends. A callback that ends its goroutine (t.FailNow does)
-// must not end all telling, which is why that happens on one more.
+// tellCallbacks empties the mailbox of the callbacks until ctx ends.
 func (d *TenantDiscovery) tellCallbacks(ctx context.Context, r *run) {
 	select {
 	case <-r.ready:
@@ -74,14 +73,7 @@ func (d *TenantDiscovery) tellCallbacks(ctx context.Context, r *run) {
 		return
 	}
 	ctx = context.WithValue(ctx, callbackKey{}, d)
-	for ctx.Err() == nil {
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			for d.tellNext(ctx, r) {
-			}
-		}()
-		<-ended
+	for d.tellNext(ctx, r) {
 	}
 }
 
@@ -96,7 +88,6 @@ func (d *TenantDiscovery) tellNext(ctx context.Context, r *run) bool {
 			return false
 		}
 	}
-	defer it.done()
 	for _, change := range it.changes {
 		d.tellChange(ctx, r, change)
 	}
@@ -105,7 +96,11 @@ func (d *TenantDiscovery) tellNext(ctx context.Context, r *run) bool {
 			d.call(ctx, r, func() { fn(ctx, *it.status) })
 		}
 	}
-	return ctx.Err() == nil
+	if ctx.Err() != nil {
+		return false // not all may have been called; who waits hears of the Close
+	}
+	it.done()
+	return true
 }
 
 func (d *TenantDiscovery) tellChange(ctx context.Context, r *run, change tenant.Change) {
@@ -127,21 +122,37 @@ func (d *TenantDiscovery) tellChange(ctx context.Context, r *run, change tenant.
 }
 
 // call runs one function, unless ctx has ended. The mark is set before the look at ctx, so that a Close that does not see
-// it can be sure that no function starts afterwards.
+// it can be sure that no function starts afterwards. It has a goroutine of its own, because one that ends its goroutine
+// (t.FailNow does) must not end all telling.
 func (d *TenantDiscovery) call(ctx context.Context, r *run, fn func()) {
 	r.calling.Store(true)
 	defer r.calling.Store(false)
 	if ctx.Err() != nil {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			stack := string(debug.Stack())
-			d.update(func(time.Time) {
-				d.core.status.Counters.CallbackPanics++
-				d.core.note(slog.LevelError, "a callback panicked", slog.Any("error", p), slog.String("stack", stack))
-			})
-		}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		returned := false
+		defer func() {
+			if p := recover(); p != nil || !returned {
+				d.callbackFailed(p, string(debug.Stack()))
+			}
+		}()
+		fn()
+		returned = true
 	}()
-	fn()
+	<-ended
+}
+
+// callbackFailed counts and logs a panic, or, where p is nil, that the function has ended its goroutine.
+func (d *TenantDiscovery) callbackFailed(p any, stack string) {
+	msg := "a callback panicked"
+	if p == nil {
+		msg = "a callback ended its goroutine"
+	}
+	d.update(func(time.Time) {
+		d.core.status.Counters.CallbackPanics++
+		d.core.note(slog.LevelError, msg, slog.Any("error", p), slog.String("stack", stack))
+	})
 }

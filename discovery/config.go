@@ -89,7 +89,7 @@ type Config struct {
 	// RemovalGuard holds back a snapshot that would remove most of the set. Its zero value is on.
 	RemovalGuard RemovalGuard
 	// SnapshotFile is where the last known set is kept, so that a start needs no manager: when it does not answer within
-	// half a second, or answers nonsense, the set starts from the file, in the state Stale, and is reconciled as soon as
+	// a third of a second, or answers nonsense, the set starts from the file, in the state Stale, and is reconciled as soon as
 	// that can be. A manager that refuses the key fails the start all the same. The file is replaced as a whole, has a
 	// checksum, and is readable by its owner only; it belongs to one process. Empty means none.
 	SnapshotFile string

@@ -20,7 +20,8 @@ const (
 	phaseClosed
 )
 
-// core is all that changes. One lock guards it, held for microseconds; whoever changes it does so through
+// core is all that changes. One lock guards it, held for the time of a few copies, and for a whole
+// list for some tenths of a second at 200,000 tenants; whoever changes it does so through
 // [TenantDiscovery.update], which publishes, tells and logs what came of it.
 type core struct {
 	phase    phase
@@ -44,21 +45,32 @@ type core struct {
 	snapshotErr  error
 	fromFile     bool // the set is that of the snapshot file, and no snapshot has come since
 	failingSince time.Time
+	refused      int       // snapshots in a row that were older than what had been heard of
+	refusedSince time.Time // when the first of them came
 
-	status Status // the counters and times in it; settle fills in the rest
-	warned bool   // that the state is not good, since it was Live
+	status Status           // the counters and times in it; settle fills in the rest
+	warned [Closed + 1]bool // of which states, since it was Live
 	alarms alarms
 
-	mail  bool   // the mailboxes have got news since the last update
-	notes []note // to be logged once the lock is released
+	news  []delivery // for the mailboxes, once the set is published
+	mail  bool       // the mailboxes have got something since the last update
+	notes []note     // to be logged once the lock is released
 }
 
 // alarms keep what arrives in floods from flooding the log.
 type alarms struct {
 	lastBad      time.Time
+	lost         string // the kind of reason for which the feed was lost last
 	unknownTypes map[tenant.EventType]bool
 	environment  string
 	twoHeard     bool
+}
+
+// delivery is a change on its way to the mailboxes.
+type delivery struct {
+	key    string
+	change tenant.Change
+	told   chan struct{}
 }
 
 // note is a line for the log, kept until the lock is released.
@@ -133,6 +145,7 @@ func (d *TenantDiscovery) settle(now time.Time) {
 		set := c.set
 		d.view.Store(&set)
 	}
+	d.deliver()
 	before, s := c.status.State, &c.status
 	s.State = c.state(now, d.cfg.PollInterval)
 	s.Tenants, s.FeedConnected, s.FeedError, s.SnapshotError = c.set.size, c.feedUp, c.feedErr, c.snapshotErr
@@ -173,11 +186,11 @@ func (c *core) stateChanged(before State) {
 	level, reason, advice := c.reason()
 	switch {
 	case c.status.State == Live:
-		c.warned = false
-	case c.warned && c.status.State != Closed:
+		c.warned, c.alarms.lost = [Closed + 1]bool{}, ""
+	case c.warned[c.status.State], c.status.State == Syncing && (c.warned[Polling] || c.warned[Stale]):
 		level = slog.LevelDebug
 	case level == slog.LevelWarn:
-		c.warned = true
+		c.warned[c.status.State] = true
 	}
 	c.note(level, "discovery is "+c.status.State.String(),
 		slog.String("before", before.String()), slog.String("reason", reason), slog.String("advice", advice))
@@ -216,7 +229,8 @@ func (d *TenantDiscovery) openGap(now time.Time, reason string) {
 	d.core.plan.gapOpened(now, d.cfg.ResyncSpread)
 }
 
-// publish puts the changes into the history and the mailboxes. told belongs to a change that somebody waits for.
+// publish puts the changes into the history and on their way to the mailboxes. told belongs to a change that somebody
+// waits for.
 func (d *TenantDiscovery) publish(changes []tenant.Change, told chan struct{}) {
 	c := &d.core
 	for _, change := range changes {
@@ -224,13 +238,23 @@ func (d *TenantDiscovery) publish(changes []tenant.Change, told chan struct{}) {
 		if change.Cause != tenant.CauseBootstrap {
 			c.history.record(key, change, c.set.size)
 		}
+		c.news = append(c.news, delivery{key: key, change: change, told: told})
+	}
+}
+
+// deliver puts the news into the mailboxes. The set has to be published by then: a reader that is at its mailbox already
+// waits for no bell.
+func (d *TenantDiscovery) deliver() {
+	c := &d.core
+	for _, n := range c.news {
 		for box := range c.watchers {
-			box.put(key, change, nil)
+			box.put(n.key, n.change, nil)
 		}
-		initial := change.Cause == tenant.CauseBootstrap || change.Cause == tenant.CauseSnapshotFile
+		initial := n.change.Cause == tenant.CauseBootstrap || n.change.Cause == tenant.CauseSnapshotFile
 		if !initial || d.cfg.NotifyInitial {
-			d.box.put(key, change, told)
+			d.box.put(n.key, n.change, n.told)
 		}
 	}
-	c.mail = c.mail || len(changes) > 0
+	c.mail = c.mail || len(c.news) > 0
+	c.news = nil
 }

@@ -28,7 +28,7 @@ var (
 	// same; Close returns nil once the callback has ended.
 	ErrCallbackRunning = errors.New("discovery: closed, but a callback is still running")
 	// errFeedRunning is the same for a Feed that does not heed its ctx.
-	errFeedRunning = errors.New("discovery: closed, but the Feed, the Logger or the TMClient has not returned")
+	errFeedRunning = errors.New("discovery: closed, but the Feed, the Logger, the TMClient or the writing of the SnapshotFile has not returned")
 )
 
 // TenantDiscovery knows the tenants that are active for one service, from Start until Close. All methods may be called
@@ -112,6 +112,7 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 	}
 	go func() {
 		r.wg.Wait()
+		r.unwatched = r.unwatch()
 		close(r.ended)
 	}()
 	err = d.bootstrap(ctx, life, r)
@@ -119,7 +120,7 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, d.abandon(r))
+	return errors.Join(err, d.abandon(r, err))
 }
 
 // Run starts, waits until ctx or the discovery ends, and closes.
@@ -145,7 +146,7 @@ func (d *TenantDiscovery) Close() error {
 	d.update(func(time.Time) {
 		r = d.core.run
 		if d.core.phase != phaseClosed {
-			d.core.phase = phaseClosed
+			d.core.phase, d.core.feedUp = phaseClosed, false
 			close(d.closed)
 		}
 	})
@@ -241,6 +242,7 @@ func (d *TenantDiscovery) begin(r *run) error {
 		return ErrClosed
 	case phaseIdle:
 		d.core.begin(r)
+		d.core.plan.spread = d.cfg.ResyncSpread
 		return nil
 	default:
 		return ErrStarted
@@ -248,11 +250,12 @@ func (d *TenantDiscovery) begin(r *run) error {
 }
 
 // abandon ends what a failed Start has begun and makes a new one possible, unless Close came first.
-func (d *TenantDiscovery) abandon(r *run) error {
+func (d *TenantDiscovery) abandon(r *run, failure error) error {
 	err := r.stop()
 	d.update(func(time.Time) {
 		if d.core.phase == phaseStarting {
-			d.core.phase, d.core.run = phaseIdle, nil
+			d.core.phase, d.core.run, d.core.feedUp = phaseIdle, nil, false
+			d.core.snapshotErr = failure
 		}
 	})
 	return err
@@ -260,16 +263,17 @@ func (d *TenantDiscovery) abandon(r *run) error {
 
 // run is what one Start has begun.
 type run struct {
-	cancel  context.CancelFunc
-	unwatch func() error // ends the reading of metrics
-	wg      sync.WaitGroup
-	inbox   *inbox
-	kick    chan struct{} // of size one: what is due may have changed
-	save    chan struct{} // of size one: there may be something to save
-	linked  chan struct{} // closed when the feed was first confirmed or first failed
-	ready   chan struct{} // closed when the bootstrap has succeeded
-	ended   chan struct{} // closed when every goroutine has returned
-	calling atomic.Bool   // a callback is running
+	cancel    context.CancelFunc
+	unwatch   func() error // ends the reading of metrics
+	unwatched error        // what came of it, once ended is closed
+	wg        sync.WaitGroup
+	inbox     *inbox
+	kick      chan struct{} // of size one: what is due may have changed
+	save      chan struct{} // of size one: there may be something to save
+	linked    chan struct{} // closed when the feed was first confirmed or first failed
+	ready     chan struct{} // closed when the bootstrap has succeeded
+	ended     chan struct{} // closed when every goroutine has returned
+	calling   atomic.Bool   // a callback is running
 }
 
 func newRun(cancel context.CancelFunc, unwatch func() error) *run {
@@ -286,18 +290,11 @@ func newRun(cancel context.CancelFunc, unwatch func() error) *run {
 
 func (r *run) stop() error {
 	r.cancel()
-	if err := r.unwatch(); err != nil {
-		return errors.Join(err, r.awaitEnd())
-	}
-	return r.awaitEnd()
-}
-
-func (r *run) awaitEnd() error {
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()
 	select {
 	case <-r.ended:
-		return nil
+		return r.unwatched
 	case <-grace.C:
 	}
 	if r.calling.Load() {

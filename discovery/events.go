@@ -8,14 +8,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 const (
-	applyAtOnce      = 4096 // signals that are applied, and published, together
-	feedRestart      = time.Second
-	badEventLogEvery = 10 * time.Second
-	unknownTypesKept = 64 // types that are logged once each; further ones are counted only
+	applyAtOnce       = 4096 // signals that are applied, and published, together
+	feedRestart       = time.Second
+	badEventLogEvery  = 10 * time.Second
+	unknownTypeLength = 128 // bytes of an unknown type that are kept
+	unknownTypesKept  = 64  // types that are logged once each; further ones are counted only
 )
 
 var errFeedEnded = errors.New("the feed ended by itself")
@@ -51,7 +53,7 @@ func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) err
 	case <-d.closed:
 		return ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("discovery: event %q applied, callbacks pending: %w", evt.EventID, context.Cause(ctx))
+		return fmt.Errorf("discovery: event %q applied, callbacks pending: %w", evt.EventID, ended(ctx))
 	}
 }
 
@@ -81,7 +83,7 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told chan struc
 		d.badEvent(now, v.err)
 	case outcomeUnknown:
 		c.unknownType(v)
-		d.openGap(now, "an event of unknown type "+string(v.eventType))
+		d.openGap(now, "an event of a type that is not known")
 	case outcomeApplied:
 		return d.applyEffect(now, v, told)
 	default:
@@ -181,7 +183,11 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 			d.applyBatch(batch, r)
 		}
 		if dropped > 0 {
-			d.update(func(now time.Time) { d.overflow(now, dropped) })
+			d.update(func(now time.Time) {
+				if d.core.run == r {
+					d.overflow(now, dropped)
+				}
+			})
 		}
 	}
 }
@@ -195,6 +201,9 @@ func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
 		}
 	}
 	d.update(func(now time.Time) {
+		if d.core.run != r {
+			return // that start has failed, and a new one may be under way
+		}
 		for i, sig := range batch {
 			if sig.Kind == tenant.SignalEvent {
 				d.applyVerdict(now, verdicts[i], nil)
@@ -208,6 +217,9 @@ func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
 // applyLink takes in what the feed says of itself.
 func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 	c := &d.core
+	if c.phase == phaseClosed {
+		return
+	}
 	switch sig.Kind {
 	case tenant.SignalSubscribed:
 		c.feedUp, c.feedErr = true, nil
@@ -248,8 +260,25 @@ func (d *TenantDiscovery) feedLost(now time.Time, err error) {
 	if err == nil {
 		err = errFeedEnded
 	}
+	level := slog.LevelDebug
+	if reason := kindOf(err); reason != c.alarms.lost {
+		if c.phase == phaseStarted && !c.feedUp { // else the change of state says it
+			level = slog.LevelWarn
+		}
+		c.alarms.lost = reason
+	}
 	c.feedUp, c.feedErr = false, err
-	c.note(slog.LevelDebug, "no subscription", slog.Any("error", err))
+	c.note(level, "no subscription", slog.Any("error", err))
+}
+
+// kindOf sorts the reasons for which a feed is lost, so that a new one is warned of, and a new port number is not.
+func kindOf(err error) string {
+	for _, kind := range []error{redisevents.ErrRefused, redisevents.ErrSilent, redisevents.ErrProtocol, redisevents.ErrUnsubscribed} {
+		if errors.Is(err, kind) {
+			return kind.Error()
+		}
+	}
+	return "the network"
 }
 
 func (d *TenantDiscovery) overflow(now time.Time, dropped uint64) {
@@ -275,6 +304,7 @@ func (d *TenantDiscovery) badEvent(now time.Time, err error) {
 
 // unknownType warns once for each type.
 func (c *core) unknownType(v verdict) {
+	v.eventType = v.eventType[:min(len(v.eventType), unknownTypeLength)]
 	if c.alarms.unknownTypes[v.eventType] || len(c.alarms.unknownTypes) >= unknownTypesKept {
 		return
 	}
@@ -297,6 +327,15 @@ func (c *core) hearEnvironment(v verdict) {
 		c.note(slog.LevelWarn, "events of two environments arrive; set Environment so that only one counts",
 			slog.String("first", c.alarms.environment), slog.String("second", v.env), slog.String("event_id", v.eventID))
 	}
+}
+
+// ended is why ctx has: its error, and the cause where that says more.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // sleep waits for d or until ctx ends.

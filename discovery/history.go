@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"container/list"
 	"slices"
 	"time"
 
@@ -17,7 +18,8 @@ const (
 type history struct {
 	bootstrapped time.Time
 	changes      map[string][]tenant.Change // by canonical id, oldest first
-	left         []string                   // canonical ids of those that left, oldest first
+	left         list.List                  // canonical ids of those that left, oldest first
+	places       map[string]*list.Element   // of each in it
 	recent       []tenant.Change            // of all tenants, oldest first
 }
 
@@ -35,16 +37,26 @@ func (h *history) record(key string, change tenant.Change, tenants int) {
 		before[0].TenantID = change.TenantID
 	}
 	h.changes[key] = append(before, change)
-	if change.Kind != tenant.Removed {
+	h.place(key, change.Kind == tenant.Removed, tenants)
+}
+
+// place keeps the order in which tenants left, and forgets the oldest of them.
+func (h *history) place(key string, left bool, tenants int) {
+	if el, known := h.places[key]; known {
+		h.left.Remove(el)
+		delete(h.places, key)
+	}
+	if !left {
 		return
 	}
-	h.left = append(h.left, key)
-	for len(h.left) > max(historyAbsent, tenants) {
-		oldest := h.left[0]
-		h.left = h.left[1:]
-		if known := h.changes[oldest]; len(known) > 0 && known[len(known)-1].Kind == tenant.Removed {
-			delete(h.changes, oldest)
-		}
+	if h.places == nil {
+		h.places = make(map[string]*list.Element)
+	}
+	h.places[key] = h.left.PushBack(key)
+	for h.left.Len() > max(historyAbsent, tenants) {
+		oldest, _ := h.left.Remove(h.left.Front()).(string)
+		delete(h.places, oldest)
+		delete(h.changes, oldest)
 	}
 }
 

@@ -6,11 +6,11 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// The most that waits to be applied: signals, and bytes of their payloads. Applying takes microseconds, so that only a
+// The most that waits to be applied: signals, and bytes in them. Applying takes microseconds, so that only a
 // flood gets there.
 const (
 	inboxSignals = 1 << 16
-	inboxBytes   = 64 << 20
+	inboxBytes   = 128 << 20
 )
 
 // inbox stands between the feed, which must never wait, and the applying of what it delivers.
@@ -29,7 +29,7 @@ func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 // subscription was made or lost: that is always taken.
 func (b *inbox) put(sig tenant.Signal) {
 	b.mu.Lock()
-	size := len(sig.Event.Payload)
+	size := sizeOf(sig.Event)
 	link := sig.Kind == tenant.SignalSubscribed || sig.Kind == tenant.SignalLost
 	if !link && (len(b.signals) >= inboxSignals || b.bytes+size > inboxBytes) {
 		b.dropped++
@@ -42,6 +42,13 @@ func (b *inbox) put(sig tenant.Signal) {
 	case b.wake <- struct{}{}:
 	default: // the one who drains knows already
 	}
+}
+
+// sizeOf is about what an event takes.
+func sizeOf(evt tenant.Event) int {
+	const overhead = 256
+	return overhead + len(evt.Payload) + len(evt.EventID) + len(evt.EventType) + len(evt.TenantID) + len(evt.TenantSlug) +
+		len(evt.Environment) + len(evt.Epoch)
 }
 
 // drain empties the inbox. dropped is how many signals it could not take since the last time.

@@ -13,7 +13,7 @@ func TestInboxIsBounded(t *testing.T) {
 		most int
 	}{
 		"by number": {tenant.Signal{Kind: tenant.SignalGap}, inboxSignals},
-		"by bytes":  {tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{Payload: make([]byte, 1<<20)}}, inboxBytes >> 20},
+		"by bytes":  {tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{Payload: make([]byte, 1<<20-256)}}, inboxBytes >> 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			box := newInbox()

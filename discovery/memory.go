@@ -59,13 +59,14 @@ func (m *memory) weigh(v verdict) freshness {
 		return old
 	}
 	known, marked := m.marks[v.key]
-	if v.versioned() && m.now.epoch != "" {
-		switch {
-		case v.version.Epoch != m.now.epoch:
-			return foreign
-		case v.version.Revision <= m.now.prefix:
-			return old
-		}
+	if v.versioned() && m.now.epoch != "" && v.version.Epoch != m.now.epoch {
+		return foreign
+	}
+	if v.effect == effectReconfigure {
+		return fresh // a list says nothing of it, so that none can have covered it
+	}
+	if v.versioned() && m.now.epoch != "" && v.version.Revision <= m.now.prefix {
+		return old
 	}
 	if !marked {
 		return fresh
@@ -75,7 +76,7 @@ func (m *memory) weigh(v verdict) freshness {
 		if v.version.Revision <= known.revision {
 			return old
 		}
-	case !v.at.IsZero() && v.at.Before(known.at):
+	case v.membership() && !v.at.IsZero() && v.at.Before(known.at):
 		return late
 	}
 	return fresh
@@ -97,7 +98,7 @@ func (m *memory) hear(v verdict) (jump bool) {
 
 // record marks what an add or a remove said of its tenant. tenants is the size of the set.
 func (m *memory) record(v verdict, tenants int) {
-	if v.effect != effectAdd && v.effect != effectRemove {
+	if !v.membership() {
 		return
 	}
 	if _, marked := m.marks[v.key]; !marked && len(m.marks) >= 2*tenants+memorySlack {
@@ -114,13 +115,32 @@ func (m *memory) record(v verdict, tenants int) {
 	}
 }
 
-// check refuses a snapshot that is older than what was known when it was asked for, as a replica gives that lags behind.
-// One that only events have overtaken since is as good as any.
-func check(v, known tenant.Version) error {
-	if v.Epoch != "" && v.Epoch == known.Epoch && v.Revision < known.Revision {
-		return fmt.Errorf("%w: it is at revision %d, and %d was known when it was asked for", ErrOldSnapshot, v.Revision, known.Revision)
+// check refuses a snapshot that is older than what had been heard of when it was asked for, as a replica gives that lags
+// behind. One that only events have overtaken since is as good as any.
+func check(v tenant.Version, epoch string, heard uint64) error {
+	if v.Epoch != "" && v.Epoch == epoch && v.Revision < heard {
+		return fmt.Errorf("%w: it is at revision %d, and %d had been heard of when it was asked for", ErrOldSnapshot, v.Revision, heard)
 	}
 	return nil
+}
+
+// heard is the newest revision that was heard of.
+func (m *memory) heard() uint64 {
+	newest := m.now.prefix
+	for revision := range m.now.ahead {
+		newest = max(newest, revision)
+	}
+	return newest
+}
+
+// believe forgets what was heard before the tick and is newer than the revision: it cannot have been true.
+func (m *memory) believe(revision, began uint64) {
+	for key, known := range m.marks {
+		if known.epoch == m.now.epoch && known.revision > revision && known.tick <= began {
+			delete(m.marks, key)
+		}
+	}
+	m.now.ahead, m.now.prefix = nil, min(m.now.prefix, revision)
 }
 
 // known is the version that the set has for certain.

@@ -178,7 +178,7 @@ func TestCheckOfSnapshots(t *testing.T) {
 		{Epoch: "f", Revision: 1}:  false,
 		{}:                         false,
 	} {
-		if err := check(version, m.known()); (err != nil) != refused {
+		if err := check(version, m.now.epoch, m.heard()); (err != nil) != refused {
 			t.Errorf("%v: %v", version, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -32,6 +33,7 @@ type request struct {
 	cause   string         // for telemetry
 	tick    uint64         // of the memory when it began
 	known   tenant.Version // by then
+	heard   uint64         // the newest revision by then
 	gap     uint64         // the newest gap when it began: it closes all up to that
 	have    tenant.Version
 	waiting []chan error // Refreshes that it answers
@@ -66,7 +68,10 @@ func (d *TenantDiscovery) Refresh(ctx context.Context) error {
 	case <-d.closed:
 		return ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("discovery: refresh: %w", context.Cause(ctx))
+		d.update(func(time.Time) {
+			d.core.waiting = slices.DeleteFunc(d.core.waiting, func(other chan error) bool { return other == result })
+		})
+		return fmt.Errorf("discovery: refresh: %w", ended(ctx))
 	}
 }
 
@@ -81,7 +86,7 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 		return ErrClosed
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("discovery: start: %w", context.Cause(ctx))
+		return fmt.Errorf("discovery: start: %w", ended(ctx))
 	}
 	req := d.beginRequest()
 	spanned, done := d.telemetry.reconcile(ctx, req.cause)
@@ -89,6 +94,9 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 	done(ans.err, ans.unchanged)
 	if life.Err() != nil {
 		return ErrClosed
+	}
+	if ctx.Err() != nil && !errors.Is(ans.err, ctx.Err()) { // also when the answer came after that
+		ans.err = errors.Join(ended(ctx), ans.err)
 	}
 	if ans.err != nil && (saved == nil || denied(ans.err) || ctx.Err() != nil) {
 		return fmt.Errorf("discovery: bootstrap of service %q: %w", d.cfg.ServiceName, ans.err)
@@ -194,7 +202,7 @@ func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 func (d *TenantDiscovery) beginRequest() (req request) {
 	d.update(func(now time.Time) {
 		c := &d.core
-		req = request{cause: c.plan.cause(now), tick: c.memory.tick, known: c.memory.known(), gap: c.gaps, have: c.have, waiting: c.waiting}
+		req = request{cause: c.plan.cause(now), tick: c.memory.tick, known: c.memory.known(), heard: c.memory.heard(), gap: c.gaps, have: c.have, waiting: c.waiting}
 		if c.phase == phaseStarting {
 			req.cause = "bootstrap"
 		}
@@ -267,7 +275,7 @@ func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 		ans.version = req.have // a 304 need not repeat it
 	}
 	if ans.err == nil {
-		ans.err = check(ans.version, req.known)
+		ans.err = d.checkAge(now, req, ans.version)
 	}
 	if ans.err == nil {
 		c.status.Counters.Reconciles++
@@ -286,6 +294,33 @@ func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 	return fmt.Errorf("discovery: reconcile: %w", ans.err)
 }
 
+// mostRefused is how many snapshots in a row may be older than events that were heard beyond a hole, before it is the
+// events that are not believed: whoever may publish can name any revision.
+const mostRefused = 4
+
+// checkAge refuses an old snapshot, but not for ever: a manager that says the same again and again is right.
+func (d *TenantDiscovery) checkAge(now time.Time, req request, v tenant.Version) error {
+	c := &d.core
+	err := check(v, req.known.Epoch, req.heard)
+	if err == nil {
+		c.refused = 0
+		return nil
+	}
+	if c.refused == 0 {
+		c.refusedSince = now
+	}
+	c.refused++
+	beyondHole := v.Revision >= req.known.Revision && c.refused > mostRefused
+	if !beyondHole && now.Sub(c.refusedSince) < d.cfg.ResyncInterval {
+		return err
+	}
+	c.refused = 0
+	c.memory.believe(v.Revision, req.tick)
+	c.note(slog.LevelWarn, "events of revisions that the manager does not know were heard, and are not believed; who may publish?",
+		slog.Uint64("heard", req.heard), slog.Uint64("revision", v.Revision))
+	return nil
+}
+
 // take makes the set what the snapshot says, overridden by newer events.
 func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause tenant.Cause) {
 	c := &d.core
@@ -298,8 +333,15 @@ func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause ten
 		held = d.merge(now, req, ans, cause)
 	}
 	c.plan.succeeded(now, d.interval())
+	if ans.unchanged && c.have.ETag != req.have.ETag {
+		d.openGap(now, "the set has changed while the manager answered that its list has not")
+		return
+	}
 	c.held = held > 0
 	if held > 0 {
+		if c.gaps > req.gap {
+			c.plan.gapOpened(now, d.cfg.ResyncSpread)
+		}
 		d.holdBack(now, held) // the set is not the snapshot's, so nothing is closed or forgotten
 		return
 	}

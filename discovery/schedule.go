@@ -23,6 +23,8 @@ type schedule struct {
 	lastBegin time.Time // when the last request began
 	failures  int       // in a row
 	refresh   bool      // somebody waits for one
+
+	spread time.Duration // the least time between the beginnings of two
 }
 
 // due returns when the next request begins.
@@ -39,7 +41,7 @@ func (s *schedule) due() time.Time {
 			due = other
 		}
 	}
-	return due
+	return later(due, s.lastBegin.Add(s.spread))
 }
 
 // cause says why a request that begins now does.

@@ -25,7 +25,7 @@ const (
 	// saveEvery is the least time between two savings.
 	saveEvery = time.Second
 	// fileGrace is how long Start waits for the subscription, and then for the manager, when there is a file to start from.
-	fileGrace = 500 * time.Millisecond
+	fileGrace = 300 * time.Millisecond
 )
 
 // savedSet is the last known set, as it is on the disk: a line with the format and the SHA-256 of what follows, then
@@ -138,12 +138,13 @@ func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
 	}
 	var last savedState
 	failing := false
-	for ctx.Err() == nil {
+	for ended := false; !ended; {
 		select {
 		case <-r.save:
 			sleep(ctx, saveEvery)
 		case <-ctx.Done():
 		}
+		ended = ctx.Err() != nil // before the state is read, so that the last one is saved
 		now := d.savedState()
 		if now == last {
 			continue

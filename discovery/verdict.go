@@ -112,6 +112,9 @@ func judge(evt tenant.Event, service, environment string) verdict {
 // versioned reports whether the event says which version it made.
 func (v verdict) versioned() bool { return v.version.Epoch != "" && v.version.Revision > 0 }
 
+// membership reports whether the event says that its tenant is active, or is not.
+func (v verdict) membership() bool { return v.effect == effectAdd || v.effect == effectRemove }
+
 func (v verdict) bad(err error) verdict {
 	v.outcome, v.err = outcomeBad, err
 	return v
