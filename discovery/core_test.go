@@ -1,0 +1,45 @@
+package discovery
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// nobody is a TMClient and a Feed that do nothing.
+type nobody struct{}
+
+func (*nobody) GetActiveTenantsByService(context.Context, string) ([]*tenant.Summary, error) {
+	return nil, nil
+}
+
+func (*nobody) Run(ctx context.Context, _ func(tenant.Signal)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestNoMailBeforeTheSetIsPublished: a reader that is at its mailbox already waits for no bell, so that nothing may be in
+// it while readers still see the set of before.
+func TestNoMailBeforeTheSetIsPublished(t *testing.T) {
+	d, err := NewTenantDiscovery(Config{ServiceName: "ledger", TMClient: &nobody{}, Feed: &nobody{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.core.phase = phaseStarted
+	box := d.watch()
+	d.box.take() // the state has changed
+	d.update(func(now time.Time) {
+		d.applyVerdict(now, verdict{effect: effectAdd, key: "acme", id: "acme"}, nil)
+		if d.IsActive("acme") {
+			t.Error("published before the batch is through")
+		}
+		if box.take() != nil || d.box.take() != nil {
+			t.Error("mail is there, and the set is not")
+		}
+	})
+	if !d.IsActive("acme") || box.take() == nil || d.box.take() == nil {
+		t.Error("afterwards something is missing")
+	}
+}
