@@ -43,3 +43,23 @@ func TestNoMailBeforeTheSetIsPublished(t *testing.T) {
 		t.Error("afterwards something is missing")
 	}
 }
+
+// TestSignalsOfAFailedStartAreDropped: they may come late, when the next start is under way.
+func TestSignalsOfAFailedStartAreDropped(t *testing.T) {
+	d, err := NewTenantDiscovery(Config{ServiceName: "ledger", TMClient: &nobody{}, Feed: &nobody{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := newRun(func() {}, func() error { return nil })
+	now := newRun(func() {}, func() error { return nil })
+	if err := d.begin(now); err != nil {
+		t.Fatal(err)
+	}
+	confirmed := []tenant.Signal{{Kind: tenant.SignalSubscribed}}
+	if d.applyBatch(confirmed, before); d.Status().FeedConnected {
+		t.Error("the run before has confirmed the feed of this one")
+	}
+	if d.applyBatch(confirmed, now); !d.Status().FeedConnected {
+		t.Error("the feed is confirmed, and not connected")
+	}
+}

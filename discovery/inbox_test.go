@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -13,6 +14,7 @@ func TestInboxIsBounded(t *testing.T) {
 		most int
 	}{
 		"by number": {tenant.Signal{Kind: tenant.SignalGap}, inboxSignals},
+		"by slugs":  {tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{TenantSlug: strings.Repeat("x", 1<<20-256)}}, inboxBytes >> 20},
 		"by bytes":  {tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{Payload: make([]byte, 1<<20-256)}}, inboxBytes >> 20},
 	} {
 		t.Run(name, func(t *testing.T) {
