@@ -54,7 +54,7 @@ func (d *TenantDiscovery) watch() *mailbox {
 	box := newMailbox()
 	d.update(func(time.Time) {
 		for e := range d.core.set.all() {
-			box.put(e.key, d.core.history.added(e), nil)
+			box.put(e.key, d.core.history.added(e))
 		}
 		d.core.watchers[box] = struct{}{}
 	})

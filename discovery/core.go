@@ -61,6 +61,7 @@ type core struct {
 type alarms struct {
 	lastBad      time.Time
 	lost         string // the kind of reason for which the feed was lost last
+	skipped      uint64 // rows of the last list
 	unknownTypes map[tenant.EventType]bool
 	environment  string
 	twoHeard     bool
@@ -70,7 +71,7 @@ type alarms struct {
 type delivery struct {
 	key    string
 	change tenant.Change
-	told   chan struct{}
+	told   *<-chan struct{} // where to put what is closed once the callbacks have dealt with it; nil if nobody waits
 }
 
 // note is a line for the log, kept until the lock is released.
@@ -229,9 +230,8 @@ func (d *TenantDiscovery) openGap(now time.Time, reason string) {
 	d.core.plan.gapOpened(now, d.cfg.ResyncSpread)
 }
 
-// publish puts the changes into the history and on their way to the mailboxes. told belongs to a change that somebody
-// waits for.
-func (d *TenantDiscovery) publish(changes []tenant.Change, told chan struct{}) {
+// publish puts the changes into the history and on their way to the mailboxes. told is for one who waits for them.
+func (d *TenantDiscovery) publish(changes []tenant.Change, told *<-chan struct{}) {
 	c := &d.core
 	for _, change := range changes {
 		key := tenant.CanonicalID(change.TenantID)
@@ -248,11 +248,15 @@ func (d *TenantDiscovery) deliver() {
 	c := &d.core
 	for _, n := range c.news {
 		for box := range c.watchers {
-			box.put(n.key, n.change, nil)
+			box.put(n.key, n.change)
 		}
 		initial := n.change.Cause == tenant.CauseBootstrap || n.change.Cause == tenant.CauseSnapshotFile
-		if !initial || d.cfg.NotifyInitial {
-			d.box.put(n.key, n.change, n.told)
+		switch {
+		case initial && !d.cfg.NotifyInitial:
+		case n.told != nil:
+			*n.told = d.box.putAwaited(n.key, n.change)
+		default:
+			d.box.put(n.key, n.change)
 		}
 	}
 	c.mail = c.mail || len(c.news) > 0

@@ -45,6 +45,7 @@ type TenantDiscovery struct {
 	callbacks callbacks
 	box       *mailbox // of all callbacks
 	leftover  atomic.Int32
+	dice      dice // of all jitter; nil but in tests
 	closed    chan struct{}
 
 	mu   sync.Mutex // guards core, see there
@@ -242,7 +243,7 @@ func (d *TenantDiscovery) begin(r *run) error {
 		return ErrClosed
 	case phaseIdle:
 		d.core.begin(r)
-		d.core.plan.spread = d.cfg.ResyncSpread
+		d.core.plan.spread, d.core.plan.dice = d.cfg.ResyncSpread, d.dice
 		return nil
 	default:
 		return ErrStarted

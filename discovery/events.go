@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -20,7 +21,10 @@ const (
 	unknownTypesKept  = 64  // types that are logged once each; further ones are counted only
 )
 
-var errFeedEnded = errors.New("the feed ended by itself")
+var (
+	errFeedEnded = errors.New("the feed ended by itself")
+	errFeedPanic = errors.New("the Feed panicked")
+)
 
 // HandleEvent applies an event like one that came by the feed, and waits until the callbacks of its change have run, or
 // it was folded to nothing with a later one. From inside a callback, known by the ctx that the callback was given, it does
@@ -31,12 +35,11 @@ var errFeedEnded = errors.New("the feed ended by itself")
 // [ErrClosed] after Close, also when that comes while it waits.
 func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) error {
 	v := judge(evt, d.cfg.ServiceName, d.cfg.Environment)
-	told := make(chan struct{})
+	var told <-chan struct{} // nil unless a change came of it
 	var err error
-	var changed bool
 	d.update(func(now time.Time) {
 		if err = d.core.usable(); err == nil {
-			changed = d.applyVerdict(now, v, told)
+			d.applyVerdict(now, v, &told)
 		}
 	})
 	switch {
@@ -44,7 +47,7 @@ func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) err
 		return err
 	case v.err != nil:
 		return fmt.Errorf("discovery: handle event: %w", v.err)
-	case !changed || ctx.Value(callbackKey{}) == d:
+	case told == nil || ctx.Value(callbackKey{}) == d:
 		return nil
 	}
 	select {
@@ -69,8 +72,8 @@ func (c *core) usable() error {
 	}
 }
 
-// applyVerdict counts an event and does what it says. It reports whether a change came of it.
-func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told chan struct{}) bool {
+// applyVerdict counts an event and does what it says. told is for one who waits for its change.
+func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told *<-chan struct{}) {
 	c := &d.core
 	c.status.LastEvent = now
 	c.hearEnvironment(v)
@@ -85,10 +88,9 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told chan struc
 		c.unknownType(v)
 		d.openGap(now, "an event of a type that is not known")
 	case outcomeApplied:
-		return d.applyEffect(now, v, told)
+		d.applyEffect(now, v, told)
 	default:
 	}
-	return false
 }
 
 // compare looks whether the event is news, and makes an old one of it where it is not. What it proves to be missing is a
@@ -114,14 +116,14 @@ func (d *TenantDiscovery) compare(now time.Time, v *verdict) {
 	}
 }
 
-func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, told chan struct{}) bool {
+func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, told *<-chan struct{}) {
 	c := &d.core
 	_, there := c.set.lookup(v.key)
 	if v.effect == effectRecheck && !there {
 		d.openGap(now, "tenant.activated of a tenant that is not in the set")
 	}
 	if c.phase != phaseStarted {
-		return false // the bootstrap takes it from the memory
+		return // the bootstrap takes it from the memory
 	}
 	set, changes := apply(c.set, v, now)
 	c.set = set
@@ -133,7 +135,6 @@ func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, told chan struct
 			slog.String("cause", string(change.Cause)), slog.String("event_type", string(v.eventType)), slog.String("event_id", v.eventID))
 	}
 	d.publish(changes, told)
-	return len(changes) > 0
 }
 
 func (n *Counters) count(o outcome) {
@@ -158,7 +159,7 @@ func (n *Counters) count(o outcome) {
 // follow runs the feed until ctx ends.
 func (d *TenantDiscovery) follow(ctx context.Context, r *run) {
 	for ctx.Err() == nil {
-		err := d.feed.Run(ctx, r.inbox.put)
+		err := d.runFeed(ctx, r)
 		if ctx.Err() != nil {
 			return
 		}
@@ -166,8 +167,18 @@ func (d *TenantDiscovery) follow(ctx context.Context, r *run) {
 			err = errFeedEnded
 		}
 		r.inbox.put(tenant.Signal{Kind: tenant.SignalLost, Err: err})
-		sleep(ctx, about(feedRestart))
+		sleep(ctx, d.dice.about(feedRestart))
 	}
+}
+
+// runFeed is the feed's Run, whose panic is a lost link and no end of the process.
+func (d *TenantDiscovery) runFeed(ctx context.Context, r *run) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errFeedPanic, p, debug.Stack())
+		}
+	}()
+	return d.feed.Run(ctx, r.inbox.put)
 }
 
 // applySignals applies what the feed delivers until ctx ends.

@@ -22,22 +22,37 @@ type item struct {
 	key     string
 	changes []tenant.Change // one, or a Removed and the Added after it
 	status  *Status
-	told    []chan struct{} // closed once the item has been dealt with
+	told    chan struct{} // closed once the item has been dealt with; nil while nobody waits for that
 }
 
 func newMailbox() *mailbox {
 	return &mailbox{wake: make(chan struct{}, 1), items: make(map[string]*list.Element), order: list.New()}
 }
 
-// put adds a change of the tenant. told, which may be nil, is closed when the watcher has dealt with it or it was folded
-// to nothing. The caller rings afterwards, outside of its own lock.
-func (m *mailbox) put(key string, change tenant.Change, told chan struct{}) {
+// put adds a change of the tenant. The caller rings afterwards, outside of its own lock.
+func (m *mailbox) put(key string, change tenant.Change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.add(key, change)
+}
+
+// putAwaited is put for one who waits: what it returns is closed when the watcher has dealt with the change or it was
+// folded to nothing. All who wait for one tenant share it.
+func (m *mailbox) putAwaited(key string, change tenant.Change) (told <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	it := m.item(key)
-	if told != nil {
-		it.told = append(it.told, told)
+	if it.told == nil {
+		it.told = make(chan struct{})
 	}
+	told = it.told
+	m.add(key, change)
+	return told
+}
+
+// add folds the change into what is pending for the tenant. mu is held.
+func (m *mailbox) add(key string, change tenant.Change) {
+	it := m.item(key)
 	it.changes = fold(it.changes, change)
 	if len(it.changes) == 0 {
 		m.order.Remove(m.items[key])
@@ -86,8 +101,8 @@ func (m *mailbox) ring() {
 
 // done tells those who wait that the item has been dealt with.
 func (it *item) done() {
-	for _, told := range it.told {
-		close(told)
+	if it.told != nil {
+		close(it.told)
 	}
 }
 

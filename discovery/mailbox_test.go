@@ -31,7 +31,7 @@ func TestFold(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			box := newMailbox()
 			for _, kind := range tc.news {
-				box.put("acme", tenant.Change{Kind: kind}, nil)
+				box.put("acme", tenant.Change{Kind: kind})
 			}
 			if got := kinds(box.take()); !slices.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v", got, tc.want)
@@ -60,8 +60,8 @@ func TestFoldKeepsTheWeightierReason(t *testing.T) {
 		{tenant.EventConnectionsUpdated, tenant.EventCredentialsRotated, tenant.EventCredentialsRotated},
 	} {
 		box := newMailbox()
-		box.put("acme", tenant.Change{Kind: tenant.Reconfigured, EventType: tc.first}, nil)
-		box.put("acme", tenant.Change{Kind: tenant.Reconfigured, EventType: tc.second}, nil)
+		box.put("acme", tenant.Change{Kind: tenant.Reconfigured, EventType: tc.first})
+		box.put("acme", tenant.Change{Kind: tenant.Reconfigured, EventType: tc.second})
 		if got := box.take().changes[0].EventType; got != tc.want {
 			t.Errorf("%s, %s: got %s", tc.first, tc.second, got)
 		}
@@ -103,10 +103,10 @@ func TestMailboxTellsTheNetChange(t *testing.T) {
 					kind = tenant.Removed
 				}
 				truth[name] = !truth[name]
-				box.put(name, tenant.Change{Kind: kind}, nil)
+				box.put(name, tenant.Change{Kind: kind})
 			case "reconfigure":
 				if truth[name] {
-					box.put(name, tenant.Change{Kind: tenant.Reconfigured}, nil)
+					box.put(name, tenant.Change{Kind: tenant.Reconfigured})
 				}
 			case "read":
 				read()
@@ -127,16 +127,18 @@ func TestMailboxTellsTheNetChange(t *testing.T) {
 
 func TestMailboxReleasesThoseWhoWait(t *testing.T) {
 	box := newMailbox()
-	folded, first, second := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	box.put("a", tenant.Change{Kind: tenant.Added}, folded)
-	box.put("a", tenant.Change{Kind: tenant.Removed}, nil)
+	folded := box.putAwaited("a", tenant.Change{Kind: tenant.Added})
+	box.put("a", tenant.Change{Kind: tenant.Removed})
 	select {
 	case <-folded:
 	default:
 		t.Error("who waits for what was folded to nothing waits on")
 	}
-	box.put("b", tenant.Change{Kind: tenant.Removed}, first)
-	box.put("b", tenant.Change{Kind: tenant.Added}, second)
+	first := box.putAwaited("b", tenant.Change{Kind: tenant.Removed})
+	second := box.putAwaited("b", tenant.Change{Kind: tenant.Added})
+	if first != second {
+		t.Error("who waits for one tenant does not share, and many who wait take memory without bound")
+	}
 	it := box.take()
 	select {
 	case <-first:

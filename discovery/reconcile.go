@@ -5,28 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-const (
-	// heedGrace is how long a TMClient gets to return after its ctx ended; then it is left behind on its goroutine.
-	heedGrace = 250 * time.Millisecond
-	// mostLeftBehind bounds the goroutines that wait for a TMClient that does not heed its ctx.
-	mostLeftBehind = 4
-)
-
-var (
-	errLeftBehind = fmt.Errorf("%d earlier requests have not returned although their ctx ended; the TMClient has to heed ctx", mostLeftBehind)
-	// ErrOldSnapshot is a snapshot that is older than what the set knows, as of a replica that lags behind. It is refused.
-	ErrOldSnapshot = errors.New("the snapshot is older than the set")
-
-	errNotAsked    = errors.New("the TMClient says that nothing is new, but was not asked that")
-	errClientPanic = errors.New("the TMClient panicked")
-)
+// ErrOldSnapshot is a snapshot that is older than what the set knows, as of a replica that lags behind. It is refused.
+var ErrOldSnapshot = errors.New("the snapshot is older than the set")
 
 // request is one question for the snapshot.
 type request struct {
@@ -37,14 +23,6 @@ type request struct {
 	gap     uint64         // the newest gap when it began: it closes all up to that
 	have    tenant.Version
 	waiting []chan error // Refreshes that it answers
-}
-
-// answer is what came of it.
-type answer struct {
-	rows      rows
-	version   tenant.Version
-	unchanged bool
-	err       error
 }
 
 // Refresh reconciles now, without jitter and back-off, and waits for it. It never joins a request that began before it was
@@ -200,72 +178,24 @@ func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 
 // beginRequest notes which events and gaps were there before the answer.
 func (d *TenantDiscovery) beginRequest() (req request) {
-	d.update(func(now time.Time) {
-		c := &d.core
-		req = request{cause: c.plan.cause(now), tick: c.memory.tick, known: c.memory.known(), heard: c.memory.heard(), gap: c.gaps, have: c.have, waiting: c.waiting}
-		if c.phase == phaseStarting {
-			req.cause = "bootstrap"
-		}
-		if req.have.Epoch != "" {
-			req.have.Revision = req.known.Revision // events of other services have led there since
-		}
-		c.waiting = nil
-		c.plan.refresh, c.plan.lastBegin = false, now
-	})
+	d.update(func(now time.Time) { req = d.core.request(now) })
 	return req
 }
 
-// fetch asks the TMClient, on a goroutine of its own because one that does not heed its ctx must not hold up the rest.
-func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer {
-	if d.leftover.Load() >= mostLeftBehind {
-		return answer{err: errLeftBehind}
+func (c *core) request(now time.Time) request {
+	req := request{
+		cause: c.plan.cause(now), tick: c.memory.tick, known: c.memory.known(), heard: c.memory.heard(),
+		gap: c.gaps, have: c.have, waiting: c.waiting,
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.BootstrapTimeout)
-	defer cancel()
-	done := make(chan answer, 1)
-	d.leftover.Add(1)
-	go func() {
-		defer d.leftover.Add(-1)
-		done <- d.ask(ctx, have)
-	}()
-	select {
-	case ans := <-done:
-		return ans
-	case <-ctx.Done():
+	if c.phase == phaseStarting {
+		req.cause = "bootstrap"
 	}
-	grace := time.NewTimer(heedGrace)
-	defer grace.Stop()
-	select {
-	case ans := <-done:
-		return ans
-	case <-grace.C:
-		return answer{err: fmt.Errorf("the TMClient has not returned: %w", context.Cause(ctx))}
+	if req.have.Epoch != "" {
+		req.have.Revision = req.known.Revision // events of other services have led there since
 	}
-}
-
-// ask reads the snapshot.
-func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans answer) {
-	defer func() {
-		if p := recover(); p != nil {
-			ans = answer{err: fmt.Errorf("%w: %v\n%s", errClientPanic, p, debug.Stack())}
-		}
-	}()
-	if d.snapshots != nil {
-		ans.version, ans.unchanged, ans.err = d.snapshots.FetchSnapshot(ctx, d.cfg.ServiceName, have, ans.rows.add)
-		if ans.err == nil && ans.unchanged && have.ETag == "" {
-			ans.err = errNotAsked
-		}
-		return ans
-	}
-	list, err := d.cfg.TMClient.GetActiveTenantsByService(ctx, d.cfg.ServiceName)
-	for _, row := range list {
-		if row == nil {
-			row = &tenant.Summary{} // which is skipped and counted
-		}
-		ans.rows.add(*row)
-	}
-	ans.err = err
-	return ans
+	c.waiting = nil
+	c.plan.refresh, c.plan.lastBegin = false, now
+	return req
 }
 
 // finish takes in the answer, or the failure, and returns what a Refresh is told.
@@ -403,8 +333,13 @@ func (d *TenantDiscovery) noteMerge(changes []tenant.Change, skipped uint64, lis
 	c.note(level, "snapshot taken", slog.String("cause", string(cause)), slog.Int("listed", listed),
 		slog.Int("added", len(changes)-removed), slog.Int("removed", removed))
 	if skipped > 0 {
-		c.note(slog.LevelWarn, "rows of the snapshot were skipped: no valid id, not active, or listed twice", slog.Uint64("rows", skipped))
+		level := slog.LevelWarn
+		if skipped == c.alarms.skipped {
+			level = slog.LevelDebug // the same as in the list before
+		}
+		c.note(level, "rows of the snapshot were skipped: no valid id, not active, or listed twice", slog.Uint64("rows", skipped))
 	}
+	c.alarms.skipped = skipped
 	if cause == tenant.CauseBootstrap && listed == 0 {
 		c.note(slog.LevelWarn, "the manager knows no active tenant for this service; is ServiceName spelled as in the manager?")
 	}

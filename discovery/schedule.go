@@ -25,7 +25,11 @@ type schedule struct {
 	refresh   bool      // somebody waits for one
 
 	spread time.Duration // the least time between the beginnings of two
+	dice   dice
 }
+
+// dice draw evenly from [0, d), and are 0 where d is. Nil ones are those of math/rand.
+type dice func(d time.Duration) time.Duration
 
 // due returns when the next request begins.
 func (s *schedule) due() time.Time {
@@ -63,13 +67,13 @@ func (s *schedule) cause(now time.Time) string {
 // gapOpened asks for a reconcile within spread, unless one is due already.
 func (s *schedule) gapOpened(now time.Time, spread time.Duration) {
 	if s.gap.IsZero() {
-		s.gap = later(now.Add(upTo(spread)), s.lastBegin.Add(spread))
+		s.gap = later(now.Add(s.dice.upTo(spread)), s.lastBegin.Add(spread))
 	}
 }
 
 // feedLost brings the next reconcile nearer, never further away.
 func (s *schedule) feedLost(now time.Time, poll time.Duration) {
-	if next := now.Add(about(poll)); s.periodic.IsZero() || next.Before(s.periodic) {
+	if next := now.Add(s.dice.about(poll)); s.periodic.IsZero() || next.Before(s.periodic) {
 		s.periodic = next
 	}
 }
@@ -77,18 +81,18 @@ func (s *schedule) feedLost(now time.Time, poll time.Duration) {
 // succeeded plans the next reconcile after interval.
 func (s *schedule) succeeded(now time.Time, interval time.Duration) {
 	s.failures, s.notBefore, s.gap, s.guard = 0, time.Time{}, time.Time{}, time.Time{}
-	s.periodic = now.Add(about(interval))
+	s.periodic = now.Add(s.dice.about(interval))
 }
 
 // failed plans the next attempt: exponential back-off with full jitter, the longest for who is not let in, and later
 // where the manager asked for it, but never sooner than spread after the last began.
 func (s *schedule) failed(now time.Time, err error, spread time.Duration) {
-	wait := upTo(min(longestBackoff, firstBackoff<<min(s.failures, 10)))
+	wait := s.dice.upTo(min(longestBackoff, firstBackoff<<min(s.failures, 10)))
 	if denied(err) {
-		wait = longestBackoff/2 + upTo(longestBackoff/2)
+		wait = longestBackoff/2 + s.dice.upTo(longestBackoff/2)
 	}
 	if asked := retryDelay(err); asked > 0 {
-		wait = max(wait, min(asked, longestRetryAfter)+upTo(spread))
+		wait = max(wait, min(asked, longestRetryAfter)+s.dice.upTo(spread))
 	}
 	s.failures++
 	s.notBefore = later(now.Add(wait), s.lastBegin.Add(spread))
@@ -111,16 +115,19 @@ func retryDelay(err error) time.Duration {
 	return answer.RetryDelay()
 }
 
-// upTo draws evenly from [0, d).
-func upTo(d time.Duration) time.Duration {
-	if d <= 0 {
+func (draw dice) upTo(d time.Duration) time.Duration {
+	switch {
+	case d <= 0:
 		return 0
+	case draw != nil:
+		return draw(d)
+	default:
+		return rand.N(d) //nolint:gosec // jitter is no secret
 	}
-	return rand.N(d) //nolint:gosec // jitter is no secret
 }
 
 // about draws evenly from d less and more 20 %.
-func about(d time.Duration) time.Duration { return d - d/5 + upTo(2*d/5) }
+func (draw dice) about(d time.Duration) time.Duration { return d - d/5 + draw.upTo(2*d/5) }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -213,5 +214,46 @@ func TestClientThatPanics(t *testing.T) {
 		if err := f.new(t).Start(t.Context()); err == nil {
 			t.Error("Start says nothing")
 		}
+	})
+}
+
+// TestStaleWhileARequestHangs: that the manager fails for longer than PollInterval shows, also while it does not answer.
+func TestStaleWhileARequestHangs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, "acme")
+		f.cfg.BootstrapTimeout = 10 * time.Minute
+		d := f.start(t)
+		f.manager.FailList(1, 500, "")
+		f.feed.Gap(nil)
+		pass(time.Second)
+		f.manager.ClearFaults()
+		_, release := f.manager.HoldList()
+		defer release()
+		pass(discovery.DefaultPollInterval - 2*time.Second)
+		wantState(t, d, discovery.Syncing)
+		pass(3 * time.Second)
+		wantState(t, d, discovery.Stale)
+	})
+}
+
+// TestAFeedThatPanicsIsALostLink, and is run again; the process lives.
+func TestAFeedThatPanicsIsALostLink(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, "acme")
+		var healthy atomic.Bool
+		f.cfg.Feed = feedFunc(func(ctx context.Context, sink func(tenant.Signal)) error {
+			if !healthy.Load() {
+				panic("as planned")
+			}
+			return f.feed.Run(ctx, sink)
+		})
+		d := f.start(t)
+		wantState(t, d, discovery.Polling)
+		if err := d.Status().FeedError; err == nil || !strings.Contains(err.Error(), "as planned") {
+			t.Errorf("the feed's error is %v", err)
+		}
+		healthy.Store(true)
+		pass(5 * time.Second)
+		wantState(t, d, discovery.Live)
 	})
 }

@@ -1,0 +1,101 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	// heedGrace is how long a TMClient gets to return after its ctx ended; then it is left behind on its goroutine.
+	heedGrace = 250 * time.Millisecond
+	// mostLeftBehind bounds the goroutines that wait for a TMClient that does not heed its ctx.
+	mostLeftBehind = 4
+)
+
+var (
+	errLeftBehind  = fmt.Errorf("%d earlier requests have not returned although their ctx ended; the TMClient has to heed ctx", mostLeftBehind)
+	errNotAsked    = errors.New("the TMClient says that nothing is new, but was not asked that")
+	errClientPanic = errors.New("the TMClient panicked")
+)
+
+// answer is what came of it.
+type answer struct {
+	rows      rows
+	version   tenant.Version
+	unchanged bool
+	err       error
+}
+
+// fetch asks the TMClient, on a goroutine of its own because one that does not heed its ctx must not hold up the rest.
+func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer {
+	if d.leftover.Load() >= mostLeftBehind {
+		return answer{err: errLeftBehind}
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.BootstrapTimeout)
+	defer cancel()
+	done := make(chan answer, 1)
+	d.leftover.Add(1)
+	go func() {
+		defer d.leftover.Add(-1)
+		done <- d.ask(ctx, have)
+	}()
+	if ans, came := d.await(ctx, done); came {
+		return ans
+	}
+	grace := time.NewTimer(heedGrace)
+	defer grace.Stop()
+	select {
+	case ans := <-done:
+		return ans
+	case <-grace.C:
+		return answer{err: fmt.Errorf("the TMClient has not returned: %w", context.Cause(ctx))}
+	}
+}
+
+// await waits for the answer until ctx ends. A request that hangs must not hide that the set has become stale.
+func (d *TenantDiscovery) await(ctx context.Context, done <-chan answer) (answer, bool) {
+	var patience time.Time
+	d.update(func(time.Time) { patience = d.core.failingSince.Add(d.cfg.PollInterval) })
+	turnsStale := time.NewTimer(max(time.Until(patience)+1, 0))
+	defer turnsStale.Stop()
+	for {
+		select {
+		case ans := <-done:
+			return ans, true
+		case <-turnsStale.C:
+			d.update(func(time.Time) {}) // which works out the state
+		case <-ctx.Done():
+			return answer{}, false
+		}
+	}
+}
+
+// ask reads the snapshot.
+func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			ans = answer{err: fmt.Errorf("%w: %v\n%s", errClientPanic, p, debug.Stack())}
+		}
+	}()
+	if d.snapshots != nil {
+		ans.version, ans.unchanged, ans.err = d.snapshots.FetchSnapshot(ctx, d.cfg.ServiceName, have, ans.rows.add)
+		if ans.err == nil && ans.unchanged && have.ETag == "" {
+			ans.err = errNotAsked
+		}
+		return ans
+	}
+	list, err := d.cfg.TMClient.GetActiveTenantsByService(ctx, d.cfg.ServiceName)
+	for _, row := range list {
+		if row == nil {
+			row = &tenant.Summary{} // which is skipped and counted
+		}
+		ans.rows.add(*row)
+	}
+	ans.err = err
+	return ans
+}
