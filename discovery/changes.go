@@ -52,13 +52,15 @@ func yieldAll(changes []tenant.Change, yield func(tenant.Change) bool) bool {
 // watch copies the set into a new mailbox and registers it, in one critical section.
 func (d *TenantDiscovery) watch() *mailbox {
 	box := newMailbox()
-	d.update(func(time.Time) {
-		for e := range d.core.set.all() {
-			box.put(e.key, d.core.history.added(e))
-		}
-		d.core.watchers[box] = struct{}{}
-	})
+	d.update(func(time.Time) { d.core.handOver(box) })
 	return box
+}
+
+func (c *core) handOver(box *mailbox) {
+	for e := range c.set.all() {
+		box.put(e.key, c.history.added(e))
+	}
+	c.watchers[box] = struct{}{}
 }
 
 func (d *TenantDiscovery) unwatch(box *mailbox) {

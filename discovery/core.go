@@ -71,8 +71,11 @@ type alarms struct {
 type delivery struct {
 	key    string
 	change tenant.Change
-	told   *<-chan struct{} // where to put what is closed once the callbacks have dealt with it; nil if nobody waits
+	wait   *waiter // nil if nobody waits
 }
+
+// waiter is one who waits until the callbacks have dealt with a change; told is closed then, and nil without a change.
+type waiter struct{ told <-chan struct{} }
 
 // note is a line for the log, kept until the lock is released.
 type note struct {
@@ -88,9 +91,11 @@ func (c *core) begin(r *run) {
 
 // update lets change work on the core and then publishes the set and the status, wakes whoever has mail, and logs. The
 // set and the mailboxes change in one critical section; nothing that could wait happens in it.
-func (d *TenantDiscovery) update(change func(now time.Time)) {
+func (d *TenantDiscovery) update(change func(now time.Time)) { d.updateAt(time.Now, change) }
+
+func (d *TenantDiscovery) updateAt(clock func() time.Time, change func(now time.Time)) {
 	d.mu.Lock()
-	now := time.Now()
+	now := clock()
 	due, saved := d.core.plan.due(), d.core.savedState()
 	change(now)
 	d.settle(now)
@@ -230,15 +235,15 @@ func (d *TenantDiscovery) openGap(now time.Time, reason string) {
 	d.core.plan.gapOpened(now, d.cfg.ResyncSpread)
 }
 
-// publish puts the changes into the history and on their way to the mailboxes. told is for one who waits for them.
-func (d *TenantDiscovery) publish(changes []tenant.Change, told *<-chan struct{}) {
+// publish puts the changes into the history and on their way to the mailboxes. wait is nil if nobody waits for them.
+func (d *TenantDiscovery) publish(changes []tenant.Change, wait *waiter) {
 	c := &d.core
 	for _, change := range changes {
 		key := tenant.CanonicalID(change.TenantID)
 		if change.Cause != tenant.CauseBootstrap {
 			c.history.record(key, change, c.set.size)
 		}
-		c.news = append(c.news, delivery{key: key, change: change, told: told})
+		c.news = append(c.news, delivery{key: key, change: change, wait: wait})
 	}
 }
 
@@ -253,8 +258,8 @@ func (d *TenantDiscovery) deliver() {
 		initial := n.change.Cause == tenant.CauseBootstrap || n.change.Cause == tenant.CauseSnapshotFile
 		switch {
 		case initial && !d.cfg.NotifyInitial:
-		case n.told != nil:
-			*n.told = d.box.putAwaited(n.key, n.change)
+		case n.wait != nil:
+			n.wait.told = d.box.putAwaited(n.key, n.change)
 		default:
 			d.box.put(n.key, n.change)
 		}

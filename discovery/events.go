@@ -35,11 +35,11 @@ var (
 // [ErrClosed] after Close, also when that comes while it waits.
 func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) error {
 	v := judge(evt, d.cfg.ServiceName, d.cfg.Environment)
-	var told <-chan struct{} // nil unless a change came of it
+	var wait waiter
 	var err error
 	d.update(func(now time.Time) {
 		if err = d.core.usable(); err == nil {
-			d.applyVerdict(now, v, &told)
+			d.applyVerdict(now, v, &wait)
 		}
 	})
 	switch {
@@ -47,11 +47,11 @@ func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) err
 		return err
 	case v.err != nil:
 		return fmt.Errorf("discovery: handle event: %w", v.err)
-	case told == nil || ctx.Value(callbackKey{}) == d:
+	case wait.told == nil || ctx.Value(callbackKey{}) == d:
 		return nil
 	}
 	select {
-	case <-told:
+	case <-wait.told:
 		return nil
 	case <-d.closed:
 		return ErrClosed
@@ -72,8 +72,8 @@ func (c *core) usable() error {
 	}
 }
 
-// applyVerdict counts an event and does what it says. told is for one who waits for its change.
-func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told *<-chan struct{}) {
+// applyVerdict counts an event and does what it says. wait is nil if nobody waits for its change.
+func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, wait *waiter) {
 	c := &d.core
 	c.status.LastEvent = now
 	c.hearEnvironment(v)
@@ -88,7 +88,7 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, told *<-chan st
 		c.unknownType(v)
 		d.openGap(now, "an event of a type that is not known")
 	case outcomeApplied:
-		d.applyEffect(now, v, told)
+		d.applyEffect(now, v, wait)
 	default:
 	}
 }
@@ -116,7 +116,7 @@ func (d *TenantDiscovery) compare(now time.Time, v *verdict) {
 	}
 }
 
-func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, told *<-chan struct{}) {
+func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, wait *waiter) {
 	c := &d.core
 	_, there := c.set.lookup(v.key)
 	if v.effect == effectRecheck && !there {
@@ -134,7 +134,7 @@ func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, told *<-chan str
 		c.note(slog.LevelInfo, "tenant "+string(change.Kind), slog.String("tenant_id", change.TenantID),
 			slog.String("cause", string(change.Cause)), slog.String("event_type", string(v.eventType)), slog.String("event_id", v.eventID))
 	}
-	d.publish(changes, told)
+	d.publish(changes, wait)
 }
 
 func (n *Counters) count(o outcome) {
@@ -205,24 +205,33 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 
 // applyBatch applies signals in their order and publishes once.
 func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
+	verdicts := d.judgeAll(batch)
+	d.update(func(now time.Time) {
+		if d.core.run != r {
+			return // that start has failed, and a new one may be under way
+		}
+		d.applyJudged(now, batch, verdicts, r)
+	})
+}
+
+func (d *TenantDiscovery) judgeAll(batch []tenant.Signal) []verdict {
 	verdicts := make([]verdict, len(batch))
 	for i, sig := range batch {
 		if sig.Kind == tenant.SignalEvent {
 			verdicts[i] = judge(sig.Event, d.cfg.ServiceName, d.cfg.Environment)
 		}
 	}
-	d.update(func(now time.Time) {
-		if d.core.run != r {
-			return // that start has failed, and a new one may be under way
+	return verdicts
+}
+
+func (d *TenantDiscovery) applyJudged(now time.Time, batch []tenant.Signal, verdicts []verdict, r *run) {
+	for i, sig := range batch {
+		if sig.Kind == tenant.SignalEvent {
+			d.applyVerdict(now, verdicts[i], nil)
+		} else {
+			d.applyLink(now, sig, r)
 		}
-		for i, sig := range batch {
-			if sig.Kind == tenant.SignalEvent {
-				d.applyVerdict(now, verdicts[i], nil)
-			} else {
-				d.applyLink(now, sig, r)
-			}
-		}
-	})
+	}
 }
 
 // applyLink takes in what the feed says of itself.

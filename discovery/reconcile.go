@@ -85,16 +85,21 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 			err = ErrClosed
 			return
 		}
-		d.core.phase = phaseStarted
-		d.core.history.bootstrapped = now
-		if ans.err == nil {
-			d.take(now, req, ans, tenant.CauseBootstrap)
-		} else {
-			d.startFrom(now, saved, req, ans.err)
-		}
+		d.started(now, saved, req, ans)
 		close(r.ready)
 	})
 	return err
+}
+
+// started makes the answer the first set or, where it is none, the file.
+func (d *TenantDiscovery) started(now time.Time, saved *savedSet, req request, ans answer) {
+	d.core.phase = phaseStarted
+	d.core.history.bootstrapped = now
+	if ans.err == nil {
+		d.take(now, req, ans, tenant.CauseBootstrap)
+	} else {
+		d.startFrom(now, saved, req, ans.err)
+	}
 }
 
 // fetchFirst is fetch, but with a file to start from it does not wait long.

@@ -1,0 +1,340 @@
+package discovery_test
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// coreSim is the first layer: the decisions of a discovery, without goroutines and clock, under a schedule. The manager,
+// the wire and the requests are played here, so that the same schedule always leads to the same, to the bit.
+type coreSim struct {
+	core    *discovery.Core
+	world   world
+	truth   *truth
+	manager *simManager
+	now     time.Time
+	err     error
+	trail   uint64 // a hash of all that came of it
+
+	linked    bool
+	wire      []wired        // published and not delivered yet
+	past      []tenant.Event // delivered at some time
+	unseen    bool           // something is missing of which nothing tells
+	snapshots int            // that were taken
+	newest    [simTenants]wired
+
+	asked    *discovery.Request
+	list     *simList // what was read for it; nil before that
+	odd      int      // answers in a row that were old
+	watchers []*coreWatcher
+}
+
+// wired is an event on its way.
+type wired struct {
+	event     tenant.Event
+	serial    int // in the order of publishing, from 1 on
+	snapshots int // that were taken when it was delivered
+}
+
+type coreWatcher struct {
+	tally *tally
+	mail  discovery.Mail
+}
+
+var errPlanned = errors.New("as planned")
+
+func newCoreSim(w world) *coreSim {
+	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0)}
+	s.manager = newSimManager(w, s.truth)
+	for n := range min(w.tenants, simTenants) {
+		s.manager.change("add", n, s.now)
+	}
+	s.core = discovery.NewCore(discovery.Config{
+		ServiceName: service, ResyncInterval: 30 * 24 * time.Hour, ResyncSpread: time.Duration(max(w.spread, 1)) * time.Millisecond,
+		NotifyInitial: w.has("notify"),
+	})
+	s.watchers = []*coreWatcher{{tally: &tally{name: "the callbacks", late: !w.has("notify")}, mail: s.core.Callbacks()}}
+	return s
+}
+
+// runCore runs a schedule to its end and returns what was wrong, how much time passed in it, and a hash of what came of
+// it.
+func runCore(s schedule) (passed time.Duration, trail uint64, err error) {
+	sim := newCoreSim(s.world)
+	began := sim.now
+	for _, st := range append(slices.Clone(s.steps), step{op: "quiesce"}) {
+		if err := coreOperations.do(sim, st); err != nil {
+			return 0, 0, err
+		}
+		sim.check()
+		if sim.err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", st, sim.err)
+		}
+	}
+	return sim.now.Sub(began), sim.trail, nil
+}
+
+func drawCore(seed uint64) schedule {
+	r := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // to be repeated
+	s := schedule{layer: "core", world: drawWorld(r, seed)}
+	if r.IntN(5) > 0 {
+		s.steps = []step{{op: "up"}, {op: "ask"}, {op: "answer"}}
+	}
+	for range 5 + r.IntN(60) {
+		s.steps = append(s.steps, coreOperations.draw(r))
+	}
+	return s
+}
+
+// drawWorld gives every second world versions.
+func drawWorld(r *rand.Rand, seed uint64) world {
+	w := world{tenants: r.IntN(simTenants - 2), spread: 50 + r.IntN(950), dice: 1 + r.IntN(1<<20)}
+	if seed%2 == 0 {
+		w.flags = append(w.flags, "versions")
+	} else {
+		for _, flag := range []string{"base", "undated"} {
+			if r.IntN(3) == 0 {
+				w.flags = append(w.flags, flag)
+			}
+		}
+	}
+	if r.IntN(2) == 0 {
+		w.flags = append(w.flags, "notify")
+	}
+	return w
+}
+
+func (s *coreSim) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// check holds what has to be true at any time.
+func (s *coreSim) check() {
+	set, state := setOf(s.core.All()), s.core.Status().State
+	s.note(fmt.Sprintf("%d %x", state, uint64(set)))
+	s.fail(s.truth.invented(set))
+	if s.world.has("versions") && state == discovery.Live {
+		s.fail(s.truth.shows(set))
+	}
+	for _, w := range s.watchers {
+		s.fail(w.tally.err())
+	}
+}
+
+func (s *coreSim) note(what string) {
+	h := fnv.New64a()
+	_, _ = fmt.Fprint(h, s.trail)
+	_, _ = io.WriteString(h, what)
+	s.trail = h.Sum64()
+}
+
+// publish puts events on the wire, if one is there.
+func (s *coreSim) publish(events []tenant.Event) {
+	for _, evt := range events {
+		s.manager.serial++
+		if s.linked && !(s.world.has("base") && withheld(evt)) {
+			s.wire = append(s.wire, wired{event: evt, serial: s.manager.serial})
+		}
+	}
+}
+
+// withheld reports whether a manager that announces a reactivation by tenant.activated alone says this.
+func withheld(evt tenant.Event) bool {
+	return evt.EventType == tenant.EventServiceReactivated && evt.TenantSlug == "reactivated"
+}
+
+// deliver hands the wire's first n events over, at once.
+func (s *coreSim) deliver(n int) {
+	n = min(n, len(s.wire))
+	batch := make([]tenant.Signal, n)
+	for i, w := range s.wire[:n] {
+		batch[i] = s.delivered(w)
+	}
+	s.wire = slices.Delete(s.wire, 0, n)
+	s.core.Apply(s.now, batch...)
+}
+
+// delivered notes that the event comes now, perhaps after a newer one of its tenant. That the newer one was so nobody can
+// tell where there are neither versions nor dates that can be trusted, or a snapshot has covered it.
+func (s *coreSim) delivered(w wired) tenant.Signal {
+	s.past = append(s.past, w.event)
+	n, ok := numberOf(w.event.TenantID)
+	if newest := &s.newest[n]; ok && membership(w.event) {
+		if w.serial > newest.serial {
+			*newest = w
+			newest.snapshots = s.snapshots
+		}
+		s.unseen = s.unseen || w.serial < newest.serial && !s.tells(w)
+	}
+	return tenant.Signal{Kind: tenant.SignalEvent, Event: w.event}
+}
+
+// tells reports whether it can be known that the event is older than the newest one of its tenant.
+func (s *coreSim) tells(w wired) bool {
+	n, _ := numberOf(w.event.TenantID)
+	newest := s.newest[n]
+	if w.event.Epoch != newest.event.Epoch {
+		return false
+	}
+	return s.world.has("versions") || !s.world.has("undated") && !s.manager.skewed && s.snapshots == newest.snapshots
+}
+
+// single hands over one event, which may not change what a newer one of its tenant has said.
+func (s *coreSim) single(w wired) {
+	sig := s.delivered(w)
+	before := s.core.IsActive(w.event.TenantID)
+	s.core.Apply(s.now, sig)
+	n, ok := numberOf(w.event.TenantID)
+	if ok && w.serial < s.newest[n].serial && s.tells(w) && s.core.IsActive(w.event.TenantID) != before {
+		s.fail(fmt.Errorf("%s of %s has changed the set, and was older than what had come before", w.event.EventType, w.event.TenantID))
+	}
+}
+
+func membership(evt tenant.Event) bool {
+	switch evt.EventType {
+	case tenant.EventServiceAssociated, tenant.EventServiceReactivated, tenant.EventServiceSuspended, tenant.EventSuspended, tenant.EventDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *coreSim) signal(kind tenant.SignalKind) {
+	sig := tenant.Signal{Kind: kind}
+	switch kind {
+	case tenant.SignalLost, tenant.SignalGap, tenant.SignalBadEvent:
+		sig.Err = errPlanned
+	case tenant.SignalHeartbeat:
+		sig.Version = s.manager.version()
+	default:
+	}
+	s.core.Apply(s.now, sig)
+}
+
+func (s *coreSim) ask() {
+	req := s.core.Ask(s.now)
+	s.asked, s.list = &req, nil
+}
+
+// answer answers what was asked, with what was read for it.
+func (s *coreSim) answer(list simList, err error) {
+	version := list.version
+	unchanged := err == nil && version.ETag != "" && version.ETag == s.asked.Have().ETag
+	if err != nil || unchanged {
+		list.rows = nil
+	}
+	if err != nil {
+		version = tenant.Version{}
+	}
+	s.core.Answer(s.now, *s.asked, list.rows, version, unchanged, err)
+	if s.core.Status().SnapshotError == nil && err == nil {
+		s.snapshots++
+	}
+	s.asked, s.list = nil, nil
+}
+
+// honest answers with what is true, or was when it was read.
+func (s *coreSim) honest() {
+	if s.list == nil {
+		list := s.manager.read()
+		s.list = &list
+	}
+	s.odd = 0
+	s.answer(*s.list, nil)
+}
+
+// told empties a mailbox, n items at the most.
+func (s *coreSim) told(w *coreWatcher, n int) {
+	for range n {
+		changes, some := w.mail.Take()
+		if !some {
+			return
+		}
+		if len(changes) > 2 {
+			s.fail(fmt.Errorf("%d changes of one tenant are pending", len(changes)))
+		}
+		for _, c := range changes {
+			w.tally.tell(c.Kind, c.TenantID)
+			if n, ok := numberOf(c.TenantID); ok && w.tally.reconfigurations(n) > s.manager.rotations[n] {
+				s.fail(fmt.Errorf("%s was reconfigured %d times, of which it was told more often", c.TenantID, s.manager.rotations[n]))
+			}
+			s.note(w.tally.name + string(c.Kind) + c.TenantID + string(c.Cause))
+		}
+	}
+}
+
+// quiesce ends all faults, and lets the requests happen that are planned. What nobody can have noticed is told by a
+// heartbeat or, without versions, by a gap.
+func (s *coreSim) quiesce() {
+	if s.asked != nil {
+		s.honest()
+	}
+	s.deliver(len(s.wire))
+	if !s.linked {
+		s.linked = true
+		s.signal(tenant.SignalSubscribed)
+	}
+	switch {
+	case s.world.has("versions"):
+		s.signal(tenant.SignalHeartbeat)
+	case s.unseen:
+		s.signal(tenant.SignalGap)
+	}
+	s.unseen = false
+	const most = 8
+	for range most {
+		due := s.core.Due()
+		if due.After(s.now.Add(10 * time.Minute)) {
+			break
+		}
+		if due.After(s.now) {
+			s.now = due
+		}
+		s.ask()
+		s.honest()
+	}
+	s.settled()
+	s.ask() // like a Refresh; it may find nothing
+	s.honest()
+	s.settled()
+	if marks, ahead := s.core.Remembered(); marks > 0 || ahead > 0 {
+		s.fail(fmt.Errorf("%d tenants and %d revisions are remembered that a snapshot has covered", marks, ahead))
+	}
+}
+
+// settled holds that everything is equal.
+func (s *coreSim) settled() {
+	set, status := setOf(s.core.All()), s.core.Status()
+	if set != s.truth.now() || status.State != discovery.Live {
+		s.fail(fmt.Errorf("the set is %v, the truth %v, the state %v, due %v; %+v",
+			set, s.truth.now(), status.State, s.core.Due().Sub(s.now), status))
+	}
+	for _, w := range s.watchers {
+		s.told(w, 2*simTenants)
+		s.fail(w.tally.err())
+		s.fail(w.tally.believes(set))
+	}
+	s.fail(explained(s.core.Explain, set))
+}
+
+// explained holds that the last change of each tenant leads to where it is.
+func explained(explain func(string) []tenant.Change, set tenantSet) error {
+	for i, id := range &simIDs {
+		changes := explain(id)
+		there := len(changes) > 0 && changes[len(changes)-1].Kind != tenant.Removed
+		if there != (set&(1<<i) != 0) {
+			return fmt.Errorf("of %s Explain says %v, the set is %v", id, changes, set)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package discovery_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
+	"github.com/tenantwatch/tenantwatch/tenanttest"
+)
+
+// liveOperations are the steps of the second layer.
+var liveOperations = append(append(append(operations[*liveSim]{
+	{"pass", 12, upTo(12_000), func(s *liveSim, a, _ int) { s.pass(time.Duration(a) * time.Millisecond) }},
+	{"night", 1, nil, func(s *liveSim, _, _ int) { s.pass(2 * time.Hour) }},
+	{"quiesce", 3, nil, func(s *liveSim, _, _ int) { s.quiesce() }},
+}, liveChanges...), liveFeedFaults...), append(liveManagerFaults, liveUse...)...)
+
+// change is a step that changes something at the manager.
+func change(name string, weight int, do func(m *tenanttest.Manager, ctx context.Context, id string) error) operation[*liveSim] {
+	return operation[*liveSim]{name, weight, someTenant, func(s *liveSim, a, _ int) {
+		s.changed(func() error { return do(s.manager, s.ctx, simIDs[a%simTenants]) })
+	}}
+}
+
+var liveChanges = operations[*liveSim]{
+	change("add", 10, func(m *tenanttest.Manager, ctx context.Context, id string) error { return m.Add(ctx, service, id) }),
+	change("suspend", 8, (*tenanttest.Manager).Suspend),
+	change("reactivate", 9, (*tenanttest.Manager).Reactivate),
+	change("delete", 2, (*tenanttest.Manager).Delete),
+	change("purge", 2, func(m *tenanttest.Manager, ctx context.Context, id string) error {
+		return m.Disassociate(ctx, id, service, true)
+	}),
+	change("leave", 2, func(m *tenanttest.Manager, ctx context.Context, id string) error {
+		return m.Disassociate(ctx, id, service, false)
+	}),
+	change("pause", 4, func(m *tenanttest.Manager, ctx context.Context, id string) error {
+		return m.SuspendService(ctx, id, service)
+	}),
+	change("resume", 4, func(m *tenanttest.Manager, ctx context.Context, id string) error {
+		return m.ReactivateService(ctx, id, service)
+	}),
+	change("join", 2, func(m *tenanttest.Manager, ctx context.Context, id string) error {
+		_, err := m.Associate(ctx, id, service, managerapi.CreateAssociationRequest{IsolationMode: "isolated"})
+		return err
+	}),
+	change("other", 2, func(m *tenanttest.Manager, ctx context.Context, id string) error {
+		_, err := m.Associate(ctx, id, "another", managerapi.CreateAssociationRequest{IsolationMode: "isolated"})
+		return err
+	}),
+	change("rotate", 3, func(m *tenanttest.Manager, ctx context.Context, id string) error {
+		return m.RotateCredentials(ctx, id, service)
+	}),
+	{"mass", 1, upTo(simTenants), func(s *liveSim, a, _ int) { // while nobody hears it
+		s.feed.Drop(a)
+		for n := range a {
+			_ = s.manager.Suspend(s.ctx, simIDs[n%simTenants]) // or it is none
+		}
+		s.feed.Drop(0)
+		s.unseen, s.faulty = true, true
+	}},
+	{"backup", 1, nil, func(s *liveSim, _, _ int) { s.backups = append(s.backups, s.manager.Backup()) }},
+	{"restore", 1, oneOf(4), func(s *liveSim, a, _ int) {
+		if len(s.backups) > 0 {
+			s.manager.Restore(s.backups[a%len(s.backups)])
+			s.truth.commit(setOf(ids(s.manager.Active(service))))
+			s.unseen, s.faulty = true, true
+		}
+	}},
+}
+
+// feedFault is a step after which events do not all come at once; lossy ones lose some of which nothing tells.
+func feedFault(name string, weight, most int, lossy bool, do func(s *liveSim, n int)) operation[*liveSim] {
+	return operation[*liveSim]{name, weight, upTo(most), func(s *liveSim, a, _ int) {
+		s.faulty, s.unseen = true, s.unseen || lossy
+		do(s, a)
+	}}
+}
+
+var liveFeedFaults = operations[*liveSim]{
+	feedFault("drop", 3, 5, true, func(s *liveSim, n int) { s.feed.Drop(n) }),
+	feedFault("double", 3, 5, false, func(s *liveSim, n int) { s.feed.Duplicate(n) }),
+	feedFault("delay", 3, 15_000, false, func(s *liveSim, n int) { s.feed.Delay(time.Duration(n) * time.Millisecond) }),
+	feedFault("mute", 2, 1, true, func(s *liveSim, _ int) { s.feed.Silence(true) }),
+	feedFault("unmute", 2, 1, true, func(s *liveSim, _ int) { s.feed.Silence(false) }),
+	feedFault("disconnect", 3, 1, false, func(s *liveSim, _ int) { s.feed.Disconnect(nil) }),
+	feedFault("refuse", 1, 1, false, func(s *liveSim, _ int) { s.feed.Refuse(nil) }),
+	feedFault("connect", 5, 1, false, func(s *liveSim, _ int) { s.feed.Connect() }),
+	feedFault("resubscribe", 1, 1, false, func(s *liveSim, _ int) { s.feed.Resubscribe() }),
+	feedFault("end", 1, 1, false, func(s *liveSim, _ int) { s.feed.EndRuns(errPlanned) }),
+	feedFault("gather", 3, 6, false, func(s *liveSim, n int) {
+		if s.gather == 0 {
+			s.gather, s.asked = n+1, s.manager.Requests()
+		}
+	}),
+	feedFault("garble", 2, 2, false, func(s *liveSim, n int) { s.garble = n }),
+	feedFault("gap", 1, 1, false, func(s *liveSim, _ int) { s.feed.Gap(nil) }),
+	{"beat", 3, nil, func(s *liveSim, _, _ int) { s.feed.Heartbeat(s.manager.Version()) }},
+	{"replay", 4, oneOf(60), func(s *liveSim, a, _ int) {
+		if len(s.past) > 0 { // one that may never have come, or before the discovery was made
+			s.unseen, s.faulty = true, true
+			s.must(s.feed.Publish(s.ctx, s.past[len(s.past)-1-a%len(s.past)]))
+		}
+	}},
+	{"foreign", 1, someTenant, func(s *liveSim, a, _ int) {
+		s.must(s.feed.Publish(s.ctx, tenant.Event{EventType: tenant.EventDeleted, TenantID: simIDs[a%simTenants], Environment: "another"}))
+	}},
+}
+
+// patient is a fault of all requests until it is cleared, after which the discovery is to ask less often.
+func patient(name string, status int, retryAfter string, least time.Duration) operation[*liveSim] {
+	return operation[*liveSim]{name, 1, nil, func(s *liveSim, _, _ int) {
+		s.manager.ClearFaults()
+		s.manager.FailList(-1, status, retryAfter)
+		s.patience = least
+	}}
+}
+
+// listFault is a fault of the next few requests.
+func listFault(name string, weight int, do func(m *tenanttest.Manager, n int)) operation[*liveSim] {
+	return operation[*liveSim]{name, weight, upTo(3), func(s *liveSim, a, _ int) { s.patience = 0; do(s.manager, a) }}
+}
+
+var liveManagerFaults = operations[*liveSim]{
+	patient("deny", 401, "", 15*time.Second),
+	patient("busy", 503, "7", 7*time.Second),
+	listFault("fail", 3, func(m *tenanttest.Manager, n int) { m.FailList(n, 500, "") }),
+	listFault("cut", 2, func(m *tenanttest.Manager, n int) { m.CutList(n) }),
+	listFault("hangup", 1, func(m *tenanttest.Manager, n int) { m.DropList(n) }),
+	listFault("html", 1, func(m *tenanttest.Manager, n int) { m.AnswerList(n, tenanttest.Answer{Body: []byte("<html>")}) }),
+	{"slow", 3, both(upTo(3), upTo(6000)), func(s *liveSim, a, b int) {
+		s.patience = 0
+		s.manager.DelayList(a, time.Duration(b)*time.Millisecond)
+	}},
+	{"stale", 3, both(upTo(3), upTo(8)), func(s *liveSim, a, b int) {
+		if v := s.manager.Version(); s.world.has("versions") {
+			s.manager.StaleList(a, v.Revision-min(v.Revision, uint64(b)))
+		}
+	}},
+	{"hold", 3, nil, func(s *liveSim, _, _ int) {
+		_, release := s.manager.HoldList()
+		s.held = append(s.held, release)
+	}},
+	{"release", 4, nil, func(s *liveSim, _, _ int) {
+		for _, release := range s.held {
+			release()
+		}
+		s.held = nil
+	}},
+	{"empty", 2, nil, func(s *liveSim, _, _ int) {
+		// two in a row would be believed, and fewer are not held
+		if s.d.Len() >= 15 && s.calm() && s.d.Status().SnapshotError == nil {
+			s.manager.ClearFaults()
+			s.patience = 0
+			s.manager.EmptyList(1)
+			s.refresh()
+		}
+	}},
+	{"dirt", 2, nil, func(s *liveSim, _, _ int) { s.dirt() }},
+	{"heal", 4, nil, func(s *liveSim, _, _ int) { s.healManager(); s.patience = 0 }},
+}
+
+// dirt answers one request with what is true and rows that say nothing.
+func (s *liveSim) dirt() {
+	if s.world.has("versions") || !s.calm() {
+		return // such an answer has no version
+	}
+	body := `[null,{},{"id":""},{"id":"-no"},{"id":"t31","status":"suspended"}`
+	for id := range ids(s.manager.Active(service)) {
+		body += fmt.Sprintf(`,{"id":%q,"status":"active"},{"id":%q}`, id, id)
+	}
+	s.manager.ClearFaults()
+	s.patience = 0
+	s.manager.AnswerList(1, tenanttest.Answer{Body: []byte(body + "]")})
+	s.refresh()
+	settle()
+}
+
+func (s *liveSim) refresh() {
+	s.refreshes++
+	d := s.d
+	s.work.Go(func() { _ = d.Refresh(s.ctx) })
+}
+
+// liveUse is what the discovery's own process does.
+var liveUse = operations[*liveSim]{
+	{"refresh", 4, nil, func(s *liveSim, _, _ int) { s.refresh() }},
+	{"watch", 3, oneOf(2), func(s *liveSim, a, _ int) { s.watch(time.Duration(a) * 200 * time.Millisecond) }},
+	{"handle", 3, oneOf(20), func(s *liveSim, a, _ int) {
+		if len(s.past) > 0 {
+			s.unseen, s.faulty = true, true
+			d, evt := s.d, s.past[len(s.past)-1-a%len(s.past)]
+			s.work.Go(func() { _ = d.HandleEvent(s.ctx, evt) })
+		}
+	}},
+	{"restart", 2, nil, func(s *liveSim, _, _ int) { s.stop(); s.start() }},
+	{"crash", 2, both(oneOf(5), oneOf(3)), (*liveSim).crash},
+	{"abort", 1, nil, (*liveSim).abort},
+	{"closefrom", 1, someTenant, func(s *liveSim, a, _ int) {
+		s.closing.Store(true)
+		for _, change := range []func(context.Context, string) error{s.manager.Suspend, s.manager.Reactivate} {
+			_ = change(s.ctx, simIDs[a%simTenants]) // or it is none
+		}
+		s.pass(3 * time.Second)
+		s.stop()
+		s.start()
+	}},
+}
+
+// crash ends the discovery, leaves the file as it was at some moment, perhaps damaged, and starts anew, perhaps while
+// the manager is down.
+func (s *liveSim) crash(damage, down int) {
+	var saved []byte
+	if s.cfg.SnapshotFile != "" {
+		saved, _ = os.ReadFile(s.cfg.SnapshotFile) // there may be none yet
+	}
+	s.stop()
+	if s.cfg.SnapshotFile != "" {
+		switch n := len(saved); {
+		case n == 0:
+			_ = os.Remove(s.cfg.SnapshotFile) // there may be none
+		case damage == 1:
+			saved = saved[:n/2]
+		case damage == 2:
+			saved[n*2/3] ^= 4
+		case damage == 3:
+			saved = []byte{}
+		}
+		if saved != nil {
+			s.must(os.WriteFile(s.cfg.SnapshotFile, saved, 0o600)) //nolint:gosec // in the directory of the test
+		}
+	}
+	s.healManager()
+	s.patience = 0
+	if down > 0 {
+		s.manager.FailList(down, 503, "")
+	}
+	s.start()
+	if state := s.d.Status().State; down > 0 && len(saved) > 0 && damage >= 1 && damage <= 3 && state == discovery.Stale {
+		s.fail(fmt.Errorf("started from a file that is damaged (%d)", damage))
+	}
+}
+
+// abort closes a discovery that is starting.
+func (s *liveSim) abort(_, _ int) {
+	s.stop()
+	s.healManager()
+	s.patience = 0
+	_, release := s.manager.HoldList()
+	s.held = append(s.held, release)
+	d, err := discovery.NewTenantDiscovery(s.cfg)
+	s.must(err)
+	s.told = &tally{name: "the callbacks"}
+	s.register(d, s.told)
+	started := make(chan error, 1)
+	s.work.Go(func() { started <- d.Start(s.ctx) })
+	settle()
+	s.must(d.Close())
+	s.told.close()
+	if err := <-started; s.cfg.SnapshotFile == "" && !errorsIs(err, discovery.ErrClosed) {
+		s.fail(fmt.Errorf("a Start that Close ended: %w", err))
+	}
+	s.must(s.told.err())
+	s.start()
+}

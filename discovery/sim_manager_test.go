@@ -1,0 +1,154 @@
+package discovery_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// simManager is the tenant manager of the first layer: the least that makes events and lists.
+type simManager struct {
+	versions bool
+	truth    *truth
+	tenants  simTable
+	before   []simTable // after each revision of all epochs
+	epoch    int
+	start    int // where in the truth the epoch begins
+	serial   int // of the last event that was published
+	made     int // events
+	dated    bool
+	offset   time.Duration // of its clock
+	skewed   bool          // the clock has jumped
+
+	rotations [simTenants]int
+}
+
+// simTable is what the manager knows of each tenant.
+type simTable [simTenants]struct{ exists, suspended, associated, paused bool }
+
+// simList is an answer of it.
+type simList struct {
+	rows    []tenant.Summary
+	version tenant.Version
+}
+
+var (
+	forUs    = []byte(`{"service_name":"` + service + `"}`)
+	forOther = []byte(`{"service_name":"another"}`)
+)
+
+func newSimManager(w world, t *truth) *simManager {
+	return &simManager{versions: w.has("versions"), dated: !w.has("undated"), truth: t, before: make([]simTable, 1)}
+}
+
+// change makes one, and returns its events: none where it is not possible.
+func (m *simManager) change(what string, n int, now time.Time) []tenant.Event {
+	t := &m.tenants[n]
+	listed := t.exists && !t.suspended && t.associated && !t.paused
+	switch {
+	case what == "add" && !t.exists:
+		t.exists = true
+		created := m.event(tenant.EventCreated, n, nil, now)
+		t.associated = true
+		return []tenant.Event{created, m.event(tenant.EventServiceAssociated, n, forUs, now)}
+	case what == "suspend" && t.exists && !t.suspended:
+		t.suspended = true
+		return []tenant.Event{m.event(tenant.EventSuspended, n, nil, now)}
+	case what == "reactivate" && t.suspended:
+		t.suspended = false
+		if !t.associated || t.paused {
+			return []tenant.Event{m.event(tenant.EventActivated, n, nil, now)}
+		}
+		t.suspended = true
+		first := m.event(tenant.EventActivated, n, nil, now)
+		t.suspended = false
+		second := m.event(tenant.EventServiceReactivated, n, forUs, now)
+		second.TenantSlug = "reactivated"
+		return []tenant.Event{first, second}
+	case what == "delete" && t.exists:
+		*t = simTable{}[0]
+		return []tenant.Event{m.event(tenant.EventDeleted, n, nil, now)}
+	case what == "pause" && listed:
+		t.paused = true
+		return []tenant.Event{m.event(tenant.EventServiceSuspended, n, forUs, now)}
+	case what == "resume" && t.exists && !t.suspended && t.paused:
+		t.paused = false
+		return []tenant.Event{m.event(tenant.EventServiceReactivated, n, forUs, now)}
+	case what == "rotate" && listed:
+		m.rotations[n]++
+		return []tenant.Event{m.event(tenant.EventCredentialsRotated, n, forUs, now)}
+	case what == "other":
+		return []tenant.Event{m.event(tenant.EventServiceDisassociated, n, forOther, now)}
+	case what == "update":
+		return []tenant.Event{m.event(tenant.EventUpdated, n, nil, now)}
+	case what == "unknown":
+		return []tenant.Event{m.event("tenant.painted", n, nil, now)}
+	}
+	return nil
+}
+
+// event commits what the tenants are now as the next revision.
+func (m *simManager) event(kind tenant.EventType, n int, payload []byte, now time.Time) tenant.Event {
+	m.made++
+	m.truth.commit(m.active())
+	m.before = append(m.before, m.tenants)
+	evt := tenant.Event{
+		EventID: fmt.Sprint("e", m.made), EventType: kind, TenantID: simIDs[n], Payload: payload,
+	}
+	if m.dated {
+		evt.Timestamp = now.Add(m.offset + time.Duration(m.made)*time.Microsecond) // no two have the same
+	}
+	if m.versions {
+		v := m.version()
+		evt.Epoch, evt.Revision = v.Epoch, v.Revision
+	}
+	return evt
+}
+
+func (m *simManager) active() (s tenantSet) {
+	for n, t := range m.tenants {
+		if t.exists && !t.suspended && t.associated && !t.paused {
+			s |= 1 << n
+		}
+	}
+	return s
+}
+
+func (m *simManager) version() tenant.Version {
+	if !m.versions {
+		return tenant.Version{}
+	}
+	return tenant.Version{Epoch: fmt.Sprint("epoch", m.epoch), Revision: uint64(len(m.truth.sets) - 1 - m.start)} //nolint:gosec // never negative
+}
+
+// restore goes back by some revisions, under a new epoch.
+func (m *simManager) restore(back int) {
+	m.tenants = m.before[max(len(m.before)-1-back, 0)]
+	m.epoch++
+	m.truth.commit(m.active())
+	m.before = append(m.before, m.tenants)
+	m.start = len(m.truth.sets) - 1
+}
+
+// read lists what is active now.
+func (m *simManager) read() simList { return m.readBack(0) }
+
+// readBack lists what was active some revisions ago, in this epoch.
+func (m *simManager) readBack(back int) simList {
+	v := m.version()
+	at := len(m.truth.sets) - 1
+	back = min(back, at-m.start)
+	set := m.truth.sets[at-back]
+	list := simList{version: v}
+	if m.versions {
+		list.version.Revision -= uint64(back) //nolint:gosec // at most the revision
+		list.version.ETag = fmt.Sprintf("%s-%x", v.Epoch, uint64(set))
+	}
+	for i, id := range &simIDs {
+		if set&(1<<i) != 0 {
+			list.rows = append(list.rows, tenant.Summary{ID: id})
+		}
+	}
+	return list
+}
