@@ -41,6 +41,7 @@ type mark struct {
 	revision uint64
 	at       time.Time // the event's timestamp; zero when it had none
 	tick     uint64
+	dateOnly bool // it was tenant.activated, which says nothing of the set, and yet that what is older is late
 }
 
 // freshness is what an event is compared with what is known.
@@ -96,13 +97,21 @@ func (m *memory) hear(v verdict) (jump bool) {
 	return false // only a snapshot can tell
 }
 
-// record marks what an add or a remove said of its tenant. tenants is the size of the set.
+// record marks what an add or a remove said of its tenant, and, without versions, when tenant.activated was said. tenants
+// is the size of the set.
 func (m *memory) record(v verdict, tenants int) {
-	if !v.membership() {
+	dateOnly := v.effect == effectRecheck && !v.versioned() && !v.at.IsZero()
+	if !v.membership() && !dateOnly {
 		return
 	}
-	if _, marked := m.marks[v.key]; !marked && len(m.marks) >= 2*tenants+memorySlack {
+	known, marked := m.marks[v.key]
+	if !marked && len(m.marks) >= 2*tenants+memorySlack {
 		m.overflowed = true
+		return
+	}
+	if marked && dateOnly {
+		known.at = later(known.at, v.at)
+		m.marks[v.key] = known
 		return
 	}
 	if m.marks == nil {
@@ -111,7 +120,7 @@ func (m *memory) record(v verdict, tenants int) {
 	m.tick++
 	m.marks[v.key] = mark{
 		id: v.id, active: v.effect == effectAdd, at: v.at, tick: m.tick,
-		epoch: v.version.Epoch, revision: v.version.Revision,
+		epoch: v.version.Epoch, revision: v.version.Revision, dateOnly: dateOnly,
 	}
 }
 
@@ -125,13 +134,7 @@ func check(v tenant.Version, epoch string, heard uint64) error {
 }
 
 // heard is the newest revision that was heard of.
-func (m *memory) heard() uint64 {
-	newest := m.now.prefix
-	for revision := range m.now.ahead {
-		newest = max(newest, revision)
-	}
-	return newest
-}
+func (m *memory) heard() uint64 { return m.now.newest() }
 
 // believe forgets what was heard before the tick and is newer than the revision: it cannot have been true.
 func (m *memory) believe(revision, began uint64) {
@@ -159,7 +162,7 @@ func (k mark) wins(v tenant.Version, began uint64) bool {
 // override replaces what the snapshot's rows say by what newer events said.
 func (m *memory) override(r *rows, v tenant.Version, began uint64) {
 	for key, known := range m.marks {
-		if !known.wins(v, began) {
+		if known.dateOnly || !known.wins(v, began) {
 			continue
 		}
 		_, listed := r.ids[key]
@@ -188,6 +191,7 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 		m.now = revisions{epoch: v.Epoch}
 		if v.Epoch == m.next.epoch {
 			m.now = m.next
+			whole = whole && m.now.newest() <= v.Revision // what was heard of it may not have been kept
 		}
 		m.next = revisions{}
 	}
@@ -204,6 +208,14 @@ type revisions struct {
 	epoch  string
 	prefix uint64              // all up to it
 	ahead  map[uint64]struct{} // and these above it, at most memorySlack
+}
+
+func (r *revisions) newest() uint64 {
+	newest := r.prefix
+	for revision := range r.ahead {
+		newest = max(newest, revision)
+	}
+	return newest
 }
 
 // see takes note of a revision and reports whether the one before it has not been heard of.

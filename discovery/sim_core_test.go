@@ -169,7 +169,7 @@ func (s *coreSim) deliver(n int) {
 func (s *coreSim) delivered(w wired) tenant.Signal {
 	s.past = append(s.past, w.event)
 	n, ok := numberOf(w.event.TenantID)
-	if newest := &s.newest[n]; ok && membership(w.event) {
+	if newest := &s.newest[n]; ok && s.membership(w.event) {
 		if w.serial > newest.serial {
 			*newest = w
 			newest.snapshots = s.snapshots
@@ -183,7 +183,7 @@ func (s *coreSim) delivered(w wired) tenant.Signal {
 func (s *coreSim) tells(w wired) bool {
 	n, _ := numberOf(w.event.TenantID)
 	newest := s.newest[n]
-	if w.event.Epoch != newest.event.Epoch {
+	if w.event.Epoch != newest.event.Epoch || newest.event.EventType == eventArchived {
 		return false
 	}
 	return s.world.has("versions") || !s.world.has("undated") && !s.manager.skewed && s.snapshots == newest.snapshots
@@ -200,9 +200,12 @@ func (s *coreSim) single(w wired) {
 	}
 }
 
-func membership(evt tenant.Event) bool {
+func (s *coreSim) membership(evt tenant.Event) bool {
 	switch evt.EventType {
-	case tenant.EventServiceAssociated, tenant.EventServiceReactivated, tenant.EventServiceSuspended, tenant.EventSuspended, tenant.EventDeleted:
+	case tenant.EventActivated:
+		return s.world.has("base") // which says nothing else of a reactivation
+	case tenant.EventServiceAssociated, tenant.EventServiceReactivated, tenant.EventServiceSuspended, tenant.EventSuspended,
+		tenant.EventDeleted, eventArchived:
 		return true
 	default:
 		return false

@@ -91,7 +91,7 @@ var coreOperations = func() operations[*coreSim] {
 		{"quiesce", 1, nil, func(s *coreSim, _, _ int) { s.quiesce() }},
 	}
 	for what, weight := range map[string]int{
-		"add": 12, "suspend": 8, "reactivate": 10, "delete": 3, "pause": 5, "resume": 5, "rotate": 3, "other": 2, "update": 2, "unknown": 1,
+		"add": 12, "suspend": 8, "reactivate": 10, "delete": 3, "pause": 5, "resume": 5, "rotate": 3, "other": 2, "update": 2, "archive": 2,
 	} {
 		ops = append(ops, operation[*coreSim]{what, weight, someTenant, func(s *coreSim, a, _ int) {
 			s.publish(s.manager.change(what, a%simTenants, s.now))

@@ -210,6 +210,7 @@ func (s *liveSim) start() {
 		err = d.Start(ctx)
 		cancel() // it bounds Start alone
 		if err == nil {
+			s.quiet(d.Status().Counters)
 			return
 		}
 		if d.Len() > 0 || d.Status().State != discovery.Starting {
@@ -218,6 +219,16 @@ func (s *liveSim) start() {
 		s.healManager()
 	}
 	s.fail(fmt.Errorf("start: %w", err))
+}
+
+// quiet holds that what was bootstrapped is not told without NotifyInitial.
+func (s *liveSim) quiet(n discovery.Counters) {
+	settle()
+	s.told.mu.Lock()
+	defer s.told.mu.Unlock()
+	if !s.world.has("notify") && n.Reconciles+n.EventsApplied == 0 && s.told.known != 0 {
+		s.fail(fmt.Errorf("the callbacks were told of %v, which was bootstrapped", s.told.known))
+	}
 }
 
 // register adds callbacks, of which some are slow and some panic after they have told.

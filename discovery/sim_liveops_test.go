@@ -199,6 +199,9 @@ var liveUse = operations[*liveSim]{
 	{"restart", 2, nil, func(s *liveSim, _, _ int) { s.stop(); s.start() }},
 	{"crash", 2, both(oneOf(5), oneOf(3)), (*liveSim).crash},
 	{"abort", 1, nil, (*liveSim).abort},
+	{"poll", 1, nil, (*liveSim).poll},
+	{"month", 1, nil, (*liveSim).month},
+	{"readback", 1, someTenant, (*liveSim).readBack},
 	{"closefrom", 1, someTenant, func(s *liveSim, a, _ int) {
 		s.closing.Store(true)
 		for _, change := range []func(context.Context, string) error{s.manager.Suspend, s.manager.Reactivate} {
@@ -208,6 +211,47 @@ var liveUse = operations[*liveSim]{
 		s.stop()
 		s.start()
 	}},
+}
+
+// poll holds that without the feed the truth is found by polling.
+func (s *liveSim) poll(_, _ int) {
+	s.healManager()
+	s.patience, s.faulty = 0, true
+	s.feed.Disconnect(nil)
+	s.pass(s.cfg.ResyncSpread + longestPoll + 45*time.Second) // the longest back-off and the guard's delay as well
+	if set, state := setOf(s.d.All()), s.d.Status().State; set != s.truth.now() || state != discovery.Polling {
+		s.fail(fmt.Errorf("%v, the set is %v, the truth %v", state, set, s.truth.now()))
+	}
+}
+
+const longestPoll = discovery.DefaultPollInterval * 6 / 5
+
+// month holds that what was lost without a sign is found by the reconcile that comes from time to time.
+func (s *liveSim) month(_, _ int) {
+	s.quiesce()
+	s.feed.Drop(1)
+	_ = s.manager.Suspend(s.ctx, simIDs[0]) // or it is none
+	s.feed.Drop(0)
+	s.pass(s.cfg.ResyncInterval * 6 / 5)
+	if set := setOf(s.d.All()); set != s.truth.now() {
+		s.fail(fmt.Errorf("after a month the set is %v, the truth %v", set, s.truth.now()))
+	}
+}
+
+// readBack holds that a Refresh does not join a request that is older than itself.
+func (s *liveSim) readBack(n, _ int) {
+	s.quiesce()
+	s.manager.DelayList(1, 500*time.Millisecond)
+	s.refresh()
+	settle()
+	s.feed.Drop(2)
+	_ = s.manager.Suspend(s.ctx, simIDs[n%simTenants]) // or it is none
+	s.feed.Drop(0)
+	s.refreshes++
+	err := s.d.Refresh(s.ctx)
+	if set := setOf(s.d.All()); err != nil || set != s.truth.now() {
+		s.fail(fmt.Errorf("refreshed, %w, and the set is %v, the truth %v", err, set, s.truth.now()))
+	}
 }
 
 // crash ends the discovery, leaves the file as it was at some moment, perhaps damaged, and starts anew, perhaps while
@@ -239,8 +283,8 @@ func (s *liveSim) crash(damage, down int) {
 		s.manager.FailList(down, 503, "")
 	}
 	s.start()
-	if state := s.d.Status().State; down > 0 && len(saved) > 0 && damage >= 1 && damage <= 3 && state == discovery.Stale {
-		s.fail(fmt.Errorf("started from a file that is damaged (%d)", damage))
+	if state := s.d.Status().State; down > 0 && len(saved) > 0 && (state == discovery.Stale) != (damage%4 == 0) {
+		s.fail(fmt.Errorf("the manager is down, the file is damaged in way %d, and the state is %v", damage, state))
 	}
 }
 

@@ -33,6 +33,9 @@ type simList struct {
 	version tenant.Version
 }
 
+// eventArchived is one that the reader does not know.
+const eventArchived tenant.EventType = "tenant.archived"
+
 var (
 	forUs    = []byte(`{"service_name":"` + service + `"}`)
 	forOther = []byte(`{"service_name":"another"}`)
@@ -82,8 +85,9 @@ func (m *simManager) change(what string, n int, now time.Time) []tenant.Event {
 		return []tenant.Event{m.event(tenant.EventServiceDisassociated, n, forOther, now)}
 	case what == "update":
 		return []tenant.Event{m.event(tenant.EventUpdated, n, nil, now)}
-	case what == "unknown":
-		return []tenant.Event{m.event("tenant.painted", n, nil, now)}
+	case what == "archive" && t.exists: // which says it by an event that the reader does not know
+		*t = simTable{}[0]
+		return []tenant.Event{m.event(eventArchived, n, nil, now)}
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ var (
 	perLive   = flag.Int("simulation.core", 40, "how many of the core layer for each of those")
 	firstSeed = flag.Uint64("simulation.seed", 1, "the seed of the first; the others follow")
 	oneLayer  = flag.String("simulation.layer", "", "only this layer, core or live")
+	tracing   = flag.Bool("simulation.trace", false, "print each schedule of the live layer before it runs, to find one that ends the process")
 	replayed  = flag.String("simulation.replay", "", "a schedule to run instead, as a failure prints it")
 )
 
@@ -95,6 +96,9 @@ func simulateLive(t *testing.T, n int) {
 	t.Helper()
 	var passed time.Duration
 	for i := range uint64(n) { //nolint:gosec // a count is never negative
+		if *tracing {
+			fmt.Println("schedule:", drawLive(*firstSeed+i))
+		}
 		took, err := runLive(t, drawLive(*firstSeed+i))
 		passed += took
 		if err != nil {
