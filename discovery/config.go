@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -59,7 +60,8 @@ type RemovalGuard struct {
 
 // Config says what to discover and how. ServiceName, TMClient and either RedisConfig or Feed are required.
 type Config struct {
-	// ServiceName is the service whose active tenants are wanted. Required.
+	// ServiceName is the service whose active tenants are wanted, spelled as the manager and its events spell it. Required;
+	// white space around it or in it is refused, because such a name would match nothing.
 	ServiceName string
 	// TMClient asks the tenant manager. Required; nil and typed nil are refused.
 	TMClient ActiveTenantsFetcher
@@ -67,7 +69,8 @@ type Config struct {
 	RedisConfig redisevents.Config
 	// Logger takes what an operator should know. Nil is silent.
 	Logger *slog.Logger
-	// Environment is the one whose events count. Empty takes those of all, and warns when it hears two.
+	// Environment is the one whose events count. Empty takes those of all, and warns when it hears two. White space around
+	// it or in it is refused.
 	Environment string
 	// Feed replaces Redis Pub/Sub as the source of events. Nil means Pub/Sub by RedisConfig.
 	Feed tenant.Feed
@@ -101,7 +104,7 @@ type Config struct {
 // check returns one error that names every field that is missing or impossible.
 func (c *Config) check() error {
 	var missing []string
-	if strings.TrimSpace(c.ServiceName) == "" {
+	if c.ServiceName == "" {
 		missing = append(missing, "ServiceName")
 	}
 	if isNil(c.TMClient) {
@@ -117,8 +120,20 @@ func (c *Config) check() error {
 	if c.Feed != nil && isNil(c.Feed) {
 		errs = append(errs, errors.New("the Feed is a nil pointer; leave it nil for Pub/Sub by RedisConfig"))
 	}
+	errs = append(errs, c.checkNames()...)
 	errs = append(errs, c.checkRanges()...)
 	return errors.Join(errs...)
+}
+
+// checkNames refuses what comes of a line break in a file or a blank in a manifest: the manager knows no such service, no
+// event names it, and nobody publishes on the channel of such an environment.
+func (c *Config) checkNames() (errs []error) {
+	for _, n := range []struct{ name, value string }{{"ServiceName", c.ServiceName}, {"Environment", c.Environment}} {
+		if strings.ContainsFunc(n.value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
+			errs = append(errs, fmt.Errorf("the %s has white space or an invisible character in it: %q", n.name, n.value))
+		}
+	}
+	return errs
 }
 
 func (c *Config) checkRanges() (errs []error) {

@@ -28,7 +28,15 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		spoil func(*discovery.Config)
 		want  string
 	}{
-		{"blank service", func(c *discovery.Config) { c.ServiceName = " " }, "ServiceName"},
+		{"blank service", func(c *discovery.Config) { c.ServiceName = " " }, "ServiceName has white space"},
+		{"blanks around the service", func(c *discovery.Config) { c.ServiceName = " ledger" }, `ServiceName has white space or an invisible character in it: " ledger"`},
+		{"line break after the service", func(c *discovery.Config) { c.ServiceName = "ledger\n" }, "ServiceName has white space"},
+		{"blank in the service", func(c *discovery.Config) { c.ServiceName = "led ger" }, "ServiceName has white space"},
+		{"no-break space in the service", func(c *discovery.Config) { c.ServiceName = "ledger\u00a0" }, "ServiceName has white space"},
+		{"NUL in the service", func(c *discovery.Config) { c.ServiceName = "led\x00ger" }, "ServiceName has white space or an invisible character"},
+		{"byte order mark before the service", func(c *discovery.Config) { c.ServiceName = "\ufeffledger" }, "ServiceName has white space or an invisible"},
+		{"blank after the environment", func(c *discovery.Config) { c.Environment = "staging " }, "Environment has white space"},
+		{"blank environment", func(c *discovery.Config) { c.Environment = " " }, "Environment has white space"},
 		{"nil pointer as client", func(c *discovery.Config) { c.TMClient = (*tenanttest.Fetcher)(nil) }, "TMClient"},
 		{"nil function as client", func(c *discovery.Config) { c.TMClient = fetcher(nil) }, "TMClient"},
 		{"nil pointer as feed", func(c *discovery.Config) { c.Feed = (*tenanttest.Feed)(nil) }, "Feed"},
