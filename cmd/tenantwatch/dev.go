@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,9 +16,10 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// The most that dev agrees to.
+// What dev agrees to.
 const (
 	maxTenants = 10_000
+	minChurn   = 0.001 // changes a second, but for none at all
 	maxChurn   = 1_000
 )
 
@@ -86,9 +88,10 @@ func (c *devCommand) check() error {
 		}
 	}
 	demand(c.Tenants >= 0 && c.Tenants <= maxTenants, fmt.Sprintf("--tenants has to be from 0 to %d", maxTenants))
-	demand(c.Churn >= 0 && c.Churn <= maxChurn, fmt.Sprintf("--churn has to be from 0 to %d", maxChurn))
+	demand(c.Churn == 0 || c.Churn >= minChurn && c.Churn <= maxChurn, fmt.Sprintf("--churn has to be 0, or from %v to %d", minChurn, maxChurn))
 	demand(c.Duration >= 0, "--duration has to be 0 or more")
-	demand(strings.TrimSpace(c.Service) != "", "--service is blank")
+	demand(c.Service != "", "--service is empty")
+	problems = append(problems, oddNames("--service", c.Service, "--environment", c.Environment)...)
 	demand(listensOnLoopback(c.Listen), "--listen has to be a loopback address and a port, as in 127.0.0.1:8080, because it speaks plain HTTP")
 	if len(problems) == 0 {
 		return nil
@@ -97,8 +100,12 @@ func (c *devCommand) check() error {
 }
 
 func listensOnLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	return err == nil && isLoopback(host)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !isLoopback(host) {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // isLoopback goes by the name alone and asks no DNS.

@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	quietDriver()
 	std := streams{in: stdin, out: &printer{w: stdout}, err: &printer{w: stderr}}
 	command, done, err := parse(args, std)
-	if done {
+	if done && !errors.Is(err, errOutput) {
 		return exitDone
 	}
 	name := "tenantwatch"
@@ -86,7 +86,7 @@ func parse(args []string, std streams) (command *kong.Context, done bool, err er
 		return nil, false, fmt.Errorf("build the command line: %w", err)
 	}
 	command, err = parser.Parse(args)
-	if err != nil {
+	if err != nil && !errors.Is(err, errOutput) { // of the help
 		err = &usageError{text: err.Error(), advice: "Run \"tenantwatch --help\" for what there is."}
 	}
 	return command, done, err

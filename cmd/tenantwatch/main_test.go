@@ -83,6 +83,20 @@ func TestC1TheReaderOfTheOutputIsGone(t *testing.T) {
 	}
 }
 
+// Like "tenantwatch --help | true".
+func TestC1TheReaderOfTheHelpIsGone(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"dev", "--help"}, {"version"}} {
+		code, stderr := call(t.Context(), &failingWriter{err: syscall.EPIPE}, args...)
+		if code != exitFailure || stderr != "" {
+			t.Errorf("%v: exit code %d, stderr %q, want %d and nothing", args, code, stderr, exitFailure)
+		}
+		code, stderr = call(t.Context(), &failingWriter{err: syscall.ENOSPC}, args...)
+		if code != exitFailure || !strings.Contains(stderr, "write the output: "+syscall.ENOSPC.Error()) || strings.Contains(stderr, "--help") {
+			t.Errorf("%v: exit code %d, stderr %q, want %d and the reason", args, code, stderr, exitFailure)
+		}
+	}
+}
+
 // withoutStates removes the lines that tell of a state.
 func withoutStates(stderr string) string {
 	var rest []string

@@ -24,6 +24,9 @@ func clock(t time.Time) string {
 	return t.Local().Format("15:04:05.000") //nolint:gosmopolitan // they compare it with the clock on the wall
 }
 
+// errOutput means that the output cannot be written.
+var errOutput = errors.New("write the output")
+
 // printer writes whole lines, from any goroutine. The error of a write is for whoever prints on standard output; when
 // standard error is gone there is nobody left to tell.
 type printer struct {
@@ -37,7 +40,7 @@ func (p *printer) Write(b []byte) (int, error) {
 	defer p.mu.Unlock()
 	n, err := p.w.Write(b)
 	if err != nil {
-		err = fmt.Errorf("write the output: %w", err)
+		err = fmt.Errorf("%w: %w", errOutput, err)
 	}
 	return n, err
 }

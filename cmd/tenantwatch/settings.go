@@ -7,9 +7,11 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/redisevents"
@@ -78,7 +80,23 @@ func (c *followCommand) settings(env func(string) string, stdin io.Reader) (sett
 			advice: "\"tenantwatch dev --no-churn\" starts a manager and a Redis to try it with.",
 		}
 	}
+	if problems := oddNames("the service", s.service, "the environment", s.environment); err == nil && len(problems) > 0 {
+		err = &usageError{
+			text:   strings.Join(problems, "; "),
+			advice: "Check --service and --environment, or the variables that \"tenantwatch follow --help\" names beside them.",
+		}
+	}
 	return s, err
+}
+
+// oddNames says which of the names, each after what it is called, can be no name of a service or an environment.
+func oddNames(pairs ...string) (problems []string) {
+	for pair := range slices.Chunk(pairs, 2) {
+		if strings.ContainsFunc(pair[1], func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
+			problems = append(problems, fmt.Sprintf("%s %q has white space or an invisible character in it", pair[0], pair[1]))
+		}
+	}
+	return problems
 }
 
 func (c *followCommand) keySource(l *lookup, stdin io.Reader) keySource {
