@@ -4,7 +4,7 @@
 //	tenantwatch follow     the active tenants of a service, and then every change, from a real manager and a real Redis
 //	tenantwatch version    what this binary was built from
 //
-// It exits with 0 when it did what it was asked to, which includes being ended by Ctrl-C or SIGTERM, with 1 when it
+// It exits with 0 when it did what it was asked to, which includes being ended by Ctrl-C, SIGTERM or SIGHUP, with 1 when it
 // could not, and with 2 when it was asked for something that makes no sense. When it fails it says on standard error what
 // went wrong and what to do about it. When the reader of its output goes away, as in "tenantwatch follow | head -1", it
 // takes down what it started with the next line that it has to print, and ends with 1 and without a word.
@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -29,17 +30,25 @@ const (
 	exitUsage
 )
 
+// sameSignal is how long after the first signal another one counts as the same.
+const sameSignal = 500 * time.Millisecond
+
 func main() {
 	ctx := untilEnded()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// untilEnded returns a ctx that Ctrl-C and SIGTERM end. A second one does not wait for anything. SIGPIPE would end the
-// process without taking anything down; without it the write returns an error.
+// untilEnded returns a ctx that Ctrl-C, SIGTERM and a terminal that is closed end. A second signal does not wait for
+// anything, unless it comes so soon that it is the same one: timeout(1) and others signal the process and then its group.
+// SIGPIPE would end the process without taking anything down; without it the write returns an error.
 func untilEnded() context.Context {
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	return ctx
 }
 

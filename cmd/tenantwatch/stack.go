@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -59,7 +57,7 @@ func (c *devCommand) open(ctx context.Context, std streams) (*stack, error) {
 		func() error { return s.openManager(ctx, c.Tenants) },
 		func() error { return s.listen(ctx, c.Listen) },
 		s.openDiscovery,
-		s.writeFiles,
+		func() error { return s.writeFiles(ctx) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -188,25 +186,6 @@ func (s *stack) openDiscovery() error {
 	s.closeLater(s.discovery.Close)
 	return nil
 }
-
-// writeFiles makes what the commands to paste read, so that they are short and show no key in the list of processes.
-func (s *stack) writeFiles() error {
-	var err error
-	if s.files, err = os.MkdirTemp("", "tenantwatch-dev-"); err != nil {
-		return fmt.Errorf("make a folder for the API key: %w", err)
-	}
-	s.closeLater(func() error { return os.RemoveAll(s.files) })
-	headers := managerapi.HeaderAPIKey + ": " + s.manager.APIKey() + "\n" +
-		"Authorization: Bearer " + s.manager.Token() + "\n" +
-		"Content-Type: application/json\n"
-	return errors.Join(
-		os.WriteFile(s.keyFile(), []byte(s.manager.APIKey()+"\n"), 0o600),
-		os.WriteFile(s.headersFile(), []byte(headers), 0o600))
-}
-
-func (s *stack) keyFile() string { return filepath.Join(s.files, "api-key") }
-
-func (s *stack) headersFile() string { return filepath.Join(s.files, "headers") }
 
 // serving serves the manager while body runs, whose ctx ends when that fails.
 func (s *stack) serving(ctx context.Context, body func(context.Context) error) error {
