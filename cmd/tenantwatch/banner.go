@@ -49,6 +49,7 @@ func (c *devCommand) printReady(s *stack, out *printer) error {
 	if c.rate() == 0 {
 		text.WriteString("\nNothing changes by itself. Change something:\n\n" + strings.Join(s.curls(c.Tenants), "\n") + "\n")
 	}
+	text.WriteString("\nTime, + came, - went, ~ was reconfigured, why, and how long after the manager had committed it:\n")
 	_, err := fmt.Fprintf(out, "%s\n", text.String())
 	return err
 }

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
+
+// slowStart is how long a start is waited for in silence.
+const slowStart = time.Second
 
 // followCommand shows the active tenants of a service and every change.
 type followCommand struct {
@@ -59,11 +63,28 @@ func (c *followCommand) Run(ctx context.Context, std streams) (err error) {
 		return &usageError{text: err.Error(), advice: "Run \"tenantwatch follow --help\" for the settings."}
 	}
 	d.OnStatusChange(tellStatus(std.err, c.JSON))
-	if err := d.Start(ctx); err != nil {
+	if err := c.start(ctx, d, s, std.err); err != nil {
 		return explainStart(ctx, s, err)
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	return c.print(ctx, d, std)
+}
+
+// start starts d, and says what is waited for when that takes longer than people take for normal.
+func (c *followCommand) start(ctx context.Context, d *discovery.TenantDiscovery, s settings, stderr *printer) error {
+	told := make(chan struct{})
+	slow := time.AfterFunc(slowStart, func() {
+		defer close(told)
+		most := discovery.DefaultFeedTimeout + discovery.DefaultBootstrapTimeout
+		reason := fmt.Sprintf("Redis has to confirm and the manager at %s to answer; %s at the most", s.managerURL, most)
+		tellState(stderr, c.JSON, discovery.Status{State: discovery.Starting, Since: time.Now()}, reason)
+	})
+	defer func() {
+		if !slow.Stop() {
+			<-told
+		}
+	}()
+	return d.Start(ctx)
 }
 
 func (c *followCommand) print(ctx context.Context, d *discovery.TenantDiscovery, std streams) error {
@@ -103,6 +124,8 @@ func adviceFor(s settings, err error) string {
 		return fmt.Sprintf("Check that the API key in %s may read the service %q.", s.key.name, s.service)
 	case answered && answer.StatusCode == http.StatusNotFound, answered && answer.StatusCode/100 == 3, unreadable:
 		return "Check the manager's URL: what answers there does not speak like a tenant manager."
+	case answered && answer.StatusCode == http.StatusTooManyRequests:
+		return "The tenant manager gets too many requests. Try again later."
 	case errors.Is(err, managerapi.ErrUnavailable):
 		return "Check that the tenant manager is running and that its URL is right."
 	case answered:

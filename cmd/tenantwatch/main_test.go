@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,6 +122,29 @@ func TestC1EndedWhileItStarts(t *testing.T) {
 		if code != exitDone || stdout.Len() > 0 || stderr != "" {
 			t.Errorf("%s: exit code %d, stdout %q, stderr %q, want 0 and nothing", args[0], code, &stdout, stderr)
 		}
+	}
+}
+
+func TestC1FollowSaysWhatItWaitsFor(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") // takes connections and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stderr := &cancelAfter{lines: 1, cancel: cancel}
+	address := silent.Addr().String()
+	code := run(ctx, []string{
+		"follow", "--service", "s", "--manager-url", "http://" + address, "--redis-url", "redis://" + address, "--api-key-file", key,
+	}, strings.NewReader(""), io.Discard, stderr)
+	want := "starting with 0 tenants: Redis has to confirm and the manager at http://" + address + " to answer"
+	if code != exitDone || !strings.Contains(stderr.text.String(), want) {
+		t.Errorf("exit code %d, stderr %q, want %q", code, &stderr.text, want)
 	}
 }
 

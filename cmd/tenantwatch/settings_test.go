@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
@@ -148,6 +150,23 @@ func TestTheKeyOnStandardInputIsReadOnce(t *testing.T) {
 	for range 2 {
 		if got, err := provide(context.Background()); strings.TrimSpace(got) != "key" || err != nil {
 			t.Errorf("got %q, %v", got, err)
+		}
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	s := settings{service: "ledger", key: keySource{name: "--api-key-file"}}
+	for want, err := range map[string]error{
+		"the manager does not know it":  &managerapi.Error{StatusCode: http.StatusUnauthorized},
+		`may read the service "ledger"`: &managerapi.Error{StatusCode: http.StatusForbidden},
+		"Check the manager's URL: ":     &managerapi.Error{StatusCode: http.StatusNotFound},
+		"too many requests":             &managerapi.Error{StatusCode: http.StatusTooManyRequests},
+		"is running":                    &managerapi.Error{StatusCode: http.StatusServiceUnavailable},
+		"Look at the log":               &managerapi.Error{StatusCode: http.StatusInternalServerError},
+		"the API key in --api-key-file": errors.New("open key: no such file"),
+	} {
+		if got := adviceFor(s, err); !strings.Contains(got, want) {
+			t.Errorf("%v: got %q, want %q", err, got, want)
 		}
 	}
 }

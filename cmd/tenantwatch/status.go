@@ -19,14 +19,15 @@ type statusLine struct {
 
 // tellStatus returns a function for OnStatusChange that writes each change of state as a line.
 func tellStatus(stderr *printer, asJSON bool) func(context.Context, discovery.Status) {
-	return func(_ context.Context, s discovery.Status) {
-		reason := reasonOf(s)
-		if asJSON {
-			_ = stderr.object(statusLine{Time: s.Since, State: s.State, Tenants: s.Tenants, Reason: reason})
-			return
-		}
-		_ = stderr.line("%s  %s with %s: %s", clock(s.Since), s.State, count(s.Tenants, "tenant"), reason)
+	return func(_ context.Context, s discovery.Status) { tellState(stderr, asJSON, s, reasonOf(s)) }
+}
+
+func tellState(stderr *printer, asJSON bool, s discovery.Status, reason string) {
+	if asJSON {
+		_ = stderr.object(statusLine{Time: s.Since, State: s.State, Tenants: s.Tenants, Reason: reason})
+		return
 	}
+	_ = stderr.line("%s  %s with %s: %s", clock(s.Since), s.State, count(s.Tenants, "tenant"), reason)
 }
 
 // reasonOf says why the state is what it is.
