@@ -25,7 +25,7 @@
 // cannot be read, or whose revision shows that one before it is missing. Each such gap is
 // closed by a snapshot whose request began after it, and by nothing else. When nothing at all seems wrong the set is
 // still compared with the manager's every ResyncInterval. While Redis is away the manager is polled. A snapshot that
-// fails changes nothing; one that would remove most of the set is believed when a second one says the same.
+// fails changes nothing; one that would remove most of the set removes nothing, and the next one counts as it is.
 //
 // # What is ordered
 //
