@@ -85,6 +85,27 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestReportKnowsNoLatencyOfWhatTheManagerDidNotDo(t *testing.T) {
+	var seen commits
+	now := time.Now()
+	seen.note(tenant.Event{TenantID: "acme", EventType: tenant.EventServiceAssociated, Timestamp: now.Add(-time.Hour)})
+	for _, asJSON := range []bool{false, true} {
+		var out bytes.Buffer
+		r := newReport(&printer{w: &out}, asJSON, &seen)
+		for _, change := range []tenant.Change{
+			{Kind: tenant.Reconfigured, TenantID: "acme", EventType: tenant.EventCacheInvalidate, At: now}, // by redis-cli
+			{Kind: tenant.Removed, TenantID: "forged", Cause: tenant.CauseReconcile, At: now},
+		} {
+			if err := r.change(change, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text := out.String(); r.told != 0 || strings.Contains(text, "latency") || strings.Contains(text, " ms") || strings.Contains(text, " s\n") {
+			t.Errorf("%d latencies, and it says\n%s", r.told, text)
+		}
+	}
+}
+
 func TestReportKeepsTheNewestLatencies(t *testing.T) {
 	r := newReport(&printer{}, false, &commits{})
 	for range 3 {
@@ -108,7 +129,7 @@ func TestReportLeavesTheFirstSetOut(t *testing.T) {
 		{Kind: tenant.Added, TenantID: "a", Cause: tenant.CauseBootstrap},
 		{Kind: tenant.Added, TenantID: "b", Cause: tenant.CauseReconcile},
 	}))
-	if got := out.String(); err != nil || strings.Contains(got, "  a  ") || !strings.Contains(got, "+  b  reconcile ") {
+	if got := out.String(); err != nil || strings.Contains(got, "  a  ") || !strings.Contains(got, "+  b  reconcile") {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

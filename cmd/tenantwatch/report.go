@@ -13,26 +13,34 @@ import (
 // mostLatencies is how many of the newest latencies the percentiles are taken from.
 const mostLatencies = 1 << 16
 
-// commits remembers when the last change of each tenant was committed, for every tenant that the manager ever had.
+// commits remembers the last event of each tenant, for every tenant that the manager ever had.
 type commits struct {
-	mu sync.Mutex // guards at
-	at map[string]time.Time
+	mu   sync.Mutex // guards last
+	last map[string]commit
+}
+
+// commit is the type of an event, and when the manager committed its change.
+type commit struct {
+	eventType tenant.EventType
+	at        time.Time
 }
 
 func (c *commits) note(evt tenant.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.at == nil {
-		c.at = map[string]time.Time{}
+	if c.last == nil {
+		c.last = map[string]commit{}
 	}
-	c.at[evt.TenantID] = evt.Timestamp
+	c.last[evt.TenantID] = commit{evt.EventType, evt.Timestamp}
 }
 
-func (c *commits) of(tenantID string) (time.Time, bool) {
+// of returns when the manager committed what change tells. That is not known of an event that somebody else has published,
+// nor of one after which there was another already.
+func (c *commits) of(change tenant.Change) (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at, known := c.at[tenantID]
-	return at, known
+	last, known := c.last[change.TenantID]
+	return last.at, known && (change.EventType == "" || change.EventType == last.eventType)
 }
 
 // devReport prints changes with their latency, and sums up.
@@ -52,8 +60,8 @@ type devReport struct {
 type changeLine struct {
 	tenant.Change
 
-	Type      string  `json:"type"`
-	LatencyMS float64 `json:"latency_ms"`
+	Type      string   `json:"type"`
+	LatencyMS *float64 `json:"latency_ms,omitempty"` // absent when it is not known
 }
 
 // summaryLine is the end for programs.
@@ -94,15 +102,16 @@ func (r *devReport) follow(changes iter.Seq[tenant.Change]) error {
 
 func (r *devReport) change(change tenant.Change, now time.Time) error {
 	r.kinds[change.Kind]++
-	var latency time.Duration
-	if at, known := r.commits.of(change.TenantID); known {
-		latency = now.Sub(at)
-		r.keep(latency)
+	line, latency := changeLine{Type: "change", Change: change}, ""
+	if at, known := r.commits.of(change); known {
+		took := now.Sub(at)
+		r.keep(took)
+		line.LatencyMS, latency = new(milliseconds(took)), duration(took)
 	}
 	if r.asJSON {
-		return r.out.object(changeLine{Type: "change", Change: change, LatencyMS: milliseconds(latency)})
+		return r.out.object(line)
 	}
-	return r.out.line("%s", r.rows.row(change, duration(latency)))
+	return r.out.line("%s", r.rows.row(change, latency))
 }
 
 func (r *devReport) keep(latency time.Duration) {
