@@ -73,7 +73,7 @@ func (c *devCommand) Run(ctx context.Context, std streams) (err error) {
 
 // startFailure is nil when the start failed because the user ended it.
 func startFailure(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), context.Canceled) {
+	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) || brokenPipe(cause) {
 		return nil
 	}
 	return &failure{err: err, advice: "Run \"tenantwatch dev --help\" for what can be set."}

@@ -7,7 +7,8 @@
 // It exits with 0 when it did what it was asked to, which includes being ended by Ctrl-C, SIGTERM or SIGHUP, with 1 when it
 // could not, and with 2 when it was asked for something that makes no sense. When it fails it says on standard error what
 // went wrong and what to do about it. When the reader of its output goes away, as in "tenantwatch follow | head -1", it
-// takes down what it started with the next line that it has to print, and ends with 1 and without a word.
+// takes down what it started, on Linux at once and elsewhere with the next line that it has to print, and ends with 1 and
+// without a word.
 package main
 
 import (
@@ -34,8 +35,10 @@ const (
 const sameSignal = 500 * time.Millisecond
 
 func main() {
-	ctx := untilEnded()
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	ctx, stop := whileRead(untilEnded(), os.Stdout)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 // untilEnded returns a ctx that Ctrl-C, SIGTERM and a terminal that is closed end. A second signal does not wait for
@@ -79,6 +82,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		command.BindTo(ctx, (*context.Context)(nil))
 		command.Bind(std)
 		err = command.Run()
+		if cause := context.Cause(ctx); err == nil && brokenPipe(cause) {
+			err = cause
+		}
 	}
 	return report(std.err, name, err)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -211,6 +212,55 @@ func TestC1BrokenPipeOfAProcess(t *testing.T) {
 	}
 	if strings.Contains(stderr.String(), "goroutine") || strings.Contains(stderr.String(), "broken pipe") {
 		t.Errorf("it has something to say:\n%s", &stderr)
+	}
+	if left, err := filepath.Glob(filepath.Join(folder, "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+// Like "tenantwatch dev --no-churn | head -1": there is no next line that would show it.
+func TestC1TheReaderOfAQuietProcessIsGone(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it shows with the next line")
+	}
+	dev := startProcess(t, nil, "dev", "--no-churn", "--json", "--tenants", "1")
+	ready := dev.ready()
+	for _, args := range [][]string{
+		{"dev", "--no-churn"},
+		{"follow", "--service", ready.Service, "--manager-url", ready.ManagerURL, "--redis-url", ready.RedisURL, "--api-key-file", ready.APIKeyFile},
+	} {
+		t.Run(args[0], func(t *testing.T) { closeAfterOneLine(t, args) })
+	}
+	dev.interrupt()
+}
+
+func closeAfterOneLine(t *testing.T, args []string) {
+	t.Helper()
+	path, err := exec.LookPath("tenantwatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	folder := t.TempDir()
+	cmd.Env = []string{"TMPDIR=" + folder, "GORACE=" + noNap}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Error(err)
+	}
+	_ = stdout.Close()
+	err = cmd.Wait()
+	if cmd.ProcessState.ExitCode() != exitFailure || ctx.Err() != nil || withoutStates(stderr.String()) != "" {
+		t.Errorf("ended with %v, want exit code %d and nothing else said:\n%s", err, exitFailure, &stderr)
 	}
 	if left, err := filepath.Glob(filepath.Join(folder, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
