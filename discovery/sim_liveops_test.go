@@ -269,7 +269,7 @@ func (s *liveSim) crash(damage, down int) {
 		case damage == 1:
 			saved = saved[:n/2]
 		case damage == 2:
-			saved[n*2/3] ^= 4
+			saved[n*2/3] = 0
 		case damage == 3:
 			saved = []byte{}
 		}
