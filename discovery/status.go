@@ -77,12 +77,13 @@ type Status struct {
 // costs nothing and does not fail when the manager or Redis does.
 func (s Status) Ready() bool { return s.State != Starting && s.State != Closed }
 
-// Age is the time since the last snapshot, zero if there was none.
+// Age is the time since the last snapshot, zero if there was none. It is never negative, also when the set comes from a
+// snapshot file that was written by a clock that was ahead.
 func (s Status) Age() time.Duration {
 	if s.LastSnapshot.IsZero() {
 		return 0
 	}
-	return time.Since(s.LastSnapshot)
+	return max(0, time.Since(s.LastSnapshot))
 }
 
 // Counters count what a [TenantDiscovery] has done since Start.
