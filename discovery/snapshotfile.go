@@ -11,16 +11,15 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
-
-	"github.com/google/renameio/v2/maybe"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 const (
 	snapshotFormat = "tenantwatch-snapshot/1" // the first word of the file; the number is that of the format
-	snapshotMode   = 0o600
 	snapshotLimit  = 512 << 20
 	// saveEvery is the least time between two savings.
 	saveEvery = time.Second
@@ -136,6 +135,11 @@ func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
 	case <-ctx.Done():
 		return
 	}
+	if err := removePending(d.cfg.SnapshotFile); err != nil {
+		d.update(func(time.Time) {
+			d.core.note(slog.LevelDebug, "what is left of an earlier writing of the snapshot file could not be removed", slog.Any("error", err))
+		})
+	}
 	var last savedState
 	failing := false
 	for ended := false; !ended; {
@@ -190,5 +194,52 @@ func (d *TenantDiscovery) save(state savedState) error {
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(d.cfg.SnapshotFile, data, snapshotMode)
+	return replaceFile(d.cfg.SnapshotFile, data)
+}
+
+// pendingSuffix ends the name of a file that is being written and will become the snapshot file.
+const pendingSuffix = ".pending"
+
+// replaceFile makes data the content of the file as a whole: the old content stays until the new one is on the disk. A link
+// is replaced, not followed.
+func replaceFile(path string, data []byte) error {
+	pending, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+pendingSuffix) // which only its owner may read
+	if err != nil {
+		return err
+	}
+	_, err = pending.Write(data)
+	if err == nil {
+		err = pending.Sync() // else the name could be on the disk before the content
+	}
+	err = errors.Join(err, pending.Close())
+	if err == nil {
+		err = os.Rename(pending.Name(), path) //nolint:gosec // where the user wants it
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(pending.Name())) //nolint:gosec // made above
+	}
+	return nil
+}
+
+// removePending removes what earlier processes were writing when they were killed.
+func removePending(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, entry := range entries {
+		if isPending(entry.Name(), filepath.Base(path)) {
+			errs = append(errs, os.Remove(filepath.Join(filepath.Dir(path), entry.Name()))) //nolint:gosec // found there, by a name of ours
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isPending reports whether replaceFile gives such names to what will become the file base. That of another file, whose name
+// only begins like it, is none.
+func isPending(name, base string) bool {
+	number, begins := strings.CutPrefix(name, base+".")
+	number, ends := strings.CutSuffix(number, pendingSuffix)
+	return begins && ends && number != "" && strings.Trim(number, "0123456789") == ""
 }
