@@ -6,7 +6,7 @@ FUZZTIME      ?= 15s
 PLATFORMS     := linux darwin windows
 
 .DEFAULT_GOAL := help
-.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build fuzz cover clean
+.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants fuzz cover clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format-check: ## fail when a file is not as gofmt writes it
 
 tidy-check: ## fail when go.mod or go.sum is not as go mod tidy writes it
 	$(GO) mod tidy -diff
+
+mutants: ## plant bugs in discovery, one after the other, and see that the simulation catches each (half an hour)
+	$(GO) test -tags mutants -count=1 -timeout 120m -run TestMutants -v ./discovery
 
 build: ## build the commands into bin/
 	$(GO) build -o bin/ ./cmd/...

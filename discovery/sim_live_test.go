@@ -29,6 +29,7 @@ type liveSim struct {
 	feed    *tenanttest.Feed
 	cfg     discovery.Config
 	backups []*tenanttest.Backup
+	damaged []byte // what was put into the snapshot file last that is of no use
 
 	ctx    context.Context //nolint:containedctx // of the schedule: the steps are methods of one shape
 	cancel context.CancelFunc

@@ -1,0 +1,163 @@
+//go:build mutants
+
+package discovery_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// mutant is a bug that is planted, by replacing one place of the code, to see that the simulation notices.
+type mutant struct {
+	layer string // in which it is to be seen
+	bug   string
+	rule  string // of docs/guarantees.md and ARCHITECTURE.md that it breaks
+	file  string
+	old   string // occurs once
+	new   string
+}
+
+// The most that a shortened schedule may have, and the schedules to try before a mutant has got away.
+const (
+	mostSteps    = 20
+	coreTries    = 200_000
+	liveTries    = 4_000
+	mutantsLimit = 10 * time.Minute // for one
+)
+
+// caught is how a mutant was.
+type caught struct {
+	layer            string
+	schedules, steps int
+	schedule, err    string
+}
+
+// TestMutants plants one bug after the other and wants each to be caught by the simulation, with a schedule of at most 20
+// steps. It prints a table of how.
+func TestMutants(t *testing.T) {
+	out := new(strings.Builder)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "planted bug\trule\tlayer\tschedules\tsteps\tthe shortened schedule")
+	escaped := 0
+	for _, m := range mutants {
+		t.Run(m.bug, func(t *testing.T) {
+			how, err := m.hunt(t)
+			if err != nil {
+				escaped++
+				fmt.Fprintf(table, "%s\t%s\t\t\t\tNOT CAUGHT: %v\n", m.bug, m.rule, err)
+				t.Fatal(err)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\n", m.bug, m.rule, how.layer, how.schedules, how.steps, how.schedule)
+			if how.steps > mostSteps {
+				t.Errorf("the shortened schedule has %d steps: %s", how.steps, how.schedule)
+			}
+		})
+	}
+	_ = table.Flush() // into memory
+	t.Logf("%d planted bugs, %d caught\n%s", len(mutants), len(mutants)-escaped, out)
+}
+
+// hunt builds the tests with the bug in them and runs the simulation.
+func (m mutant) hunt(t *testing.T) (caught, error) {
+	binary, err := m.build(t)
+	if err != nil {
+		return caught{}, err
+	}
+	how, err := m.run(t, binary)
+	if err == nil && how.schedules == 0 {
+		err = errors.New("it has got away")
+	}
+	return how, err
+}
+
+func (m mutant) build(t *testing.T) (binary string, err error) {
+	dir := t.TempDir()
+	path, err := filepath.Abs(m.file)
+	if err != nil {
+		return "", err
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		return "", fmt.Errorf("%s has the place of the bug %d times: the table has to follow the code", m.file, n)
+	}
+	mutated := filepath.Join(dir, "mutated.go")
+	overlay := filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
+	if err != nil {
+		return "", err
+	}
+	err = errors.Join(os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600), os.WriteFile(overlay, replace, 0o600))
+	if err != nil {
+		return "", err
+	}
+	binary = filepath.Join(dir, "discovery.test")
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+var found = regexp.MustCompile(`found after (\d+) schedules, shortened to (\d+) steps: (.*)\n\s*(.*)\n`)
+
+// run lets the simulation run. A bug that ends the process is caught as well, and its schedule shortened from outside.
+func (m mutant) run(t *testing.T, binary string) (caught, error) {
+	tries := map[string]int{"core": coreTries, "live": liveTries}[m.layer]
+	out, failed, err := execute(t, binary, "-simulation.layer="+m.layer, "-simulation.schedules="+strconv.Itoa(tries),
+		"-simulation.core=1", "-simulation.trace="+strconv.FormatBool(m.layer == "live"))
+	if err != nil || !failed {
+		return caught{}, err
+	}
+	how := caught{layer: m.layer}
+	if said := found.FindStringSubmatch(out); said != nil {
+		how.schedules, _ = strconv.Atoi(said[1]) // digits
+		how.steps, _ = strconv.Atoi(said[2])
+		how.err, how.schedule = said[3], strings.TrimSpace(said[4])
+		return how, nil
+	}
+	return m.crashed(t, binary, out)
+}
+
+// crashed shortens the schedule in which the process ended.
+func (m mutant) crashed(t *testing.T, binary, out string) (caught, error) {
+	traced := regexp.MustCompile(`(?m)^schedule: (.*)$`).FindAllStringSubmatch(out, -1)
+	if len(traced) == 0 {
+		return caught{}, fmt.Errorf("it failed without a schedule: %.2000s", out)
+	}
+	last, err := parseSchedule(traced[len(traced)-1][1])
+	if err != nil {
+		return caught{}, err
+	}
+	less := shorten(last, func(s schedule) bool {
+		_, failed, err := execute(t, binary, "-simulation.replay="+s.String())
+		return err == nil && failed
+	})
+	return caught{layer: "live", schedules: len(traced), steps: len(less.steps), schedule: less.String(), err: "the process ended"}, nil
+}
+
+// execute runs the simulation and reports whether it failed.
+func execute(t *testing.T, binary string, args ...string) (out string, failed bool, err error) {
+	ctx, cancel := context.WithTimeout(t.Context(), mutantsLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append([]string{"-test.run=^TestSimulation$", "-test.v", "-test.timeout=0"}, args...)...)
+	data, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && ctx.Err() == nil {
+		return string(data), true, nil
+	}
+	return string(data), false, err
+}
