@@ -13,6 +13,8 @@ func (c Config) driverOptions(dial dialFunc) *redis.UniversalOptions {
 		MasterName:            c.MasterName,
 		Username:              c.Username,
 		Password:              c.Password,
+		SentinelUsername:      c.SentinelUsername,
+		SentinelPassword:      c.SentinelPassword,
 		DB:                    c.DB,
 		Dialer:                dial,
 		ContextTimeoutEnabled: true,

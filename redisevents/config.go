@@ -20,7 +20,7 @@ const (
 	redacted            = "REDACTED"
 )
 
-// Config says how to reach Redis. Printed, logged or written as JSON, it does not show the password.
+// Config says how to reach Redis. Printed, logged or written as JSON, it does not show the passwords.
 type Config struct {
 	// Host is the name or address of one Redis server. Either Host or Addrs is required, and not both.
 	Host string `json:"host,omitempty"`
@@ -38,12 +38,17 @@ type Config struct {
 	// CACertBase64 is one certificate or more, as PEM in base64, that are trusted as roots in addition to those of
 	// the system. It needs TLS. Empty adds none.
 	CACertBase64 string `json:"caCertBase64,omitempty"`
-	// Addrs is a list of "host:port". With MasterName they are Sentinels, without it the first nodes to ask of a
-	// Cluster. A single one without MasterName is one server, as if it were given by Host and Port.
+	// Addrs is a list of "host:port". With MasterName they are Sentinels, without it nodes of a Cluster: a listener
+	// connects to any one of them, a publisher asks them for the others. A single one without MasterName is one server,
+	// as if it were given by Host and Port.
 	Addrs []string `json:"addrs,omitempty"`
 	// MasterName is the name by which Sentinels know the master. It needs Addrs. Empty means that there are no
 	// Sentinels.
 	MasterName string `json:"masterName,omitempty"`
+	// SentinelUsername is for Sentinels with ACLs. It needs SentinelPassword. Empty is their default user.
+	SentinelUsername string `json:"sentinelUsername,omitempty"`
+	// SentinelPassword is sent to Sentinels, which never get Password. It needs MasterName. Empty sends none.
+	SentinelPassword string `json:"sentinelPassword,omitempty"`
 	// SilenceLimit is how long a connection may bring nothing complete before it is taken for dead. A ping is sent
 	// three times as often. Zero is 10 s.
 	SilenceLimit time.Duration `json:"silenceLimit,omitempty"`
@@ -58,15 +63,15 @@ func (c Config) Validate() error {
 	return errors.New("invalid Redis configuration: " + strings.Join(problems, "; "))
 }
 
-// Format prints the configuration without its password, whatever the verb.
+// Format prints the configuration without its passwords, whatever the verb.
 func (c Config) Format(state fmt.State, verb rune) {
 	_, _ = fmt.Fprintf(state, fmt.FormatString(state, verb), c.withoutSecrets())
 }
 
-// LogValue is the configuration without its password.
+// LogValue is the configuration without its passwords.
 func (c Config) LogValue() slog.Value { return slog.AnyValue(c.withoutSecrets()) }
 
-// MarshalJSON writes the configuration without its password.
+// MarshalJSON writes the configuration without its passwords.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.withoutSecrets()) }
 
 func (c Config) addressProblems() []string {
@@ -98,6 +103,12 @@ func (c Config) otherProblems() []string {
 	}
 	if c.Username != "" && c.Password == "" {
 		problems = append(problems, "Username needs Password")
+	}
+	if c.SentinelUsername != "" && c.SentinelPassword == "" {
+		problems = append(problems, "SentinelUsername needs SentinelPassword")
+	}
+	if c.SentinelPassword != "" && c.MasterName == "" {
+		problems = append(problems, "SentinelPassword needs MasterName")
 	}
 	if c.CACertBase64 != "" && !c.TLS {
 		problems = append(problems, "CACertBase64 needs TLS")
@@ -155,12 +166,18 @@ func (c Config) tlsConfig() (*tls.Config, error) {
 	return conf, nil
 }
 
-// redactedConfig is a Config whose password is gone. It has none of Config's methods.
+// secrets returns what no error may quote.
+func (c Config) secrets() []string { return []string{c.Password, c.SentinelPassword} }
+
+// redactedConfig is a Config whose passwords are gone. It has none of Config's methods.
 type redactedConfig Config
 
 func (c Config) withoutSecrets() redactedConfig {
 	if c.Password != "" {
 		c.Password = redacted
+	}
+	if c.SentinelPassword != "" {
+		c.SentinelPassword = redacted
 	}
 	return redactedConfig(c)
 }

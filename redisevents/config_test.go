@@ -25,6 +25,11 @@ func TestValidateNamesTheFields(t *testing.T) {
 		{"one address", Config{Addrs: []string{"redis:6379"}, DB: 1}, nil},
 		{"cluster", Config{Addrs: []string{"a:1", "[::1]:2"}}, nil},
 		{"sentinel", Config{Addrs: []string{"a:1"}, MasterName: "m", DB: 1}, nil},
+		{"sentinel with a password", Config{
+			Addrs: []string{"a:1"}, MasterName: "m", SentinelUsername: "u", SentinelPassword: "p",
+		}, nil},
+		{"sentinel user alone", Config{Addrs: []string{"a:1"}, MasterName: "m", SentinelUsername: "u"}, []string{"SentinelUsername needs"}},
+		{"sentinel password without sentinels", Config{Host: "a", SentinelPassword: "p"}, []string{"SentinelPassword needs"}},
 		{"nothing", Config{}, []string{"Host or Addrs is required"}},
 		{"both", Config{Host: "a", Addrs: []string{"b:1"}}, []string{"Host and Addrs"}},
 		{"ports", Config{Host: "a", Port: "65536"}, []string{"Port"}},
@@ -76,7 +81,10 @@ func TestZeroValues(t *testing.T) {
 }
 
 func TestThePasswordIsNeverShown(t *testing.T) {
-	cfg := Config{Host: "the-host", Username: "u", Password: canary}
+	cfg := Config{
+		Addrs: []string{"the-host:1"}, MasterName: "m", Username: "u", Password: canary,
+		SentinelUsername: "s", SentinelPassword: "s-" + canary,
+	}
 	feed, err := NewPubSub(cfg, "")
 	if err != nil {
 		t.Fatal(err)
