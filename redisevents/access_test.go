@@ -26,15 +26,21 @@ import (
 func TestUsernameAndPassword(t *testing.T) {
 	redis := testserver.StartRedis(t)
 	redis.Do(t.Context(), "ACL", "SETUSER", "listener", "on", ">"+canary, "resetchannels", "&tenant-events:*",
-		"-@all", "+subscribe", "+psubscribe", "+ping")
+		"&tenant-heartbeat:*", "-@all", "+subscribe", "+psubscribe", "+ping")
 	redis.Do(t.Context(), "ACL", "SETUSER", "publisher", "on", ">"+canary, "resetchannels", "&tenant-events:*",
-		"-@all", "+publish")
+		"&tenant-heartbeat:*", "-@all", "+publish")
 	listener, publisher := configOf(redis), configOf(redis)
 	listener.Username, listener.Password, listener.DB = "listener", canary, 3
 	publisher.Username, publisher.Password = "publisher", canary
 	for _, env := range []string{environment, ""} {
-		expectAll(t, newFeed(t, listener, env), newPublisher(t, publisher, EnvironmentChannel), 10)
+		announcer := newPublisher(t, publisher, EnvironmentChannel)
+		expectAll(t, newFeed(t, listener, env), announcer, 10)
+		if err := announcer.Heartbeat(t.Context(), env, tenant.Version{Epoch: "e"}); err != nil {
+			t.Error(err)
+		}
 	}
+	redis.Do(t.Context(), "ACL", "SETUSER", "listener", "resetchannels", "&tenant-events:staging:", "&tenant-heartbeat:staging", "-psubscribe")
+	expectAll(t, newFeed(t, listener, environment), newPublisher(t, publisher, EnvironmentChannel), 10)
 	if refused, _ := redis.Do(t.Context(), "ACL", "LOG").([]any); len(refused) != 0 {
 		t.Errorf("asked for more than it was given: %v", refused)
 	}

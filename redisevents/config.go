@@ -136,9 +136,6 @@ func (c Config) addrs() []string {
 
 func (c Config) isCluster() bool { return len(c.Addrs) > 1 && c.MasterName == "" }
 
-// isSingle reports whether there is one server, so that one dial reaches it.
-func (c Config) isSingle() bool { return len(c.Addrs) < 2 && c.MasterName == "" }
-
 func (c Config) silenceLimit() time.Duration {
 	if c.SilenceLimit == 0 {
 		return defaultSilenceLimit

@@ -19,8 +19,20 @@
 // A connection can be open and dead. PubSub pings, and gives a connection up on which no complete reply and no complete
 // message arrived for Config.SilenceLimit; single bytes that trickle in do not count.
 //
+// # A link that carries nothing
+//
+// A server can answer pings and pass nothing on: a replica that lost its master, a node of a Cluster that lost the others.
+// A manager may send heartbeats, see [Publisher.Heartbeat]; once PubSub has heard one it gives up a connection on which
+// for more than two intervals nothing comes.
+//
 // # What the server has to allow
 //
-// A listener needs SUBSCRIBE or PSUBSCRIBE and PING. An ACL that limits channels has to name [ChannelPattern] literally
-// for a listener without an environment.
+// A listener needs SUBSCRIBE, PING and, without an environment, PSUBSCRIBE; a publisher needs PUBLISH. An ACL that limits
+// channels has to name [HeartbeatChannelName] or a pattern over it and, literally, [ChannelPattern] for a listener without
+// an environment:
+//
+//	ACL SETUSER listener on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +subscribe +psubscribe +ping
+//	ACL SETUSER publisher on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +publish
+//
+// A listener that may not hear heartbeats gets events all the same.
 package redisevents

@@ -18,18 +18,23 @@ var (
 	ErrUnsubscribed = errors.New("unsubscribed by Redis")
 	// ErrProtocol means that something arrived that is no reply to a subscriber.
 	ErrProtocol = errors.New("unexpected data from Redis")
+	// ErrNoHeartbeat means that heartbeats had been heard, and that then neither one nor any event came for more than
+	// two intervals, although Redis answers: the manager is gone, or what it sends does not reach this server.
+	ErrNoHeartbeat = errors.New("no heartbeat of the manager came for two intervals")
 )
 
-// classify adds ErrRefused to an error reply, and takes the password out of it: an old server quotes the
+// classify adds ErrRefused to an error reply, and takes the passwords out of it: an old server quotes the
 // arguments of a command that it does not know.
-func classify(err error, password string) error {
+func classify(err error, passwords []string) error {
 	if err == nil {
 		return nil
 	}
 	var reply redis.Error
 	refused := errors.As(err, &reply)
-	if text := err.Error(); password != "" && strings.Contains(text, password) {
-		err = errors.New(strings.ReplaceAll(text, password, redacted))
+	for _, password := range passwords {
+		if text := err.Error(); password != "" && strings.Contains(text, password) {
+			err = errors.New(strings.ReplaceAll(text, password, redacted))
+		}
 	}
 	if refused {
 		return fmt.Errorf("%w: %w", ErrRefused, err)

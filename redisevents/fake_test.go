@@ -10,10 +10,13 @@ import (
 	"testing"
 )
 
-const confirmation = "*3\r\n$9\r\nsubscribe\r\n$22\r\ntenant-events:staging:\r\n:1\r\n"
+const (
+	confirmation          = "*3\r\n$9\r\nsubscribe\r\n$22\r\ntenant-events:staging:\r\n:1\r\n"
+	heartbeatConfirmation = "*3\r\n$9\r\nsubscribe\r\n$24\r\ntenant-heartbeat:staging\r\n:2\r\n"
+)
 
 // fakeServer makes the feed talk to a script instead of a server. It speaks RESP2 like a server too old for HELLO,
-// confirms the subscription unless confirm is false, and then plays the script, which gets the lines that the client
+// confirms both subscriptions unless confirm is false, and then plays the script, which gets the lines that the client
 // sends. The connection is closed after it.
 func fakeServer(t testing.TB, feed *PubSub, confirm bool, script func(conn net.Conn, lines *bufio.Scanner)) {
 	t.Helper()
@@ -27,6 +30,10 @@ func fakeServer(t testing.TB, feed *PubSub, confirm bool, script func(conn net.C
 			}
 			if confirm {
 				_, _ = server.Write([]byte(confirmation))
+				if !serveUntilSubscribe(server, lines) {
+					return
+				}
+				_, _ = server.Write([]byte(heartbeatConfirmation))
 			}
 			script(server, lines)
 		}()

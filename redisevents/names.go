@@ -14,6 +14,14 @@ func EnvironmentChannelName(environment string) string { return channelPrefix + 
 // TenantChannelName returns the channel that carries the events of one tenant, whose id is taken as it is spelled.
 func TenantChannelName(tenantID string) string { return channelPrefix + tenantID }
 
+// HeartbeatChannelName returns the channel that carries the heartbeats of one environment, or of a manager without any.
+func HeartbeatChannelName(environment string) string {
+	if environment == "" {
+		environment = "default"
+	}
+	return "tenant-heartbeat:" + environment
+}
+
 // Channels says on which channels a [Publisher] announces an event.
 type Channels uint8
 

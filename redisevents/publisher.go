@@ -21,7 +21,7 @@ const (
 type Publisher struct {
 	client   redis.UniversalClient
 	channels Channels
-	password func() string // a function, so that printing a Publisher does not print it
+	secrets  func() []string // a function, so that printing a Publisher does not print them
 }
 
 // NewPublisher returns a publisher. It connects to nothing before the first Publish. The error is that of
@@ -41,7 +41,7 @@ func NewPublisher(cfg Config, channels Channels) (*Publisher, error) {
 	options.ReadTimeout, options.WriteTimeout = publishTimeout, publishTimeout
 	options.MaxRetries = publishRetries
 	return &Publisher{
-		client: redis.NewUniversalClient(options), channels: channels, password: func() string { return cfg.Password },
+		client: redis.NewUniversalClient(options), channels: channels, secrets: cfg.secrets,
 	}, nil
 }
 
@@ -63,7 +63,22 @@ func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("publish %s: %w", evt.EventType, classify(err, p.password()))
+		return fmt.Errorf("publish %s: %w", evt.EventType, classify(err, p.secrets()))
+	}
+	return nil
+}
+
+// Heartbeat tells listeners of the environment, which may be empty, the newest version whose events were announced, so
+// that one who has missed the last of them notices. A manager that sends heartbeats sends one every [HeartbeatInterval]
+// for as long as it lives: who has heard one takes their absence for a loss. A version without an epoch is an error; the
+// others are those of Publish.
+func (p *Publisher) Heartbeat(ctx context.Context, environment string, v tenant.Version) error {
+	data, err := encodeHeartbeat(v, time.Now())
+	if err == nil {
+		err = classify(p.client.Publish(ctx, HeartbeatChannelName(environment), data).Err(), p.secrets())
+	}
+	if err != nil {
+		return fmt.Errorf("publish heartbeat: %w", err)
 	}
 	return nil
 }

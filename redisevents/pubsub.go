@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -15,6 +16,10 @@ type PubSub struct {
 	secure  *tls.Config
 	channel string
 	pattern bool
+
+	heartbeats string        // their channel
+	patience   time.Duration // without anything, where heartbeats are expected
+	deaf       *atomic.Bool  // Redis does not allow to hear them, so that they are not asked for again
 
 	dial     dialFunc
 	backoff  backoff
@@ -35,6 +40,7 @@ func NewPubSub(cfg Config, environment string) (*PubSub, error) {
 	}
 	p := &PubSub{
 		cfg: func() Config { return cfg }, secure: secure, channel: EnvironmentChannelName(environment),
+		heartbeats: HeartbeatChannelName(environment), patience: heartbeatPatience, deaf: new(atomic.Bool),
 		dial: (&net.Dialer{}).DialContext, backoff: defaultBackoff(), protocol: 3,
 	}
 	if environment == "" {
@@ -47,17 +53,23 @@ func NewPubSub(cfg Config, environment string) (*PubSub, error) {
 // is doing. It tells the sink:
 //
 //   - SignalSubscribed for every confirmed subscription,
-//   - SignalEvent or SignalBadEvent for every message,
+//   - SignalEvent or SignalBadEvent for every message, SignalHeartbeat for every heartbeat,
 //   - SignalLost for every attempt that failed and for every subscription that broke, with the reason: [ErrSilent],
-//     [ErrRefused], [ErrUnsubscribed], [ErrProtocol] or what the network said.
+//     [ErrRefused], [ErrUnsubscribed], [ErrProtocol], [ErrNoHeartbeat] or what the network said.
+//
+// Heartbeats are optional on both sides. Once this Run has heard one it expects more: when for two intervals and a second
+// (11 s) neither one nor an event comes, the link is lost, and the subscriptions that follow are not told before something
+// has come by one of them. A user that may not hear heartbeats gets events all the same: the one SignalSubscribed after
+// the refusal has it as Err, and they are not asked for again as long as p lives.
 //
 // After each loss it waits a random time of at most 50 ms, doubling up to 800 ms, and up to 5 s after a minute of
 // failures. A subscription that lived for Config.SilenceLimit ends the row of failures. Several calls at once do not
 // disturb each other.
 func (p *PubSub) Run(ctx context.Context, sink func(tenant.Signal)) error {
 	retry := p.backoff
+	var known pulse
 	for ctx.Err() == nil {
-		lived, err := p.session(ctx, sink)
+		lived, err := p.session(ctx, sink, &known)
 		if ctx.Err() != nil {
 			break
 		}

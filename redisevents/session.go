@@ -13,11 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-const (
-	pingsPerLimit = 3
-	// lookups is how many connections in a row a Cluster or Sentinels may take to find the right server.
-	lookups = 3
-)
+const pingsPerLimit = 3
 
 // session is one subscription on one connection, from the dial to its end.
 type session struct {
@@ -27,59 +23,71 @@ type session struct {
 	dials   *dialer
 	silence *time.Timer // ends the session with ErrSilent
 	since   time.Time   // of the first confirmation; zero before it
+
+	pulse *pulse
+	hears bool        // heartbeats, if any are sent
+	lacks error       // why it does not, where this session was told so
+	beat  *time.Timer // ends the session with ErrNoHeartbeat
 }
 
 // session runs one session to its end. It returns why it ended and how long the subscription had lived, zero if it was
 // never confirmed. Nothing of it is left when it returns.
-func (p *PubSub) session(parent context.Context, sink func(tenant.Signal)) (time.Duration, error) {
+func (p *PubSub) session(parent context.Context, sink func(tenant.Signal), known *pulse) (time.Duration, error) {
 	ctx, end := context.WithCancelCause(parent)
+	defer end(nil)
 	limit := p.cfg().silenceLimit()
 	silence := time.AfterFunc(p.setupLimit(), func() { end(ErrSilent) })
-	dials := &dialer{plain: p.dial, secure: p.secure, once: p.cfg().isSingle(), connected: func() {}}
-	if dials.once {
-		dials.connected = func() { silence.Reset(limit) }
+	defer silence.Stop()
+	addr, err := p.locate(ctx)
+	if err != nil {
+		return 0, classify(because(ctx, err), p.cfg().secrets())
 	}
+	dials := &dialer{plain: p.dial, secure: p.secure, once: true, connected: func() { silence.Reset(limit) }}
 	closed := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		defer close(closed)
 		dials.closeAll()
 	})
-	client := p.client(dials.within(ctx))
-	s := &session{feed: p, sink: sink, driver: client.Subscribe(ctx), dials: dials, silence: silence}
+	client := p.client(addr, dials.within(ctx))
+	s := &session{feed: p, sink: sink, driver: client.Subscribe(ctx), dials: dials, silence: silence, pulse: known}
+	s.beat = time.AfterFunc(p.patience, func() { end(ErrNoHeartbeat) })
+	s.beat.Stop() // until something is expected
 
-	err := s.run(parent, ctx, end)
+	err = s.run(parent, ctx, end)
+	known.doubted = known.doubted || errors.Is(err, ErrNoHeartbeat)
 	var lived time.Duration
 	if !s.since.IsZero() {
 		lived = time.Since(s.since)
 	}
 
 	silence.Stop()
+	s.beat.Stop()
 	end(nil)
 	<-closed // before the driver's own Close, which waits for a write that is under way
 	_ = s.driver.Close()
 	_ = client.Close()
-	return lived, classify(err, p.cfg().Password)
+	return lived, classify(err, p.cfg().secrets())
 }
 
-// setupLimit is how long the way up to the confirmation may take. With one server the dialer shortens it to the silence
-// limit once the connection stands.
+// setupLimit is how long the way up to the confirmation may take. The dialer shortens it to the silence limit once the
+// connection stands.
 func (p *PubSub) setupLimit() time.Duration {
-	if p.cfg().isSingle() {
-		return dialTimeout + p.cfg().silenceLimit()
+	limit := dialTimeout + p.cfg().silenceLimit()
+	if p.cfg().MasterName != "" {
+		limit += time.Duration(len(p.cfg().Addrs)) * sentinelTimeout
 	}
-	return lookups*dialTimeout + p.cfg().silenceLimit()
+	return limit
 }
 
-func (p *PubSub) client(dial dialFunc) redis.UniversalClient {
-	options := p.cfg().driverOptions(dial)
+// client returns one for the one connection to the server at addr.
+func (p *PubSub) client(addr string, dial dialFunc) *redis.Client {
+	options := p.cfg().driverOptions(dial).Simple()
+	options.Addr = addr
 	options.DB = 0 // Pub/Sub has no databases, and SELECT might not be allowed
 	options.Protocol = p.protocol
 	options.MaxRetries = -1                            // a retry would wait in the middle of the handshake
 	options.ReadTimeout, options.WriteTimeout = -1, -1 // the session's timer does it
-	if !p.cfg().isSingle() {
-		options.ReadTimeout, options.WriteTimeout = p.cfg().silenceLimit(), p.cfg().silenceLimit()
-	}
-	return redis.NewUniversalClient(options)
+	return redis.NewClient(options)
 }
 
 // run subscribes, and then hands on what another goroutine reads, while a third one pings. What was read before the
@@ -105,7 +113,8 @@ func (s *session) run(parent, ctx context.Context, end context.CancelCauseFunc) 
 	return readErr
 }
 
-// subscribe returns once Redis has confirmed.
+// subscribe returns once Redis has confirmed and, if heartbeats had to be asked for, has answered that too. Only then is
+// the subscription told, and what came by it meanwhile.
 func (s *session) subscribe(ctx context.Context) error {
 	var err error
 	if s.feed.pattern {
@@ -113,13 +122,57 @@ func (s *session) subscribe(ctx context.Context) error {
 	} else {
 		err = s.driver.Subscribe(ctx, s.feed.channel)
 	}
-	for err == nil && s.since.IsZero() {
-		var frame any
-		if frame, err = s.receive(ctx); err == nil {
-			s.tell(frame)
+	if err == nil {
+		_, err = s.confirmation(ctx, s.feed.channel)
+	}
+	var early []*redis.Message
+	if err == nil && !s.feed.deaf.Load() {
+		early, err = s.askForHeartbeats(ctx)
+	}
+	if err != nil {
+		return because(ctx, err)
+	}
+	s.pulse.doubted = s.pulse.doubted && s.hears // what cannot come is not waited for
+	s.awaitBeat()
+	s.tellSubscribed()
+	for _, message := range early {
+		s.alive(message)
+		s.tell(message)
+	}
+	return nil
+}
+
+// askForHeartbeats returns the messages that came before the answer. A refusal is no error of the session.
+func (s *session) askForHeartbeats(ctx context.Context) ([]*redis.Message, error) {
+	if err := s.driver.Subscribe(ctx, s.feed.heartbeats); err != nil {
+		return nil, err
+	}
+	early, err := s.confirmation(ctx, s.feed.heartbeats)
+	if _, refused := errors.AsType[redis.Error](err); refused {
+		s.feed.deaf.Store(true)
+		s.lacks = fmt.Errorf("no heartbeats of the manager by channel %q: %w", s.feed.heartbeats, classify(err, s.feed.cfg().secrets()))
+		return early, nil
+	}
+	s.hears = err == nil
+	return early, err
+}
+
+// confirmation waits until Redis has confirmed the channel. It returns the messages that came before.
+func (s *session) confirmation(ctx context.Context, channel string) (early []*redis.Message, err error) {
+	for {
+		frame, err := s.receive(ctx)
+		if err != nil {
+			return early, err
+		}
+		switch frame := frame.(type) {
+		case *redis.Message:
+			early = append(early, frame)
+		case *redis.Subscription:
+			if frame.Channel == channel {
+				return early, nil
+			}
 		}
 	}
-	return because(ctx, err)
 }
 
 func (s *session) read(ctx context.Context, frames *inbox) error {
@@ -130,7 +183,9 @@ func (s *session) read(ctx context.Context, frames *inbox) error {
 		}
 		switch frame := frame.(type) {
 		case *redis.Message:
+			s.beat.Stop() // nothing can be heard while this one waits for room
 			frames.put(ctx, frame, len(frame.Payload))
+			s.alive(frame)
 		case *redis.Subscription:
 			frames.put(ctx, frame, 0)
 		}
@@ -151,9 +206,27 @@ func (s *session) handOn(parent context.Context, frames *inbox) {
 func (s *session) tell(frame any) {
 	switch frame := frame.(type) {
 	case *redis.Message:
+		if s.pulse.doubted {
+			s.pulse.doubted = false
+			s.tellSubscribed()
+		}
+		if frame.Channel == s.feed.heartbeats {
+			s.sink(heartbeatSignal(frame))
+			return
+		}
 		s.sink(messageSignal(frame))
 	case *redis.Subscription:
-		s.sink(tenant.Signal{Kind: tenant.SignalSubscribed})
+		if frame.Channel != s.feed.heartbeats {
+			s.tellSubscribed()
+		}
+	}
+}
+
+// tellSubscribed holds the news back while nothing has come since heartbeats failed to.
+func (s *session) tellSubscribed() {
+	if !s.pulse.doubted {
+		s.sink(tenant.Signal{Kind: tenant.SignalSubscribed, Err: s.lacks})
+		s.lacks = nil
 	}
 }
 

@@ -21,7 +21,8 @@ type SignalKind uint8
 // The kinds of a [Signal].
 const (
 	// SignalSubscribed means that the subscription was confirmed, for the first time or again. What was published
-	// before may have been missed.
+	// before may have been missed. Err is nil, or says what the subscription lacks, such as heartbeats, although
+	// events come by it.
 	SignalSubscribed SignalKind = iota + 1
 	// SignalEvent brings Event.
 	SignalEvent

@@ -1,0 +1,78 @@
+package redisevents
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// HeartbeatInterval is how often a manager that sends heartbeats sends one.
+const HeartbeatInterval = 5 * time.Second
+
+const (
+	// heartbeatPatience is two intervals, and a margin for one that was on its way.
+	heartbeatPatience = 2*HeartbeatInterval + time.Second
+	// maxHeartbeatBytes is far more than a version and a time need.
+	maxHeartbeatBytes = 4 << 10
+)
+
+// wireHeartbeat is a heartbeat as it is sent.
+type wireHeartbeat struct {
+	Epoch     string    `json:"epoch"`
+	Revision  uint64    `json:"revision"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+// pulse is what one Run knows of heartbeats, over all its sessions.
+type pulse struct {
+	heard   bool // at least one, so that more are expected; the reading goroutine's
+	doubted bool // the last subscription ended for want of one; the telling goroutine's
+}
+
+// alive takes note of a message that has come, and counts the time anew in which the next one has to.
+func (s *session) alive(message *redis.Message) {
+	if message.Channel == s.feed.heartbeats {
+		s.pulse.heard = true
+	}
+	s.awaitBeat()
+}
+
+// awaitBeat expects something within the patience, if there is anything to expect.
+func (s *session) awaitBeat() {
+	if s.hears && s.pulse.heard {
+		s.beat.Reset(s.feed.patience)
+	}
+}
+
+// heartbeatSignal reads a heartbeat. One without an epoch is that of a manager without versions: it says only that
+// somebody is there.
+func heartbeatSignal(message *redis.Message) tenant.Signal {
+	var beat struct { // without the time, of which nothing depends
+		Epoch    string `json:"epoch"`
+		Revision uint64 `json:"revision"`
+	}
+	err := errors.New("too large")
+	if len(message.Payload) <= maxHeartbeatBytes {
+		err = json.Unmarshal([]byte(message.Payload), &beat)
+	}
+	if err != nil {
+		return tenant.Signal{Kind: tenant.SignalBadEvent, Err: fmt.Errorf("heartbeat on channel %q: %w", message.Channel, err)}
+	}
+	return tenant.Signal{Kind: tenant.SignalHeartbeat, Version: tenant.Version{Epoch: beat.Epoch, Revision: beat.Revision}}
+}
+
+func encodeHeartbeat(v tenant.Version, at time.Time) ([]byte, error) {
+	if v.Epoch == "" {
+		return nil, errors.New("the version has no epoch")
+	}
+	data, err := json.Marshal(wireHeartbeat{Epoch: v.Epoch, Revision: v.Revision, Timestamp: at.UTC()})
+	if err == nil && len(data) > maxHeartbeatBytes {
+		err = fmt.Errorf("%d bytes, the most is %d", len(data), maxHeartbeatBytes)
+	}
+	return data, err
+}

@@ -1,0 +1,69 @@
+package redisevents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// sentinelTimeout is how long one Sentinel may take to say which server is the master.
+const sentinelTimeout = 2 * time.Second
+
+// locate returns the address of the server to subscribe at. Every node of a Cluster carries every message, so that any
+// one does: to leave the choice to the driver would mean the owner of the channel's slot, also while that one is dead.
+func (p *PubSub) locate(ctx context.Context) (string, error) {
+	addrs := p.cfg().addrs()
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] }) //nolint:gosec // no secret
+	if p.cfg().MasterName == "" {
+		return addrs[0], nil
+	}
+	dials := &dialer{plain: p.dial, secure: p.secure, connected: func() {}}
+	closed := make(chan struct{})
+	ctx, end := context.WithCancel(ctx)
+	context.AfterFunc(ctx, func() {
+		defer close(closed)
+		dials.closeAll()
+	})
+	defer func() {
+		end()
+		<-closed
+	}()
+	var errs []error
+	for _, addr := range addrs {
+		master, err := p.askSentinel(ctx, addr, dials.within(ctx))
+		if err == nil {
+			return master, nil
+		}
+		errs = append(errs, fmt.Errorf("ask the Sentinel at %s for the master %q: %w", addr, p.cfg().MasterName, err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return "", errors.Join(errs...)
+}
+
+func (p *PubSub) askSentinel(ctx context.Context, addr string, dial dialFunc) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, sentinelTimeout)
+	defer cancel()
+	options := p.cfg().driverOptions(dial).Simple()
+	options.Addr, options.DB, options.MaxRetries = addr, 0, -1
+	options.Username, options.Password = p.cfg().SentinelUsername, p.cfg().SentinelPassword
+	options.ReadTimeout, options.WriteTimeout = sentinelTimeout, sentinelTimeout
+	client := redis.NewSentinelClient(options)
+	defer func() { _ = client.Close() }()
+	master, err := client.GetMasterAddrByName(ctx, p.cfg().MasterName).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return "", errors.New("it knows none of that name")
+	case err != nil:
+		return "", err
+	case len(master) != 2:
+		return "", fmt.Errorf("%w: %d words instead of a host and a port", ErrProtocol, len(master))
+	}
+	return net.JoinHostPort(master[0], master[1]), nil
+}
