@@ -3,11 +3,13 @@ package discovery
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -209,8 +211,11 @@ func (c *core) reason() (level slog.Level, reason, advice string) {
 	case Syncing:
 		return slog.LevelInfo, cmp.Or(c.lastGap, "subscribed"), "nothing to do, a snapshot is on its way"
 	case Polling:
-		return slog.LevelWarn, "no subscription: " + text(c.feedErr, "not confirmed yet"),
-			"check Redis and its ACLs; changes are found by polling until it is back"
+		advice = "check Redis and its ACLs; changes are found by polling until it is back"
+		if errors.Is(c.feedErr, redisevents.ErrNoHeartbeat) {
+			advice = "check that the tenant manager runs and reaches the same Redis; changes are found by polling until it is heard again"
+		}
+		return slog.LevelWarn, "no subscription: " + text(c.feedErr, "not confirmed yet"), advice
 	case Stale:
 		return slog.LevelWarn, "no snapshot: " + text(c.snapshotErr, "none yet"),
 			"check the tenant manager and the API key; the last known set is kept"

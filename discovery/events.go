@@ -244,6 +244,9 @@ func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 	case tenant.SignalSubscribed:
 		c.feedUp, c.feedErr = true, nil
 		c.status.Counters.Subscriptions++
+		if sig.Err != nil {
+			c.note(slog.LevelWarn, "subscribed, but not to everything", slog.Any("error", sig.Err))
+		}
 		d.openGap(now, "subscribed, and what was published before may have been missed")
 		r.firstLink()
 	case tenant.SignalLost:
@@ -293,7 +296,7 @@ func (d *TenantDiscovery) feedLost(now time.Time, err error) {
 
 // kindOf sorts the reasons for which a feed is lost, so that a new one is warned of, and a new port number is not.
 func kindOf(err error) string {
-	for _, kind := range []error{redisevents.ErrRefused, redisevents.ErrSilent, redisevents.ErrProtocol, redisevents.ErrUnsubscribed} {
+	for _, kind := range []error{redisevents.ErrRefused, redisevents.ErrSilent, redisevents.ErrProtocol, redisevents.ErrUnsubscribed, redisevents.ErrNoHeartbeat} {
 		if errors.Is(err, kind) {
 			return kind.Error()
 		}

@@ -19,11 +19,12 @@ import (
 
 // real is a manager behind HTTP that publishes on a real redis-server, and the configuration of a discovery of them.
 type realServers struct {
-	redis   *testserver.Redis
-	manager *tenanttest.Manager
-	client  *managerapi.Client
-	cfg     discovery.Config
-	log     *logBook
+	redis     *testserver.Redis
+	publisher *redisevents.Publisher
+	manager   *tenanttest.Manager
+	client    *managerapi.Client
+	cfg       discovery.Config
+	log       *logBook
 }
 
 func newReal(t *testing.T, redisArgs ...string) *realServers {
@@ -38,6 +39,7 @@ func newReal(t *testing.T, redisArgs ...string) *realServers {
 			t.Error(err)
 		}
 	})
+	r.publisher = publisher
 	r.manager = tenanttest.NewManager(tenanttest.WithPublisher(publisher.Publish), tenanttest.WithEnvironment("test"))
 	api := httptest.NewServer(r.manager)
 	t.Cleanup(api.Close)

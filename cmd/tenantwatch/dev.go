@@ -122,13 +122,14 @@ func (c *devCommand) show(ctx context.Context, s *stack, std streams) error {
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	var churning sync.WaitGroup
+	var working sync.WaitGroup
+	working.Go(func() { s.beat(ctx) })
 	if rate := c.rate(); rate > 0 {
-		churning.Go(func() { s.churn(c.Tenants).run(ctx, time.Duration(float64(time.Second)/rate)) })
+		working.Go(func() { s.churn(c.Tenants).run(ctx, time.Duration(float64(time.Second)/rate)) })
 	}
 	err := log.follow(s.discovery.Changes(ctx))
 	cancel()
-	churning.Wait()
+	working.Wait()
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type stack struct {
 	manager              *tenanttest.Manager
 	commits              commits
 	seeded               atomic.Bool
+	announced            atomic.Pointer[tenant.Version] // the newest whose event was published, or was to be
 	listener             net.Listener
 	server               *http.Server
 	client               *managerapi.Client
@@ -116,6 +117,7 @@ func (s *stack) openManager(ctx context.Context, tenants int) error {
 	if _, err := s.manager.Seed(ctx, s.service, tenants); err != nil {
 		return fmt.Errorf("make %s: %w", count(tenants, "tenant"), err)
 	}
+	s.noteAnnounced(s.manager.Version())
 	s.seeded.Store(true)
 	return nil
 }
@@ -133,12 +135,15 @@ func (s *stack) publish(ctx context.Context, evt tenant.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, publishPatience)
 	defer cancel()
 	err := s.publisher.Publish(ctx, evt)
+	s.noteAnnounced(evt.Version())
 	if err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "an event was not published",
 			slog.String("event_type", string(evt.EventType)), slog.Any("error", err))
 	}
 	return err
 }
+
+func (s *stack) noteAnnounced(v tenant.Version) { s.announced.Store(&v) }
 
 func (s *stack) listen(ctx context.Context, address string) error {
 	var err error
