@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type Redis struct {
 	t      testing.TB
 	binary string
 	dir    string
+	first  []string // of the command line
 	args   []string
 	port   string
 	starts int
@@ -55,7 +57,12 @@ type process struct {
 // Without a redis-server in the path the test fails if the environment variable CI is set, and is skipped otherwise.
 func StartRedis(t testing.TB, extraArgs ...string) *Redis {
 	t.Helper()
-	r := &Redis{t: t, binary: findRedis(t), dir: t.TempDir(), args: extraArgs}
+	return startRedis(t, t.TempDir(), nil, extraArgs)
+}
+
+func startRedis(t testing.TB, dir string, first, last []string) *Redis {
+	t.Helper()
+	r := &Redis{t: t, binary: findRedis(t), dir: dir, first: first, args: last}
 	t.Cleanup(r.Kill)
 	r.startOnFreePort()
 	r.client = redis.NewClient(&redis.Options{
@@ -183,9 +190,8 @@ func (r *Redis) start() error {
 }
 
 func (r *Redis) commandLine() []string {
-	args := []string{
-		"--port", r.port, "--bind", r.Host(), "--dir", r.dir, "--save", "", "--appendonly", "no", "--daemonize", "no",
-	}
+	args := append(slices.Clone(r.first),
+		"--port", r.port, "--bind", r.Host(), "--dir", r.dir, "--save", "", "--appendonly", "no", "--daemonize", "no")
 	for _, arg := range r.args {
 		args = append(args, strings.ReplaceAll(arg, "{port}", r.port))
 	}
