@@ -6,15 +6,17 @@ import (
 )
 
 // driverOptions fills in what publishing and listening have in common. What the server is told about us is kept to
-// the least, so that a narrow ACL does.
+// the least, so that a narrow ACL does. Sentinels are not left to the driver, which asks one that is mute for ever: where
+// there are any, dial has to ask them, see locate.
 func (c Config) driverOptions(dial dialFunc) *redis.UniversalOptions {
+	addrs := c.addrs()
+	if !c.isCluster() {
+		addrs = addrs[:1]
+	}
 	return &redis.UniversalOptions{
-		Addrs:                 c.addrs(),
-		MasterName:            c.MasterName,
+		Addrs:                 addrs,
 		Username:              c.Username,
 		Password:              c.Password,
-		SentinelUsername:      c.SentinelUsername,
-		SentinelPassword:      c.SentinelPassword,
 		DB:                    c.DB,
 		Dialer:                dial,
 		ContextTimeoutEnabled: true,

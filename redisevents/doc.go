@@ -34,5 +34,14 @@
 //	ACL SETUSER listener on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +subscribe +psubscribe +ping
 //	ACL SETUSER publisher on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +publish
 //
-// A listener that may not hear heartbeats gets events all the same.
+// A listener that may not hear heartbeats gets events all the same. The user at Sentinels, for listeners and publishers,
+// needs SENTINEL GET-MASTER-ADDR-BY-NAME alone.
+//
+// # What the driver prints
+//
+// go-redis has one logger for the whole process, which writes to standard error, and none for a single client. Nothing that
+// it prints, such as a connection that was refused, is not told by the feed or returned by the publisher as well. This
+// package leaves it alone, because it belongs to all users of go-redis in the process; who wants silence says, once:
+//
+//	logging.Disable() // of github.com/redis/go-redis/v9/logging
 package redisevents

@@ -2,6 +2,7 @@ package redisevents
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,15 +15,15 @@ import (
 // sentinelTimeout is how long one Sentinel may take to say which server is the master.
 const sentinelTimeout = 2 * time.Second
 
-// locate returns the address of the server to subscribe at. Every node of a Cluster carries every message, so that any
-// one does: to leave the choice to the driver would mean the owner of the channel's slot, also while that one is dead.
-func (p *PubSub) locate(ctx context.Context) (string, error) {
-	addrs := p.cfg().addrs()
+// locate returns the address of the server to connect to. Of the nodes of a Cluster any one does, since each carries every
+// message: to leave the choice to the driver would mean the owner of the channel's slot, also while that one is dead.
+func (c Config) locate(ctx context.Context, plain dialFunc, secure *tls.Config) (string, error) {
+	addrs := c.addrs()
 	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] }) //nolint:gosec // no secret
-	if p.cfg().MasterName == "" {
+	if c.MasterName == "" {
 		return addrs[0], nil
 	}
-	dials := &dialer{plain: p.dial, secure: p.secure, connected: func() {}}
+	dials := &dialer{plain: plain, secure: secure, connected: func() {}}
 	closed := make(chan struct{})
 	ctx, end := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() {
@@ -35,11 +36,11 @@ func (p *PubSub) locate(ctx context.Context) (string, error) {
 	}()
 	var errs []error
 	for _, addr := range addrs {
-		master, err := p.askSentinel(ctx, addr, dials.within(ctx))
+		master, err := c.askSentinel(ctx, addr, dials.within(ctx))
 		if err == nil {
 			return master, nil
 		}
-		errs = append(errs, fmt.Errorf("ask the Sentinel at %s for the master %q: %w", addr, p.cfg().MasterName, err))
+		errs = append(errs, fmt.Errorf("ask the Sentinel at %s for the master %q: %w", addr, c.MasterName, err))
 		if ctx.Err() != nil {
 			break
 		}
@@ -47,16 +48,16 @@ func (p *PubSub) locate(ctx context.Context) (string, error) {
 	return "", errors.Join(errs...)
 }
 
-func (p *PubSub) askSentinel(ctx context.Context, addr string, dial dialFunc) (string, error) {
+func (c Config) askSentinel(ctx context.Context, addr string, dial dialFunc) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, sentinelTimeout)
 	defer cancel()
-	options := p.cfg().driverOptions(dial).Simple()
+	options := c.driverOptions(dial).Simple()
 	options.Addr, options.DB, options.MaxRetries = addr, 0, -1
-	options.Username, options.Password = p.cfg().SentinelUsername, p.cfg().SentinelPassword
+	options.Username, options.Password = c.SentinelUsername, c.SentinelPassword
 	options.ReadTimeout, options.WriteTimeout = sentinelTimeout, sentinelTimeout
 	client := redis.NewSentinelClient(options)
 	defer func() { _ = client.Close() }()
-	master, err := client.GetMasterAddrByName(ctx, p.cfg().MasterName).Result()
+	master, err := client.GetMasterAddrByName(ctx, c.MasterName).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return "", errors.New("it knows none of that name")

@@ -36,6 +36,13 @@ func NewPublisher(cfg Config, channels Channels) (*Publisher, error) {
 	}
 	plain := (&net.Dialer{}).DialContext
 	options := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if cfg.MasterName != "" {
+			master, err := cfg.locate(ctx, plain, secure)
+			if err != nil {
+				return nil, err
+			}
+			addr = master
+		}
 		return connect(ctx, plain, secure, nil, network, addr)
 	})
 	options.ReadTimeout, options.WriteTimeout = publishTimeout, publishTimeout

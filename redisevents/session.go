@@ -38,7 +38,7 @@ func (p *PubSub) session(parent context.Context, sink func(tenant.Signal), known
 	limit := p.cfg().silenceLimit()
 	silence := time.AfterFunc(p.setupLimit(), func() { end(ErrSilent) })
 	defer silence.Stop()
-	addr, err := p.locate(ctx)
+	addr, err := p.cfg().locate(ctx, p.dial, p.secure)
 	if err != nil {
 		return 0, classify(because(ctx, err), p.cfg().secrets())
 	}

@@ -1,0 +1,169 @@
+package redisevents
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// subscribedAt returns the node that somebody listens at.
+func subscribedAt(t *testing.T, nodes []*testserver.Redis) *testserver.Redis {
+	t.Helper()
+	var found *testserver.Redis
+	eventually(t, "a subscriber", func() bool {
+		for _, node := range nodes {
+			if list, _ := node.Do(t.Context(), "CLIENT", "LIST", "TYPE", "pubsub").(string); strings.Contains(list, "sub=2") {
+				found = node
+			}
+		}
+		return found != nil
+	})
+	return found
+}
+
+// more waits for n events more than there were before publishing, and checks that they are 0 to n-1 in order.
+func (r *recorder) more(t *testing.T, publisher *Publisher, n int) {
+	t.Helper()
+	before := len(r.of(tenant.SignalEvent))
+	publish(t, publisher, 0, n)
+	expectNumbered(t, r.wait(t, tenant.SignalEvent, before+n)[before:], 0)
+}
+
+func TestClusterOfThreeNodes(t *testing.T) {
+	cluster := testserver.StartCluster(t)
+	cfg := Config{Addrs: cluster.Addrs(), SilenceLimit: 5 * time.Second}
+	var got recorder
+	listen(t, newFeed(t, cfg, environment), got.sink)
+	got.wait(t, tenant.SignalSubscribed, 1)
+	for _, node := range cluster.Nodes {
+		got.more(t, newPublisher(t, configOf(node), EnvironmentChannel), 10)
+	}
+	atAll := newPublisher(t, cfg, EnvironmentChannel) // it chooses a node for each event, so that they may overtake each other
+	publish(t, atAll, 0, 30)
+	got.wait(t, tenant.SignalEvent, 60)
+
+	dead := subscribedAt(t, cluster.Nodes)
+	dead.Kill()
+	got.wait(t, tenant.SignalSubscribed, 2)
+	for _, node := range cluster.Nodes {
+		if node != dead {
+			got.more(t, newPublisher(t, configOf(node), EnvironmentChannel), 10)
+		}
+	}
+	sent := 0
+	for i := range 30 {
+		if err := atAll.Publish(t.Context(), numbered(i)); err == nil {
+			sent++
+		}
+	}
+	if sent != 30 {
+		t.Errorf("%d of 30 were published while a node was dead", sent)
+	}
+	got.wait(t, tenant.SignalEvent, 80+sent)
+	dead.Start()
+	eventually(t, "the node to be back", func() bool {
+		info, _ := dead.Do(t.Context(), "CLUSTER", "INFO").(string)
+		return strings.Contains(info, "cluster_state:ok")
+	})
+	eventually(t, "an event from the node that is back", func() bool {
+		before := len(got.of(tenant.SignalEvent))
+		publish(t, newPublisher(t, configOf(dead), EnvironmentChannel), 0, 1)
+		return len(got.of(tenant.SignalEvent)) > before
+	})
+}
+
+// TestEveryNodeOfAClusterIsChosen in the end, so that listeners spread over all.
+func TestEveryNodeOfAClusterIsChosen(t *testing.T) {
+	cfg := Config{Addrs: []string{"a:1", "b:1", "c:1"}}
+	chosen := map[string]bool{}
+	for range 1000 {
+		addr, err := cfg.locate(t.Context(), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen[addr] = true
+	}
+	if len(chosen) != 3 || cfg.Addrs[0] != "a:1" {
+		t.Errorf("chose %v of %v", chosen, cfg.Addrs)
+	}
+}
+
+// TestSentinels that want a user of their own, a failover, and a Sentinel that is mute.
+func TestSentinels(t *testing.T) {
+	s := testserver.StartSentinels(t)
+	for _, sentinel := range s.Sentinels {
+		sentinel.Do(t.Context(), "ACL", "SETUSER", "listener", "on", ">"+canary, "-@all", "+sentinel|get-master-addr-by-name")
+	}
+	cfg := Config{
+		Addrs: s.Addrs(), MasterName: s.Name, SilenceLimit: 5 * time.Second,
+		SentinelUsername: "listener", SentinelPassword: canary,
+	}
+	before := takeFootprint(t)
+	var got recorder
+	stop := listen(t, newFeed(t, cfg, environment), got.sink)
+	got.wait(t, tenant.SignalSubscribed, 1)
+	publisher, err := NewPublisher(cfg, EnvironmentChannel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.more(t, publisher, 10)
+
+	s.Sentinels[0].Pause()
+	s.Servers[0].Kill()
+	got.wait(t, tenant.SignalSubscribed, 2)
+	if at := subscribedAt(t, s.Servers[1:]); at != s.Servers[1] {
+		t.Errorf("subscribed at %s", at.Addr())
+	}
+	eventually(t, "the publisher to find the new master", func() bool {
+		return publisher.Publish(t.Context(), numbered(99)) == nil
+	})
+	got.wait(t, tenant.SignalEvent, 11)
+	got.more(t, publisher, 10)
+	s.Sentinels[0].Resume()
+	stop()
+	if err := publisher.Close(); err != nil {
+		t.Error(err)
+	}
+	expectFootprint(t, before)
+
+	for name, change := range map[string]func(*Config){
+		"is refused":     func(cfg *Config) { cfg.SentinelPassword = "wrong-" + canary },
+		"knows no other": func(cfg *Config) { cfg.MasterName = "other" },
+	} {
+		wrong := cfg
+		change(&wrong)
+		err := firstLoss(t, wrong)
+		if strings.Contains(err.Error(), canary) || errors.Is(err, ErrRefused) != (name == "is refused") ||
+			strings.Count(err.Error(), fmt.Sprintf("for the master %q", wrong.MasterName)) != 3 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRunEndsWhileSentinelsAreMute, at once, although each has two seconds to answer.
+func TestRunEndsWhileSentinelsAreMute(t *testing.T) {
+	proxy := testserver.NewProxy(t, "127.0.0.1:1")
+	proxy.Set(testserver.Mute)
+	cfg := Config{Addrs: []string{proxy.Addr(), proxy.Addr()}, MasterName: "m", SilenceLimit: time.Minute}
+	before := takeFootprint(t)
+	var got recorder
+	stop := listen(t, newFeed(t, cfg, environment), got.sink)
+	eventually(t, "a connection", func() bool { return proxy.Accepted() == 1 })
+	stop()
+	if proxy.Accepted() != 1 {
+		t.Errorf("%d Sentinels were asked", proxy.Accepted())
+	}
+	eventually(t, "no connection", func() bool { return proxy.Conns() == 0 })
+	expectFootprint(t, before)
+
+	listen(t, newFeed(t, cfg, environment), got.sink)
+	got.wait(t, tenant.SignalLost, 1)
+	if proxy.Accepted() != 3 {
+		t.Errorf("%d Sentinels were asked", proxy.Accepted())
+	}
+}
