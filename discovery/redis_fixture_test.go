@@ -14,6 +14,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/redisevents"
+	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
 
@@ -29,18 +30,19 @@ type realServers struct {
 
 func newReal(t *testing.T, redisArgs ...string) *realServers {
 	t.Helper()
-	r := &realServers{redis: testserver.StartRedis(t, redisArgs...), log: &logBook{}}
-	publisher, err := redisevents.NewPublisher(redisevents.Config{Host: r.redis.Host(), Port: r.redis.Port()}, redisevents.EnvironmentChannel)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := publisher.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	r.publisher = publisher
-	r.manager = tenanttest.NewManager(tenanttest.WithPublisher(publisher.Publish), tenanttest.WithEnvironment("test"))
+	redis := testserver.StartRedis(t, redisArgs...)
+	cfg := redisevents.Config{Host: redis.Host(), Port: redis.Port(), SilenceLimit: time.Second}
+	publisher := newPublisher(t, cfg)
+	r := newServers(t, publisher.Publish)
+	r.redis, r.publisher, r.cfg.RedisConfig = redis, publisher, cfg
+	return r
+}
+
+// newServers makes all but Redis.
+func newServers(t *testing.T, publish func(context.Context, tenant.Event) error) *realServers {
+	t.Helper()
+	r := &realServers{log: &logBook{}}
+	r.manager = tenanttest.NewManager(tenanttest.WithPublisher(publish), tenanttest.WithEnvironment("test"))
 	api := httptest.NewServer(r.manager)
 	t.Cleanup(api.Close)
 	client, err := managerapi.NewClient(api.URL, managerapi.WithAPIKey(managerapi.StaticKey(r.manager.APIKey())))
@@ -52,13 +54,26 @@ func newReal(t *testing.T, redisArgs ...string) *realServers {
 	r.cfg = discovery.Config{
 		ServiceName:  service,
 		TMClient:     client,
-		RedisConfig:  redisevents.Config{Host: r.redis.Host(), Port: r.redis.Port(), SilenceLimit: time.Second},
 		Environment:  "test",
 		Logger:       slog.New(r.log),
 		ResyncSpread: 200 * time.Millisecond,
 		FeedTimeout:  2 * time.Second,
 	}
 	return r
+}
+
+func newPublisher(t *testing.T, cfg redisevents.Config) *redisevents.Publisher {
+	t.Helper()
+	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := publisher.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return publisher
 }
 
 // via sends the discovery's connections to Redis through a proxy.
