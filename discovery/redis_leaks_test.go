@@ -42,6 +42,12 @@ func (r *realServers) wantFlat(t *testing.T, once func()) {
 	for range 100 {
 		once()
 	}
+	r.wantNoMore(t, before)
+}
+
+// wantNoMore waits until there is as little as before.
+func (r *realServers) wantNoMore(t *testing.T, before resources) {
+	t.Helper()
 	eventually(t, func() string {
 		now := r.resources(t)
 		const closing = 2 // descriptors of a connection that is just being made or closed; a leak of one a time is a hundred
