@@ -29,8 +29,9 @@ func StartCluster(t testing.TB) *Cluster {
 	for _, node := range c.Nodes {
 		waitFor(t, "the nodes to know each other", func() bool {
 			info, _ := node.Do(t.Context(), "CLUSTER", "INFO").(string)
+			links, _ := node.Do(t.Context(), "CLUSTER", "NODES").(string) // one without a link, or shaking hands, is sent no messages
 			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_slots_ok:16384") &&
-				strings.Contains(info, "cluster_size:3")
+				strings.Count(links, " connected") == clusterNodes && !strings.Contains(links, "handshake")
 		})
 	}
 	return c
