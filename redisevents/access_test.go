@@ -63,16 +63,23 @@ func TestPasswordOfTheDefaultUser(t *testing.T) {
 }
 
 func TestAnOldServerThatQuotesThePassword(t *testing.T) {
-	feed := newFeed(t, Config{Host: "fake", Password: canary}, environment)
-	fakeServer(t, feed, true, func(net.Conn, *bufio.Scanner) {})
-	var got recorder
-	listen(t, feed, got.sink)
-	text := got.wait(t, tenant.SignalLost, 1)[0].Err.Error()
-	if strings.Contains(text, canary) || !strings.Contains(text, redacted) {
-		t.Errorf("lost: %s", text)
-	}
-	if n := len(got.of(tenant.SignalSubscribed)); n != 0 {
-		t.Errorf("told %d times of a subscription", n)
+	for name, cfg := range map[string]Config{
+		"a server":   {Host: "fake", Password: canary},
+		"a Sentinel": {Addrs: []string{"fake:1"}, MasterName: "m", SentinelPassword: canary},
+	} {
+		t.Run(name, func(t *testing.T) {
+			feed := newFeed(t, cfg, environment)
+			fakeServer(t, feed, true, func(net.Conn, *bufio.Scanner) {})
+			var got recorder
+			listen(t, feed, got.sink)
+			text := got.wait(t, tenant.SignalLost, 1)[0].Err.Error()
+			if strings.Contains(text, canary) || !strings.Contains(text, redacted) {
+				t.Errorf("lost: %s", text)
+			}
+			if n := len(got.of(tenant.SignalSubscribed)); n != 0 {
+				t.Errorf("told %d times of a subscription", n)
+			}
+		})
 	}
 }
 

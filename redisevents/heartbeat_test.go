@@ -226,7 +226,8 @@ func TestASlowSinkIsNoLackOfHeartbeats(t *testing.T) {
 		time.Sleep(time.Hour)
 		told.want(t, "1 subscribed, 0 lost")
 		close(release)
-		synctest.Wait()
+		time.Sleep(HeartbeatInterval)
+		told.want(t, "1 subscribed, 0 lost")
 		stop()
 	})
 }
@@ -422,5 +423,27 @@ func TestReadHeartbeats(t *testing.T) {
 	}
 	if _, err := encodeHeartbeat(tenant.Version{Epoch: strings.Repeat("e", maxHeartbeatBytes)}, time.Now()); err == nil {
 		t.Error("one that nobody reads was written")
+	}
+}
+
+// TestAnEventBeforeTheAnswerAboutHeartbeats is told after the subscription, whatever the answer is.
+func TestAnEventBeforeTheAnswerAboutHeartbeats(t *testing.T) {
+	for name, answer := range map[string]string{"yes": heartbeatConfirmation, "no": "-NOPERM not that channel\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			feed := newFeed(t, Config{Host: "fake"}, environment)
+			fakeServer(t, feed, false, func(conn net.Conn, lines *bufio.Scanner) {
+				_, _ = conn.Write([]byte(confirmation))
+				readCommand(lines) // that it asks for them
+				_, _ = conn.Write(push(EnvironmentChannelName(environment), `{"event_type":"tenant.updated","tenant_id":"t1"}`))
+				_, _ = conn.Write([]byte(answer))
+				waitForClient(conn, lines)
+			})
+			var got recorder
+			listen(t, feed, got.sink)
+			got.wait(t, tenant.SignalEvent, 1)
+			if first := got.all()[0]; first.Kind != tenant.SignalSubscribed || (first.Err == nil) != (name == "yes") || len(got.all()) != 2 {
+				t.Errorf("told %v", got.all())
+			}
+		})
 	}
 }
