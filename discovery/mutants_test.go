@@ -55,10 +55,11 @@ func TestMutants(t *testing.T) {
 			how, err := m.hunt(t)
 			if err != nil {
 				escaped++
-				fmt.Fprintf(table, "%s\t%s\t\t\t\tNOT CAUGHT: %v\n", m.bug, m.rule, err)
+				fmt.Fprintf(table, "%s\t%s\t%s\t\t\tNOT CAUGHT\n", m.bug, m.rule, m.layer)
 				t.Fatal(err)
 			}
 			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\n", m.bug, m.rule, how.layer, how.schedules, how.steps, how.schedule)
+			t.Logf("after %d schedules, by %s", how.schedules, how.schedule)
 			if how.steps > mostSteps {
 				t.Errorf("the shortened schedule has %d steps: %s", how.steps, how.schedule)
 			}
