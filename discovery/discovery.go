@@ -17,6 +17,9 @@ import (
 // closeGrace is how long Close waits for a callback that is running.
 const closeGrace = time.Second
 
+// endGrace is how long it waits for the rest to end once no callback is running.
+const endGrace = 50 * time.Millisecond
+
 var (
 	// ErrStarted is returned by a second Start.
 	ErrStarted = errors.New("discovery: already started")
@@ -301,5 +304,11 @@ func (r *run) stop() error {
 	if r.calling.Load() {
 		return ErrCallbackRunning
 	}
-	return errFeedRunning
+	grace.Reset(endGrace) // a callback may have ended at this moment
+	select {
+	case <-r.ended:
+		return r.unwatched
+	case <-grace.C:
+		return errFeedRunning
+	}
 }

@@ -260,7 +260,7 @@ func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 		d.openGap(now, text(sig.Err, "the feed missed events"))
 	case tenant.SignalEvent: // applied elsewhere
 	case tenant.SignalHeartbeat:
-		if c.phase == phaseStarted && c.memory.behind(sig.Version) {
+		if c.memory.behind(sig.Version) {
 			d.openGap(now, fmt.Sprintf("the manager is at %s, the set is not", sig.Version))
 		}
 	}

@@ -24,11 +24,13 @@ const (
 // versions, what was seen while a request was under way wins over its answer, and of two events of one tenant the one
 // with the newer timestamp wins.
 type memory struct {
-	now   revisions // of the last snapshot's epoch, which is empty when it had none
-	next  revisions // of another epoch of which events were heard; a snapshot of it will say whether it is the new one
-	marks map[string]mark
-	tick  uint64 // events that were marked
-	ids   recentIDs
+	now  revisions // of the last snapshot's epoch, which is empty when it had none
+	next revisions // of another epoch of which events were heard; a snapshot of it will say whether it is the new one
+	// promised is the manager's version by a heartbeat that came before the first snapshot with one. That may be older.
+	promised tenant.Version
+	marks    map[string]mark
+	tick     uint64 // events that were marked
+	ids      recentIDs
 	// overflowed says that there were more tenants or revisions than can be remembered, since the last snapshot.
 	overflowed bool
 }
@@ -195,11 +197,17 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 		}
 		m.next = revisions{}
 	}
+	whole = whole && (m.promised.Epoch != v.Epoch || m.promised.Revision <= v.Revision)
+	m.promised = tenant.Version{} // one that is forged asks for a snapshot once
 	return m.now.cover(v.Revision) && whole, newEpoch
 }
 
-// behind reports whether the manager, by its heartbeat, is further than the set.
+// behind reports whether the manager, by its heartbeat, is further than the set. Where that has no version yet the
+// snapshot that brings one will tell.
 func (m *memory) behind(v tenant.Version) bool {
+	if m.now.epoch == "" {
+		m.promised = v
+	}
 	return m.now.epoch != "" && v.Epoch != "" && (v.Epoch != m.now.epoch || v.Revision > m.now.prefix)
 }
 

@@ -42,7 +42,7 @@ var mutants = []mutant{
 	{"core", "a hole in the revisions is no gap", "4.4", "memory.go", "	return revision > r.prefix && !follows\n", "	return revision > r.prefix && !follows && false\n"},
 	{"core", "an older snapshot is taken", "4.4", "memory.go", "v.Epoch == epoch && v.Revision < heard {", "false {"},
 	{"core", "a removed tenant leaves no tombstone", "4.4", "memory.go", "	if !v.membership() && !dateOnly {\n", "	if v.effect != effectAdd && !dateOnly {\n"},
-	{"core", "marks are never forgotten", "4.4", "memory.go", "			delete(m.marks, key)\n		}\n	}\n	newEpoch", "		}\n	}\n	newEpoch"},
+	{"core", "marks are never forgotten", "4.4", "memory.go", "			delete(m.marks, key)\n		}\n	}\n	newEpoch", "			_ = key\n		}\n	}\n	newEpoch"},
 	{"core", "marks are forgotten too early", "4.4", "memory.go", "	for key, known := range m.marks {\n		if !known.wins(v, began) {\n			// Of", "	for key, known := range m.marks {\n		if true {\n			// Of"},
 	{"core", "marks win by when they came, not by revision", "4.4", "memory.go", "	if k.epoch == \"\" || v.Epoch == \"\" {", "	if true {"},
 	{"core", "an event of another epoch is applied", "4.4", "memory.go", "		return foreign\n", "		return fresh\n"},
@@ -55,7 +55,7 @@ var mutants = []mutant{
 	{"core", "a 304 is taken for a list", "4.4", "reconcile.go", "	if ans.unchanged {\n		c.status.Counters.SnapshotsUnchanged++\n	} else {\n		held", "	{\n		held"},
 
 	{"core", "no guard", "4.5", "reconcile.go", "		return !held && removals", "		return false && !held && removals"},
-	{"core", "a guard without an exit", "4.5", "reconcile.go", "		return !held && removals", "		return removals"},
+	{"core", "a guard without an exit", "4.5", "reconcile.go", "		return !held && removals", "		return (!held || true) && removals"},
 	{"core", "a guard that never looks again", "4.5", "reconcile.go", "	c.plan.guard = now.Add(d.cfg.RemovalGuard.Delay)\n", ""},
 
 	{"live", "rows without a valid id are taken", "4.7", "set.go", "!tenant.ValidID(row.ID) || ", ""},

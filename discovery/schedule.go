@@ -64,10 +64,10 @@ func (s *schedule) cause(now time.Time) string {
 	}
 }
 
-// gapOpened asks for a reconcile within spread, unless one is due already.
+// gapOpened asks for a reconcile within spread, unless one is due already. That two are spread apart due sees to.
 func (s *schedule) gapOpened(now time.Time, spread time.Duration) {
 	if s.gap.IsZero() {
-		s.gap = later(now.Add(s.dice.upTo(spread)), s.lastBegin.Add(spread))
+		s.gap = now.Add(s.dice.upTo(spread))
 	}
 }
 

@@ -52,6 +52,7 @@ type liveSim struct {
 	began    time.Time // of d
 	requests int       // before that
 	told     *tally    // by the callbacks
+	second   *tally    // by others that were registered after them
 	watchers []*tally
 	closing  atomic.Bool // the next callback closes the discovery
 
@@ -74,7 +75,7 @@ func runLive(t *testing.T, s schedule) (passed time.Duration, err error) {
 func drawLive(seed uint64) schedule {
 	r := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // to be repeated
 	s := schedule{layer: "live", world: drawWorld(r, seed)}
-	for flag, share := range map[string]int{"slow": 3, "panics": 4, "file": 12} {
+	for flag, share := range map[string]int{"slow": 3, "panics": 4, "deaf": 5, "file": 12} {
 		if rand.New(rand.NewPCG(seed, uint64(share))).IntN(share) == 0 { //nolint:gosec // of its own, as a map has no order
 			s.world.flags = append(s.world.flags, flag)
 		}
@@ -203,7 +204,9 @@ func (s *liveSim) start() {
 	s.closing.Store(false)
 	s.began, s.requests, s.refreshes, s.patience = time.Now(), s.manager.Requests(), 0, 0
 	s.told, s.watchers = &tally{name: "the callbacks", late: !s.world.has("notify")}, nil
+	s.second = &tally{name: "the second callbacks", late: s.told.late}
 	s.register(d, s.told)
+	s.register(d, s.second)
 	s.watch(0)
 	settle()
 	for range 20 {
@@ -241,7 +244,10 @@ func (s *liveSim) register(d *discovery.TenantDiscovery, told *tally) {
 				s.fail(fmt.Errorf("close from a callback: %w", err))
 			}
 		}
-		if s.world.has("slow") {
+		switch n, _ := numberOf(id); {
+		case n == 0 && s.world.has("deaf"):
+			wait(context.WithoutCancel(ctx), 1500*time.Millisecond)
+		case s.world.has("slow"):
 			wait(ctx, 300*time.Millisecond)
 		}
 		if s.world.has("panics") && len(id)%2 == 0 {
@@ -252,6 +258,8 @@ func (s *liveSim) register(d *discovery.TenantDiscovery, told *tally) {
 	d.OnTenantRemoved(func(ctx context.Context, id string) { tell(ctx, tenant.Removed, id) })
 	d.OnTenantReconfigured(func(ctx context.Context, id string, _ tenant.EventType) { tell(ctx, tenant.Reconfigured, id) })
 }
+
+func (s *liveSim) tallies() []*tally { return append(slices.Clone(s.watchers), s.told, s.second) }
 
 // watch adds a loop over Changes that waits for a while after each.
 func (s *liveSim) watch(slow time.Duration) {
@@ -276,7 +284,7 @@ func (s *liveSim) stop() {
 	case took > 1100*time.Millisecond:
 		s.fail(fmt.Errorf("close took %v", took))
 	}
-	for _, y := range append(slices.Clone(s.watchers), s.told) {
+	for _, y := range s.tallies() {
 		y.close()
 	}
 	settle()
@@ -309,7 +317,7 @@ func (s *liveSim) end() {
 	s.cancel()
 	s.work.Wait()
 	pass(time.Minute)
-	for _, y := range append(slices.Clone(s.watchers), s.told) {
+	for _, y := range s.tallies() {
 		s.must(y.err())
 	}
 	if s.cfg.SnapshotFile != "" {

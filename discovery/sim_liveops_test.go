@@ -158,6 +158,8 @@ var liveManagerFaults = operations[*liveSim]{
 			s.patience = 0
 			s.manager.EmptyList(1)
 			s.refresh()
+			settle()
+			s.manager.ClearFaults() // where a request was under way
 		}
 	}},
 	{"dirt", 2, nil, func(s *liveSim, _, _ int) { s.dirt() }},
@@ -178,6 +180,7 @@ func (s *liveSim) dirt() {
 	s.manager.AnswerList(1, tenanttest.Answer{Body: []byte(body + "]")})
 	s.refresh()
 	settle()
+	s.manager.ClearFaults() // where a request was under way
 }
 
 func (s *liveSim) refresh() {
@@ -202,6 +205,7 @@ var liveUse = operations[*liveSim]{
 	{"abort", 1, nil, (*liveSim).abort},
 	{"poll", 1, nil, (*liveSim).poll},
 	{"month", 1, nil, (*liveSim).month},
+	{"storm", 1, nil, (*liveSim).storm},
 	{"readback", 1, someTenant, (*liveSim).readBack},
 	{"closefrom", 1, someTenant, func(s *liveSim, a, _ int) {
 		s.closing.Store(true)
@@ -222,6 +226,19 @@ func (s *liveSim) poll(_, _ int) {
 	s.pass(s.cfg.ResyncSpread + longestPoll + 45*time.Second) // the longest back-off and the guard's delay as well
 	if set, state := setOf(s.d.All()), s.d.Status().State; set != s.truth.now() || state != discovery.Polling {
 		s.fail(fmt.Errorf("%v, the set is %v, the truth %v", state, set, s.truth.now()))
+	}
+}
+
+// storm holds that many gaps do not make many requests.
+func (s *liveSim) storm(_, _ int) {
+	const gaps, perSpread, slack = 50, 10, 3 // one was due already, one is at the end, and one may be a Refresh
+	before := s.manager.Requests()
+	for range gaps {
+		s.feed.Gap(nil)
+		pass(s.cfg.ResyncSpread / perSpread)
+	}
+	if asked := s.manager.Requests() - before; asked > gaps/perSpread+slack {
+		s.fail(fmt.Errorf("%d requests for %d gaps in %v", asked, gaps, gaps/perSpread*s.cfg.ResyncSpread))
 	}
 }
 
@@ -302,7 +319,7 @@ func (s *liveSim) abort(_, _ int) {
 	s.held = append(s.held, release)
 	d, err := discovery.NewTenantDiscovery(s.cfg)
 	s.must(err)
-	s.told = &tally{name: "the callbacks"}
+	s.told, s.second = &tally{name: "the callbacks"}, &tally{name: "the second callbacks"}
 	s.register(d, s.told)
 	started := make(chan error, 1)
 	s.work.Go(func() { started <- d.Start(s.ctx) })
