@@ -4,9 +4,10 @@ GO            ?= go
 GOLANGCI_LINT := 2.15.0
 FUZZTIME      ?= 15s
 PLATFORMS     := linux darwin windows
+TIMES         ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants fuzz cover clean
+.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants faults fuzz cover clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,11 @@ build: ## build the commands into bin/
 
 fuzz: ## run every fuzz target for FUZZTIME (15s)
 	@GO='$(GO)' scripts/fuzz $(FUZZTIME)
+
+# A thousand discoveries in one process are more than two cores and the race detector can do in time; make test has it on.
+faults: servers ## bring every fault upon real servers TIMES (5) times, in full length, and print what was measured (12 minutes)
+	$(GO) test -race -count=1 -timeout 60m -v -run '^TestFaults$$' ./discovery -faults.full -faults.times=$(TIMES)
+	$(GO) test -count=1 -v -run '^TestD24ManyDiscoveries$$' ./discovery -faults.full
 
 cover: ## test coverage, as a number a function and as cover/cover.html
 	@mkdir -p cover

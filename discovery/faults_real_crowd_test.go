@@ -10,49 +10,86 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// crowd are many discoveries of one Redis and one manager, and when they asked for the list.
+// crowd are many discoveries of one Redis and one manager.
 type crowd struct {
 	members []*discovery.TenantDiscovery
-
-	mu    sync.Mutex // guards asked
-	asked []time.Time
+	diaries []*memberDiary
 }
 
-// note keeps when a request began.
-func (c *crowd) note() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.asked = append(c.asked, time.Now())
+// memberDiary is when one of them was subscribed and when it asked for the list.
+type memberDiary struct {
+	mu                sync.Mutex // guards what follows
+	subscribed, asked []time.Time
 }
 
-// since returns when the requests after a time began, as durations from then on, sorted.
-func (c *crowd) since(begin time.Time) (after []time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, at := range c.asked {
-		if at.After(begin) {
-			after = append(after, at.Sub(begin))
+func (d *memberDiary) note(in *[]time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	*in = append(*in, time.Now())
+}
+
+// notedFeed notes when it tells of a subscription.
+type notedFeed struct {
+	tenant.Feed
+
+	diary *memberDiary
+}
+
+func (f notedFeed) Run(ctx context.Context, sink func(tenant.Signal)) error {
+	return f.Feed.Run(ctx, func(sig tenant.Signal) {
+		if sig.Kind == tenant.SignalSubscribed {
+			f.diary.note(&f.diary.subscribed)
 		}
+		sink(sig)
+	})
+}
+
+// since returns, sorted, how long after a time the lists were asked for, and how long each had waited since its
+// discovery was subscribed.
+func (c *crowd) since(begin time.Time) (after, waited []time.Duration) {
+	for _, d := range c.diaries {
+		d.mu.Lock()
+		for _, at := range d.asked {
+			if at.Before(begin) {
+				continue
+			}
+			after = append(after, at.Sub(begin))
+			for _, subscribed := range slices.Backward(d.subscribed) {
+				if subscribed.Before(at) {
+					waited = append(waited, at.Sub(subscribed))
+					break
+				}
+			}
+		}
+		d.mu.Unlock()
 	}
 	slices.Sort(after)
-	return after
+	slices.Sort(waited)
+	return after, waited
 }
 
 // newCrowd starts n discoveries, and waits until all are live.
 func newCrowd(t *testing.T, r *realServers, n int) *crowd {
 	t.Helper()
-	c := &crowd{members: make([]*discovery.TenantDiscovery, n)}
+	c := &crowd{members: make([]*discovery.TenantDiscovery, n), diaries: make([]*memberDiary, n)}
 	f := fixture{cfg: r.cfg}
-	f.cfg.TMClient = fetcher(func(ctx context.Context, service string) ([]*tenant.Summary, error) {
-		c.note()
-		return r.client.GetActiveTenantsByService(ctx, service)
-	})
 	f.cfg.Logger = slog.New(slog.DiscardHandler) // of so many it would be a book
 	for i := range c.members {
-		c.members[i] = f.new(t)
+		diary := &memberDiary{}
+		feed, err := redisevents.NewPubSub(r.cfg.RedisConfig, r.cfg.Environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.cfg.Feed = notedFeed{feed, diary}
+		f.cfg.TMClient = fetcher(func(ctx context.Context, service string) ([]*tenant.Summary, error) {
+			diary.note(&diary.asked)
+			return r.client.GetActiveTenantsByService(ctx, service)
+		})
+		c.members[i], c.diaries[i] = f.new(t), diary
 	}
 	var starts sync.WaitGroup
 	for _, d := range c.members {
@@ -86,8 +123,9 @@ func (c *crowd) untilEqual(t *testing.T, r *realServers) {
 	})
 }
 
-// TestD24ManyDiscoveries restarts Redis under many discoveries: the manager is asked once by each, not by all at once,
-// and all are equal soon. The short form has fewer of them, and asserts nothing about time.
+// TestD24ManyDiscoveries restarts Redis under many discoveries: the manager is asked once by each, each waits for a part
+// of ResyncSpread of its own, and all are equal soon. The short form has fewer of them, and asserts no time that a busy
+// machine could break: there the waits only get longer.
 func TestD24ManyDiscoveries(t *testing.T) {
 	n, away := 200, 200*time.Millisecond
 	if *faultsFull {
@@ -108,26 +146,21 @@ func TestD24ManyDiscoveries(t *testing.T) {
 	answers := time.Now()
 	c.untilEqual(t, r)
 	took := time.Since(answers)
-	asked := c.since(back)
-	t.Logf("%d discoveries: equal %v after the return, %d requests, half of them within %v, the last after %v; %v",
-		n, took, len(asked), median(asked), asked[len(asked)-1], histogram(asked))
+	asked, waited := c.since(back)
+	t.Logf("%d discoveries: equal %v after the return, %d requests, half of them within %v, the last after %v; half waited for %v; %v",
+		n, took, len(asked), median(asked), asked[len(asked)-1], median(waited), histogram(asked))
 	if len(asked) > n+n/20 { // a connection may break once more in the rush
 		t.Errorf("%d requests by %d discoveries", len(asked), n)
 	}
-	if !*faultsFull {
-		return
+	if least := r.cfg.ResyncSpread / 4; median(waited) < least {
+		t.Errorf("half of the discoveries asked within %v of their subscription, %v at least is what jitter makes of it", median(waited), least)
 	}
-	for slice, count := range histogram(asked) {
-		if count > n/5 {
-			t.Errorf("%d of %d requests in the tenth %d of ResyncSpread after the return", count, n, slice)
-		}
-	}
-	if within := 10 * time.Second; took > within {
+	if within := 10 * time.Second; *faultsFull && took > within {
 		t.Errorf("all were equal after %v, the bound is %v", took, within)
 	}
 }
 
-// histogram counts the requests in each tenth of a second, which is a tenth of ResyncSpread.
+// histogram counts the requests in each tenth of a second, to be looked at.
 func histogram(after []time.Duration) (counts []int) {
 	for _, at := range after {
 		slice := int(at / (100 * time.Millisecond))
