@@ -64,7 +64,7 @@ var mutants = []mutant{
 
 	{"live", "a damaged file is used", "4.8", "snapshotfile.go", "hex.EncodeToString(sum[:]) != string(want) {", "false && hex.EncodeToString(sum[:]) != string(want) {"},
 	{"live", "a set from the file is not stale", "4.8", "snapshotfile.go", "	c.set, c.fromFile = set, true\n", "	c.set, c.snapshotErr = set, nil\n	failure = nil\n"},
-	{"live", "the file is never written", "4.8", "snapshotfile.go", "		if now == last {\n			continue", "		if true {\n			continue"},
+	{"live", "the file is never written", "4.8", "snapshotfile.go", "		if now == last {\n			continue", "		if now == last || true {\n			continue"},
 	{"core", "Live while a gap is open", "4.9", "core.go", "	case c.gaps == c.closed:\n", "	case c.gaps >= c.closed:\n"},
 	{"live", "never Stale", "4.9", "core.go", "	case c.fromFile, !c.feedUp && c.snapshotErr != nil:\n", "	case c.fromFile:\n"},
 	{"core", "Explain forgets that a tenant left", "4.9", "history.go", "	h.changes[key] = append(before, change)\n", "	if change.Kind != tenant.Removed {\n		h.changes[key] = append(before, change)\n	}\n"},
