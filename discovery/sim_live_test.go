@@ -54,6 +54,7 @@ type liveSim struct {
 	told     *tally    // by the callbacks
 	second   *tally    // by others that were registered after them
 	watchers []*tally
+	retired  []*tally  // of discoveries that were closed
 	closing  atomic.Bool // the next callback closes the discovery
 
 	mu  sync.Mutex // guards err
@@ -287,6 +288,7 @@ func (s *liveSim) stop() {
 	for _, y := range s.tallies() {
 		y.close()
 	}
+	s.retired = append(s.retired, s.tallies()...)
 	settle()
 	if set := setOf(s.d.All()); set != last {
 		s.fail(fmt.Errorf("close has changed the set from %v to %v", last, set))
@@ -317,7 +319,7 @@ func (s *liveSim) end() {
 	s.cancel()
 	s.work.Wait()
 	pass(time.Minute)
-	for _, y := range s.tallies() {
+	for _, y := range s.retired {
 		s.must(y.err())
 	}
 	if s.cfg.SnapshotFile != "" {

@@ -259,7 +259,7 @@ func (s *liveSim) month(_, _ int) {
 // readBack holds that a Refresh does not join a request that is older than itself.
 func (s *liveSim) readBack(n, _ int) {
 	s.quiesce()
-	s.manager.DelayList(1, 500*time.Millisecond)
+	s.manager.DelayList(2, 500*time.Millisecond)
 	s.refresh()
 	settle()
 	s.feed.Drop(2)
