@@ -13,78 +13,39 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-const (
-	pingsPerLimit = 3
-	// lookups is how many connections in a row a Cluster or Sentinels may take to find the right server.
-	lookups = 3
-)
+const pingsPerLimit = 3
 
 // session is one subscription on one connection, from the dial to its end.
 type session struct {
-	feed    *PubSub
-	sink    func(tenant.Signal)
-	driver  *redis.PubSub
-	dials   *dialer
-	silence *time.Timer // ends the session with ErrSilent
-	since   time.Time   // of the first confirmation; zero before it
+	*link
+
+	feed   *PubSub
+	sink   func(tenant.Signal)
+	driver *redis.PubSub
+	since  time.Time // of the first confirmation; zero before it
 }
 
 // session runs one session to its end. It returns why it ended and how long the subscription had lived, zero if it was
 // never confirmed. Nothing of it is left when it returns.
 func (p *PubSub) session(parent context.Context, sink func(tenant.Signal)) (time.Duration, error) {
-	ctx, end := context.WithCancelCause(parent)
-	limit := p.cfg().silenceLimit()
-	silence := time.AfterFunc(p.setupLimit(), func() { end(ErrSilent) })
-	dials := &dialer{plain: p.dial, secure: p.secure, once: p.cfg().isSingle(), connected: func() {}}
-	if dials.once {
-		dials.connected = func() { silence.Reset(limit) }
-	}
-	closed := make(chan struct{})
-	context.AfterFunc(ctx, func() {
-		defer close(closed)
-		dials.closeAll()
-	})
-	client := p.client(dials.within(ctx))
-	s := &session{feed: p, sink: sink, driver: client.Subscribe(ctx), dials: dials, silence: silence}
+	ctx, link := p.open(parent)
+	options := p.driverOptions(link.dials.within(ctx))
+	options.DB = 0 // Pub/Sub has no databases, and SELECT might not be allowed
+	client := redis.NewUniversalClient(options)
+	s := &session{link: link, feed: p, sink: sink, driver: client.Subscribe(ctx)}
 
-	err := s.run(parent, ctx, end)
+	err := s.run(parent, ctx)
 	var lived time.Duration
 	if !s.since.IsZero() {
 		lived = time.Since(s.since)
 	}
-
-	silence.Stop()
-	end(nil)
-	<-closed // before the driver's own Close, which waits for a write that is under way
-	_ = s.driver.Close()
-	_ = client.Close()
-	return lived, classify(err, p.cfg().Password)
-}
-
-// setupLimit is how long the way up to the confirmation may take. With one server the dialer shortens it to the silence
-// limit once the connection stands.
-func (p *PubSub) setupLimit() time.Duration {
-	if p.cfg().isSingle() {
-		return dialTimeout + p.cfg().silenceLimit()
-	}
-	return lookups*dialTimeout + p.cfg().silenceLimit()
-}
-
-func (p *PubSub) client(dial dialFunc) redis.UniversalClient {
-	options := p.cfg().driverOptions(dial)
-	options.DB = 0 // Pub/Sub has no databases, and SELECT might not be allowed
-	options.Protocol = p.protocol
-	options.MaxRetries = -1                            // a retry would wait in the middle of the handshake
-	options.ReadTimeout, options.WriteTimeout = -1, -1 // the session's timer does it
-	if !p.cfg().isSingle() {
-		options.ReadTimeout, options.WriteTimeout = p.cfg().silenceLimit(), p.cfg().silenceLimit()
-	}
-	return redis.NewUniversalClient(options)
+	link.close(s.driver, client)
+	return lived, err
 }
 
 // run subscribes, and then hands on what another goroutine reads, while a third one pings. What was read before the
 // connection broke is handed on too, unless parent, the ctx of Run, has ended.
-func (s *session) run(parent, ctx context.Context, end context.CancelCauseFunc) error {
+func (s *session) run(parent, ctx context.Context) error {
 	if err := s.subscribe(ctx); err != nil {
 		return fmt.Errorf("subscribe to %q: %w", s.feed.channel, err)
 	}
@@ -94,7 +55,7 @@ func (s *session) run(parent, ctx context.Context, end context.CancelCauseFunc) 
 	work.Go(func() { pingErr = s.ping(ctx) })
 	work.Go(func() {
 		readErr = s.read(ctx, frames)
-		end(readErr)
+		s.end(readErr)
 		frames.close()
 	})
 	s.handOn(parent, frames)
@@ -198,23 +159,10 @@ func (s *session) ping(ctx context.Context) error {
 	}
 }
 
-// receive waits for one whole frame. The driver asserts types that the server could get wrong; such a panic is an error
-// of the connection and none of this process.
+// receive waits for one whole frame.
 func receive(ctx context.Context, driver *redis.PubSub) (frame any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", ErrProtocol, r)
-		}
-	}()
+	defer protect(&err)
 	return driver.ReceiveTimeout(ctx, 0)
-}
-
-// because returns why ctx ended rather than what that did to the connection.
-func because(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
-	}
-	return err
 }
 
 func messageSignal(message *redis.Message) tenant.Signal {
