@@ -137,10 +137,13 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// protect is deferred around the driver's reading. It asserts types and makes slices by what the server says; such a
-// panic is an error of the connection and none of this process.
-func protect(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("%w: %v", ErrProtocol, r)
-	}
+// guarded calls what reads from the driver. That asserts types and makes slices by what the server says; such a panic is
+// an error of the connection and none of this process.
+func guarded(read func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrProtocol, r)
+		}
+	}()
+	return read()
 }

@@ -14,6 +14,21 @@ func EnvironmentChannelName(environment string) string { return channelPrefix + 
 // TenantChannelName returns the channel that carries the events of one tenant, whose id is taken as it is spelled.
 func TenantChannelName(tenantID string) string { return channelPrefix + tenantID }
 
+const (
+	streamPrefix  = "tenant-events-stream:"
+	streamField   = "event" // of an entry; it has the event's JSON
+	noEnvironment = "default"
+)
+
+// StreamKey returns the key of the stream that has the events of one environment or, with an empty one, those that name
+// none.
+func StreamKey(environment string) string {
+	if environment == "" {
+		environment = noEnvironment
+	}
+	return streamPrefix + environment
+}
+
 // Channels says on which channels a [Publisher] announces an event.
 type Channels uint8
 

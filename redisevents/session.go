@@ -161,8 +161,11 @@ func (s *session) ping(ctx context.Context) error {
 
 // receive waits for one whole frame.
 func receive(ctx context.Context, driver *redis.PubSub) (frame any, err error) {
-	defer protect(&err)
-	return driver.ReceiveTimeout(ctx, 0)
+	err = guarded(func() (err error) {
+		frame, err = driver.ReceiveTimeout(ctx, 0)
+		return err
+	})
+	return frame, err
 }
 
 func messageSignal(message *redis.Message) tenant.Signal {
