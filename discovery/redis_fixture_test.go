@@ -29,7 +29,7 @@ type realServers struct {
 func newReal(t *testing.T, redisArgs ...string) *realServers {
 	t.Helper()
 	r := &realServers{redis: testserver.StartRedis(t, redisArgs...), log: &logBook{}}
-	publisher, err := redisevents.NewPublisher(redisevents.Config{Host: r.redis.Host(), Port: r.redis.Port()}, redisevents.EnvironmentChannel)
+	publisher, err := redisevents.NewPublisher(redisevents.Config{Host: r.redis.Host(), Port: r.redis.Port()}, redisevents.EnvironmentChannel, redisevents.WithStream(0))
 	if err != nil {
 		t.Fatal(err)
 	}
