@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxBatch is how many entries one read asks for at the most. It bounds what is held at once, an event being limited.
-const maxBatch = 128
+// maxBatch is how many entries one read asks for at the most. Of events that a Publisher takes that is 64 MiB.
+const maxBatch = 64
 
 // streamID is the id of an entry. The zero value is before every entry.
 type streamID struct{ ms, seq uint64 }

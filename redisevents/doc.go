@@ -20,7 +20,7 @@
 // server whose buffer for us is full closes the connection. That is a lost link like any other: the feed tells of it
 // and subscribes again.
 //
-// Stream reads at the pace of its sink, 128 entries at once at the most, and what it has not read waits in the stream. A
+// Stream reads at the pace of its sink, 64 entries at once at the most, and what it has not read waits in the stream. A
 // sink that falls back further than the stream is long has a gap, and is told of it.
 //
 // # A silent link
