@@ -45,17 +45,6 @@ var kindsOfFeed = []kindOfFeed{
 	},
 }
 
-// newStream makes a feed that hardly waits between two attempts.
-func newStream(t testing.TB, cfg Config, environment string) *Stream {
-	t.Helper()
-	feed, err := NewStream(cfg, environment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	feed.backoff.first, feed.backoff.most = time.Millisecond, 5*time.Millisecond
-	return feed
-}
-
 // bench is one kind of feed, one kind of server and a proxy between the two.
 type bench struct {
 	kindOfFeed
@@ -142,12 +131,13 @@ func TestFeedEveryEventOnceAndInOrder(t *testing.T) {
 }
 
 func TestFeedFirstEventsOfANewServer(t *testing.T) {
-	onEveryBench(t, 5*time.Second, func(t *testing.T, b *bench) {
-		var got recorder
-		b.listen(t, &got)
-		publish(t, b.publisher, 0, 3)
-		only(t, &got, 3)
-	})
+	onEveryBench(t, time.Hour, // so long that nothing waits for a part of it in vain
+		func(t *testing.T, b *bench) {
+			var got recorder
+			b.listen(t, &got)
+			publish(t, b.publisher, 0, 3)
+			only(t, &got, 3)
+		})
 }
 
 func TestFeedBurst(t *testing.T) {
@@ -315,6 +305,37 @@ func TestFeedEndsWithItsContext(t *testing.T) {
 			}
 		}
 		expectFootprint(t, before)
+	})
+}
+
+// TestFeedTellsNothingAfterItsContext: the sink ends ctx in the middle of what was read together.
+func TestFeedTellsNothingAfterItsContext(t *testing.T) {
+	onEveryBench(t, soon, func(t *testing.T, b *bench) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var got recorder
+		done := make(chan error)
+		go func() {
+			done <- b.make(t, b.cfg).Run(ctx, func(signal tenant.Signal) {
+				got.sink(signal)
+				if signal.Kind == tenant.SignalEvent {
+					cancel()
+				}
+			})
+		}()
+		got.wait(t, tenant.SignalSubscribed, 1)
+		_, err := b.client.TxPipelined(t.Context(), func(pipe redis.Pipeliner) error {
+			for range 20 {
+				_ = b.announce(t.Context(), pipe, `{"event_type":"tenant.updated","tenant_id":"t","event_id":"0"}`) // Exec has the error
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v", err)
+		}
+		only(t, &got, 1)
 	})
 }
 

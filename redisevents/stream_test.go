@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -14,7 +15,18 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// append adds the event numbered i with an id of our own choice, "*" for the server's.
+// newStream makes a feed that hardly waits between two attempts.
+func newStream(t testing.TB, cfg Config, environment string) *Stream {
+	t.Helper()
+	feed, err := NewStream(cfg, environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed.backoff.first, feed.backoff.most = time.Millisecond, 5*time.Millisecond
+	return feed
+}
+
+// appendEvent adds the event numbered i with an id of our own choice, "*" for the server's.
 func appendEvent(t testing.TB, client *redis.Client, id string, i int) {
 	t.Helper()
 	text := fmt.Sprintf(`{"event_type":"tenant.updated","tenant_id":"t","event_id":"%d"}`, i)

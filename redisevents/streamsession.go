@@ -11,9 +11,13 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// readsPerLimit is how often a read comes back within the silence limit when there is nothing new. Each answer proves
-// that the link is alive.
-const readsPerLimit = 3
+const (
+	// readsPerLimit is how often a read comes back within the silence limit when there is nothing new. Each answer proves
+	// that the link is alive.
+	readsPerLimit = 3
+	// maxPause is the most that news waits behind an answer that came too early and was empty.
+	maxPause = time.Second
+)
 
 // streamSession reads on one connection, from the dial to its end.
 type streamSession struct {
@@ -67,7 +71,7 @@ func (s *streamSession) run(parent, ctx context.Context) error {
 			return err
 		}
 		s.tell(parent, answer.entries, gap)
-		if early := block/2 - time.Since(began); len(answer.entries) == 0 && early > 0 {
+		if early := min(block/2, maxPause) - time.Since(began); len(answer.entries) == 0 && early > 0 {
 			pause(ctx, early) // a server that does not wait when it should
 		}
 	}
