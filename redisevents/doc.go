@@ -3,7 +3,9 @@
 //
 // # What arrives, and in which order
 //
-// Events of one channel, and of one stream, arrive in the order in which Redis took them.
+// Events of one channel, and of one stream, arrive in the order in which Redis took them. In a Cluster that is so for each
+// node to which they are published; and who has lost one node and gone to another may hear from it once more what was late
+// on its way there.
 //
 // Pub/Sub keeps nothing: what was published while nobody was connected is lost, which is why a feed tells of every
 // confirmed subscription, the first one and all that follow. Whoever needs to be right reads the whole list of tenants
