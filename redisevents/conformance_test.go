@@ -361,9 +361,11 @@ func TestD27FeedIsRefused(t *testing.T) {
 				t.Fatalf("without %v it is subscribed", b.allow[missing])
 			}
 		}
-		b.real.Do(t.Context(), "ACL", "LOG", "RESET")
+		b.real.Do(t.Context(), "ACL", "SETUSER", "reader", "-@all")
+		got.wait(t, tenant.SignalLost, len(got.of(tenant.SignalLost))+2)
+		subscribed := len(got.of(tenant.SignalSubscribed)) // and from now on there can be none
 		b.real.Do(t.Context(), append([]any{"ACL", "SETUSER", "reader"}, b.allow...)...)
-		got.wait(t, tenant.SignalSubscribed, len(got.of(tenant.SignalSubscribed))+1)
+		got.wait(t, tenant.SignalSubscribed, subscribed+1)
 		publish(t, b.publisher, 0, 5)
 		expectNumbered(t, got.wait(t, tenant.SignalEvent, 5), 0)
 	})
