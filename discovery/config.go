@@ -72,7 +72,8 @@ type Config struct {
 	// Environment is the one whose events count. Empty takes those of all, and warns when it hears two. White space around
 	// it or in it is refused.
 	Environment string
-	// Feed replaces Redis Pub/Sub as the source of events. Nil means Pub/Sub by RedisConfig.
+	// Feed replaces Redis Pub/Sub as the source of events, by a [redisevents.Stream] for example. Nil means Pub/Sub by
+	// RedisConfig.
 	Feed tenant.Feed
 	// NotifyInitial makes the callbacks fire for the bootstrapped set too. False means that they fire for what
 	// changes after it.

@@ -62,9 +62,10 @@ func newServers(t *testing.T, publish func(context.Context, tenant.Event) error)
 	return r
 }
 
+// newPublisher announces by Pub/Sub and by a stream.
 func newPublisher(t *testing.T, cfg redisevents.Config) *redisevents.Publisher {
 	t.Helper()
-	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel)
+	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
 	if err != nil {
 		t.Fatal(err)
 	}

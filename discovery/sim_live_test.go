@@ -54,7 +54,7 @@ type liveSim struct {
 	told     *tally    // by the callbacks
 	second   *tally    // by others that were registered after them
 	watchers []*tally
-	retired  []*tally  // of discoveries that were closed
+	retired  []*tally    // of discoveries that were closed
 	closing  atomic.Bool // the next callback closes the discovery
 
 	mu  sync.Mutex // guards err

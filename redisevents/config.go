@@ -38,9 +38,9 @@ type Config struct {
 	// CACertBase64 is one certificate or more, as PEM in base64, that are trusted as roots in addition to those of
 	// the system. It needs TLS. Empty adds none.
 	CACertBase64 string `json:"caCertBase64,omitempty"`
-	// Addrs is a list of "host:port". With MasterName they are Sentinels, without it nodes of a Cluster: a listener
-	// connects to any one of them, a publisher asks them for the others. A single one without MasterName is one server,
-	// as if it were given by Host and Port.
+	// Addrs is a list of "host:port". With MasterName they are Sentinels, without it nodes of a Cluster: PubSub
+	// connects to any one of them, Stream and Publisher ask them for the others. A single one without MasterName is one
+	// server, as if it were given by Host and Port.
 	Addrs []string `json:"addrs,omitempty"`
 	// MasterName is the name by which Sentinels know the master. It needs Addrs. Empty means that there are no
 	// Sentinels.
@@ -49,8 +49,8 @@ type Config struct {
 	SentinelUsername string `json:"sentinelUsername,omitempty"`
 	// SentinelPassword is sent to Sentinels, which never get Password. It needs MasterName. Empty sends none.
 	SentinelPassword string `json:"sentinelPassword,omitempty"`
-	// SilenceLimit is how long a connection may bring nothing complete before it is taken for dead. A ping is sent
-	// three times as often. Zero is 10 s.
+	// SilenceLimit is how long a connection may bring nothing complete before it is taken for dead. A ping is
+	// sent, or the stream read anew, three times as often. Zero is 10 s.
 	SilenceLimit time.Duration `json:"silenceLimit,omitempty"`
 }
 

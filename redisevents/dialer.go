@@ -67,6 +67,7 @@ type dialer struct {
 	conns  map[net.Conn]struct{}
 	sealed bool
 	closed bool
+	broke  error // the first that a connection's Read returned
 }
 
 // within returns the function for the driver. The session's ctx bounds every dial, also those that the driver makes
@@ -74,7 +75,7 @@ type dialer struct {
 func (d *dialer) within(session context.Context) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if !d.admit() {
-			return nil, errRedial
+			return nil, d.whyAgain()
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -117,6 +118,16 @@ func (d *dialer) admit() bool {
 	return true
 }
 
+// whyAgain is why the driver wants to connect again: what broke its connection, where that is known.
+func (d *dialer) whyAgain() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broke != nil {
+		return d.broke
+	}
+	return errRedial
+}
+
 func (d *dialer) track(conn net.Conn) (net.Conn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -137,11 +148,28 @@ func (d *dialer) forget(conn net.Conn) {
 	delete(d.conns, conn)
 }
 
-// trackedConn tells its dialer when the driver closes it.
+func (d *dialer) broken(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broke == nil {
+		d.broke = err
+	}
+}
+
+// trackedConn tells its dialer when it breaks, and when the driver closes it.
 type trackedConn struct {
 	net.Conn
 
 	dialer *dialer
+}
+
+// Read reads from the connection.
+func (c *trackedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.dialer.broken(err)
+	}
+	return n, err
 }
 
 // Close closes the connection.

@@ -1,11 +1,19 @@
-// Package redisevents carries lifecycle events over Redis Pub/Sub: [PubSub] is the [tenant.Feed] that listens,
-// [Publisher] the other end. It is the one place that knows how the channels are called.
+// Package redisevents carries lifecycle events over Redis. [PubSub] and [Stream] are the two kinds of [tenant.Feed] that
+// listen, [Publisher] is the other end of both. It is the one place that knows how channels and streams are called.
 //
 // # What arrives, and in which order
 //
-// Events of one channel arrive in the order in which Redis took them. Pub/Sub keeps nothing: what was published while
-// nobody was connected is lost, which is why a feed tells of every confirmed subscription, the first one and all that
-// follow. Whoever needs to be right reads the whole list of tenants after each of them.
+// Events of one channel, and of one stream, arrive in the order in which Redis took them. In a Cluster that is so for each
+// node to which they are published; and who has lost one node and gone to another may hear from it once more what was late
+// on its way there.
+//
+// Pub/Sub keeps nothing: what was published while nobody was connected is lost, which is why a feed tells of every
+// confirmed subscription, the first one and all that follow. Whoever needs to be right reads the whole list of tenants
+// after each of them.
+//
+// A stream keeps its newest entries. A Stream feed goes on after a broken link where it was, so that nothing is lost and
+// nothing comes twice as long as Redis still has the entry that was read last; it looks whether it has, and tells of a
+// gap when it has not. Needed is a publisher that adds to the stream ([WithStream]).
 //
 // # A slow reader
 //
@@ -14,28 +22,35 @@
 // server whose buffer for us is full closes the connection. That is a lost link like any other: the feed tells of it
 // and subscribes again.
 //
+// Stream reads at the pace of its sink, 64 entries at once at the most, and what it has not read waits in the stream. A
+// sink that falls back further than the stream is long has a gap, and is told of it.
+//
 // # A silent link
 //
-// A connection can be open and dead. PubSub pings, and gives a connection up on which no complete reply and no complete
-// message arrived for Config.SilenceLimit; single bytes that trickle in do not count.
+// A connection can be open and dead. PubSub pings, Stream reads again, three times in Config.SilenceLimit. Both give a
+// connection up on which no complete reply and no complete message arrived for that long; single bytes that trickle in do
+// not count.
 //
 // # A link that carries nothing
 //
 // A server can answer pings and pass nothing on: a replica that lost its master, a node of a Cluster that lost the others.
 // A manager may send heartbeats, see [Publisher.Heartbeat]; once PubSub has heard one it gives up a connection on which
-// for more than two intervals nothing comes.
+// for more than two intervals nothing comes. Stream hears none: what it reads is what the server has.
 //
 // # What the server has to allow
 //
-// A listener needs SUBSCRIBE, PING and, without an environment, PSUBSCRIBE; a publisher needs PUBLISH. An ACL that limits
-// channels has to name [HeartbeatChannelName] or a pattern over it and, literally, [ChannelPattern] for a listener without
-// an environment:
+// A listener on channels needs SUBSCRIBE, PING and, without an environment, PSUBSCRIBE. A reader of a stream needs XREAD and
+// XREVRANGE on its key, and SELECT where Config.DB is not 0. A publisher needs PUBLISH, and XADD for a stream. An ACL that
+// limits channels has to name [HeartbeatChannelName] or a pattern over it and, literally, [ChannelPattern] for a listener
+// without an environment:
 //
 //	ACL SETUSER listener on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +subscribe +psubscribe +ping
+//	ACL SETUSER reader on >PASSWORD ~tenant-events-stream:* -@all +xread +xrevrange
 //	ACL SETUSER publisher on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +publish
+//	ACL SETUSER publisher ~tenant-events-stream:* +xadd
 //
-// A listener that may not hear heartbeats gets events all the same. The user at Sentinels, for listeners and publishers,
-// needs SENTINEL GET-MASTER-ADDR-BY-NAME alone.
+// A listener that may not hear heartbeats gets events all the same. In a Cluster a reader of a stream, and every publisher,
+// needs CLUSTER SLOTS as well. The user at Sentinels, for all of them, needs SENTINEL GET-MASTER-ADDR-BY-NAME alone.
 //
 // # What the driver prints
 //

@@ -69,7 +69,7 @@ func eventually(t testing.TB, what string, condition func() bool) {
 }
 
 // listen runs the feed until the test ends or stop is called, which waits for Run.
-func listen(t testing.TB, feed *PubSub, sink func(tenant.Signal)) (stop func()) {
+func listen(t testing.TB, feed tenant.Feed, sink func(tenant.Signal)) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -2,7 +2,13 @@ package redisevents
 
 import "fmt"
 
-const channelPrefix = "tenant-events:"
+const (
+	channelPrefix   = "tenant-events:"
+	heartbeatPrefix = "tenant-heartbeat:"
+	streamPrefix    = "tenant-events-stream:"
+	streamField     = "event"   // of an entry; it has the event's JSON
+	noEnvironment   = "default" // where a heartbeat and a stream have to name one
+)
 
 // ChannelPattern matches every channel that carries lifecycle events.
 const ChannelPattern = channelPrefix + "*"
@@ -15,11 +21,17 @@ func EnvironmentChannelName(environment string) string { return channelPrefix + 
 func TenantChannelName(tenantID string) string { return channelPrefix + tenantID }
 
 // HeartbeatChannelName returns the channel that carries the heartbeats of one environment, or of a manager without any.
-func HeartbeatChannelName(environment string) string {
+func HeartbeatChannelName(environment string) string { return heartbeatPrefix + orDefault(environment) }
+
+// StreamKey returns the key of the stream that has the events of one environment or, with an empty one, those that name
+// none.
+func StreamKey(environment string) string { return streamPrefix + orDefault(environment) }
+
+func orDefault(environment string) string {
 	if environment == "" {
-		environment = "default"
+		return noEnvironment
 	}
-	return "tenant-heartbeat:" + environment
+	return environment
 }
 
 // Channels says on which channels a [Publisher] announces an event.

@@ -15,18 +15,37 @@ import (
 const (
 	publishTimeout = 5 * time.Second
 	publishRetries = 1
+	// defaultStreamLength is some megabytes of usual events.
+	defaultStreamLength = 10_000
 )
 
-// Publisher announces events on Redis Pub/Sub. Its methods may be called from any goroutine.
+// Publisher announces events on Redis Pub/Sub and, with [WithStream], on a stream too. Its methods may be called from any
+// goroutine.
 type Publisher struct {
 	client   redis.UniversalClient
 	channels Channels
+	keep     int64           // entries of a stream; zero is no stream
 	secrets  func() []string // a function, so that printing a Publisher does not print them
+}
+
+// PublisherOption is an option of [NewPublisher].
+type PublisherOption func(*Publisher)
+
+// WithStream has each event added to the stream of its environment ([StreamKey]) as well. The stream keeps the newest
+// entries, as many as given and up to some hundred more, since Redis trims it by whole blocks. With zero or less it
+// keeps 10,000. A [Stream] feed that is away for longer than it takes to publish that many has missed some.
+func WithStream(entries int64) PublisherOption {
+	return func(p *Publisher) {
+		p.keep = entries
+		if entries <= 0 {
+			p.keep = defaultStreamLength
+		}
+	}
 }
 
 // NewPublisher returns a publisher. It connects to nothing before the first Publish. The error is that of
 // Config.Validate.
-func NewPublisher(cfg Config, channels Channels) (*Publisher, error) {
+func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*Publisher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -35,7 +54,7 @@ func NewPublisher(cfg Config, channels Channels) (*Publisher, error) {
 		return nil, err
 	}
 	plain := (&net.Dialer{}).DialContext
-	options := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
+	driver := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if cfg.MasterName != "" {
 			master, err := cfg.locate(ctx, plain, secure)
 			if err != nil {
@@ -45,19 +64,23 @@ func NewPublisher(cfg Config, channels Channels) (*Publisher, error) {
 		}
 		return connect(ctx, plain, secure, nil, network, addr)
 	})
-	options.ReadTimeout, options.WriteTimeout = publishTimeout, publishTimeout
-	options.MaxRetries = publishRetries
-	return &Publisher{
-		client: redis.NewUniversalClient(options), channels: channels, secrets: cfg.secrets,
-	}, nil
+	driver.ReadTimeout, driver.WriteTimeout = publishTimeout, publishTimeout
+	driver.MaxRetries = publishRetries
+	p := &Publisher{channels: channels, secrets: cfg.secrets}
+	for _, option := range options {
+		option(p)
+	}
+	p.client = redis.NewUniversalClient(driver)
+	return p, nil
 }
 
-// Publish announces one event, and returns nil once Redis has taken it on every channel that it goes to. That anybody
-// listened is not said.
+// Publish announces one event, and returns nil once Redis has taken it on every channel that it goes to, and
+// into the stream. That anybody listened is not said.
 //
-// An event that no reader would accept is an [tenant.EventError]. [ErrRefused] means that Redis answered with an error.
-// After any other error the event may have been announced or not, so whoever publishes it again does so with the same
-// EventID. When ctx has a deadline the call ends by then; a cancelled ctx it may outlive by some seconds.
+// An event that no reader would accept is an [tenant.EventError]. [ErrRefused] means that Redis answered with an error
+// to one of them; the others may have it. After any other error the event may have been announced or not, so whoever
+// publishes it again does so with the same EventID. When ctx has a deadline the call ends by then; a cancelled ctx it
+// may outlive by some seconds.
 func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 	data, err := encode(evt)
 	if err != nil {
@@ -66,6 +89,11 @@ func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 	_, err = p.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, channel := range p.channels.of(evt.Environment, evt.TenantID) {
 			pipe.Publish(ctx, channel, data)
+		}
+		if p.keep > 0 {
+			pipe.XAdd(ctx, &redis.XAddArgs{
+				Stream: StreamKey(evt.Environment), MaxLen: p.keep, Approx: true, Values: []any{streamField, data},
+			})
 		}
 		return nil
 	})

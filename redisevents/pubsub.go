@@ -2,8 +2,6 @@ package redisevents
 
 import (
 	"context"
-	"crypto/tls"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -12,18 +10,14 @@ import (
 
 // PubSub is the [tenant.Feed] over Redis Pub/Sub.
 type PubSub struct {
-	cfg     func() Config // a function, so that printing a PubSub does not print the password
-	secure  *tls.Config
+	source
+
 	channel string
 	pattern bool
 
 	heartbeats string        // their channel
 	patience   time.Duration // without anything, where heartbeats are expected
 	deaf       *atomic.Bool  // Redis does not allow to hear them, so that they are not asked for again
-
-	dial     dialFunc
-	backoff  backoff
-	protocol int // of RESP
 }
 
 var _ tenant.Feed = (*PubSub)(nil)
@@ -31,17 +25,13 @@ var _ tenant.Feed = (*PubSub)(nil)
 // NewPubSub returns a feed of the events of one environment or, with an empty environment, of all channels that
 // carry events. It connects to nothing before Run. The error is that of Config.Validate.
 func NewPubSub(cfg Config, environment string) (*PubSub, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	secure, err := cfg.tlsConfig()
+	from, err := newSource(cfg)
 	if err != nil {
 		return nil, err
 	}
 	p := &PubSub{
-		cfg: func() Config { return cfg }, secure: secure, channel: EnvironmentChannelName(environment),
+		source: from, channel: EnvironmentChannelName(environment),
 		heartbeats: HeartbeatChannelName(environment), patience: heartbeatPatience, deaf: new(atomic.Bool),
-		dial: (&net.Dialer{}).DialContext, backoff: defaultBackoff(), protocol: 3,
 	}
 	if environment == "" {
 		p.channel, p.pattern = ChannelPattern, true
@@ -66,27 +56,6 @@ func NewPubSub(cfg Config, environment string) (*PubSub, error) {
 // failures. A subscription that lived for Config.SilenceLimit ends the row of failures. Several calls at once do not
 // disturb each other.
 func (p *PubSub) Run(ctx context.Context, sink func(tenant.Signal)) error {
-	retry := p.backoff
 	var known pulse
-	for ctx.Err() == nil {
-		lived, err := p.session(ctx, sink, &known)
-		if ctx.Err() != nil {
-			break
-		}
-		sink(tenant.Signal{Kind: tenant.SignalLost, Err: err})
-		if lived >= p.cfg().silenceLimit() {
-			retry.reset()
-		}
-		pause(ctx, retry.next(time.Now()))
-	}
-	return ctx.Err()
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	return p.keepUp(ctx, sink, func(ctx context.Context) (time.Duration, error) { return p.session(ctx, sink, &known) })
 }

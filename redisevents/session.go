@@ -17,12 +17,12 @@ const pingsPerLimit = 3
 
 // session is one subscription on one connection, from the dial to its end.
 type session struct {
-	feed    *PubSub
-	sink    func(tenant.Signal)
-	driver  *redis.PubSub
-	dials   *dialer
-	silence *time.Timer // ends the session with ErrSilent
-	since   time.Time   // of the first confirmation; zero before it
+	*link
+
+	feed   *PubSub
+	sink   func(tenant.Signal)
+	driver *redis.PubSub
+	since  time.Time // of the first confirmation; zero before it
 
 	pulse *pulse
 	hears bool        // heartbeats, if any are sent
@@ -33,66 +33,32 @@ type session struct {
 // session runs one session to its end. It returns why it ended and how long the subscription had lived, zero if it was
 // never confirmed. Nothing of it is left when it returns.
 func (p *PubSub) session(parent context.Context, sink func(tenant.Signal), known *pulse) (time.Duration, error) {
-	ctx, end := context.WithCancelCause(parent)
-	defer end(nil)
-	limit := p.cfg().silenceLimit()
-	silence := time.AfterFunc(p.setupLimit(), func() { end(ErrSilent) })
-	defer silence.Stop()
-	addr, err := p.cfg().locate(ctx, p.dial, p.secure)
+	ctx, link := p.open(parent, true)
+	options, err := p.serverOptions(ctx, link)
 	if err != nil {
-		return 0, classify(because(ctx, err), p.cfg().secrets())
+		link.close()
+		return 0, err
 	}
-	dials := &dialer{plain: p.dial, secure: p.secure, once: true, connected: func() { silence.Reset(limit) }}
-	closed := make(chan struct{})
-	context.AfterFunc(ctx, func() {
-		defer close(closed)
-		dials.closeAll()
-	})
-	client := p.client(addr, dials.within(ctx))
-	s := &session{feed: p, sink: sink, driver: client.Subscribe(ctx), dials: dials, silence: silence, pulse: known}
-	s.beat = time.AfterFunc(p.patience, func() { end(ErrNoHeartbeat) })
+	options.DB = 0 // Pub/Sub has no databases, and SELECT might not be allowed
+	client := redis.NewClient(options)
+	s := &session{link: link, feed: p, sink: sink, driver: client.Subscribe(ctx), pulse: known}
+	s.beat = time.AfterFunc(p.patience, func() { link.end(ErrNoHeartbeat) })
 	s.beat.Stop() // until something is expected
 
-	err = s.run(parent, ctx, end)
+	err = s.run(parent, ctx)
 	known.doubted = known.doubted || errors.Is(err, ErrNoHeartbeat)
 	var lived time.Duration
 	if !s.since.IsZero() {
 		lived = time.Since(s.since)
 	}
-
-	silence.Stop()
 	s.beat.Stop()
-	end(nil)
-	<-closed // before the driver's own Close, which waits for a write that is under way
-	_ = s.driver.Close()
-	_ = client.Close()
-	return lived, classify(err, p.cfg().secrets())
-}
-
-// setupLimit is how long the way up to the confirmation may take. The dialer shortens it to the silence limit once the
-// connection stands.
-func (p *PubSub) setupLimit() time.Duration {
-	limit := dialTimeout + p.cfg().silenceLimit()
-	if p.cfg().MasterName != "" {
-		limit += time.Duration(len(p.cfg().Addrs)) * sentinelTimeout
-	}
-	return limit
-}
-
-// client returns one for the one connection to the server at addr.
-func (p *PubSub) client(addr string, dial dialFunc) *redis.Client {
-	options := p.cfg().driverOptions(dial).Simple()
-	options.Addr = addr
-	options.DB = 0 // Pub/Sub has no databases, and SELECT might not be allowed
-	options.Protocol = p.protocol
-	options.MaxRetries = -1                            // a retry would wait in the middle of the handshake
-	options.ReadTimeout, options.WriteTimeout = -1, -1 // the session's timer does it
-	return redis.NewClient(options)
+	link.close(s.driver, client)
+	return lived, err
 }
 
 // run subscribes, and then hands on what another goroutine reads, while a third one pings. What was read before the
 // connection broke is handed on too, unless parent, the ctx of Run, has ended.
-func (s *session) run(parent, ctx context.Context, end context.CancelCauseFunc) error {
+func (s *session) run(parent, ctx context.Context) error {
 	if err := s.subscribe(ctx); err != nil {
 		return fmt.Errorf("subscribe to %q: %w", s.feed.channel, err)
 	}
@@ -102,7 +68,7 @@ func (s *session) run(parent, ctx context.Context, end context.CancelCauseFunc) 
 	work.Go(func() { pingErr = s.ping(ctx) })
 	work.Go(func() {
 		readErr = s.read(ctx, frames)
-		end(readErr)
+		s.end(readErr)
 		frames.close()
 	})
 	s.handOn(parent, frames)
@@ -271,23 +237,13 @@ func (s *session) ping(ctx context.Context) error {
 	}
 }
 
-// receive waits for one whole frame. The driver asserts types that the server could get wrong; such a panic is an error
-// of the connection and none of this process.
+// receive waits for one whole frame.
 func receive(ctx context.Context, driver *redis.PubSub) (frame any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", ErrProtocol, r)
-		}
-	}()
-	return driver.ReceiveTimeout(ctx, 0)
-}
-
-// because returns why ctx ended rather than what that did to the connection.
-func because(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
-	}
-	return err
+	err = guarded(func() (err error) {
+		frame, err = driver.ReceiveTimeout(ctx, 0)
+		return err
+	})
+	return frame, err
 }
 
 func messageSignal(message *redis.Message) tenant.Signal {

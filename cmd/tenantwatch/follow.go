@@ -10,10 +10,15 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/discovery"
 	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
-// slowStart is how long a start is waited for in silence.
-const slowStart = time.Second
+const (
+	// slowStart is how long a start is waited for in silence.
+	slowStart = time.Second
+	// feedStream is what --feed says for a stream.
+	feedStream = "stream"
+)
 
 // followCommand shows the active tenants of a service and every change.
 type followCommand struct {
@@ -27,6 +32,8 @@ type followCommand struct {
 
 	APIKeyFile string `help:"A file with the API key, read anew for every request; - reads standard input once ($$TENANTWATCH_API_KEY, $$MULTI_TENANT_SERVICE_API_KEY have the key itself)." name:"api-key-file" placeholder:"FILE"`
 
+	Feed string `default:"pubsub" enum:"pubsub,stream" help:"Where the events come from: pubsub, or the stream of the environment, from which nothing is lost while the link is down." placeholder:"pubsub|stream"`
+
 	AllowInsecureHTTP bool `help:"Let the manager's URL be http also where it is not this machine." name:"allow-insecure-http"`
 
 	JSON bool `help:"One JSON object a line, on standard output and for changes of state." name:"json"`
@@ -38,7 +45,9 @@ type followCommand struct {
 func (c *followCommand) Help() string {
 	return `Standard output has the tenants that are active, and then a line for each change: + a tenant came, - it went, ` +
 		`~ its configuration changed. Standard error has the changes of state, with their reason: live, syncing, polling ` +
-		`(no events from Redis) or stale (no list from the manager). A flag wins over the environment.`
+		`(no events from Redis) or stale (no list from the manager). A flag wins over the environment. ` +
+		`A stream needs a publisher that adds to it, as dev does, and has the events of one environment; without an ` +
+		`environment it is the one for events that name none.`
 }
 
 // Run follows until ctx ends.
@@ -52,13 +61,19 @@ func (c *followCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	defer client.Close()
-	d, err := discovery.NewTenantDiscovery(discovery.Config{
+	cfg := discovery.Config{
 		ServiceName: s.service,
 		TMClient:    client,
 		RedisConfig: s.redis,
 		Logger:      logger(c.Verbose, std.err),
 		Environment: s.environment,
-	})
+	}
+	if c.Feed == feedStream {
+		if cfg.Feed, err = redisevents.NewStream(s.redis, s.environment); err != nil {
+			return fmt.Errorf("follow the stream: %w", err)
+		}
+	}
+	d, err := discovery.NewTenantDiscovery(cfg)
 	if err != nil {
 		return &usageError{text: err.Error(), advice: "Run \"tenantwatch follow --help\" for the settings."}
 	}

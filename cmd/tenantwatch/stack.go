@@ -99,7 +99,7 @@ func (s *stack) openRedis(text string) error {
 	if parsed, err := url.Parse(text); err == nil {
 		s.redisURL = parsed.Redacted()
 	}
-	s.publisher, err = redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel)
+	s.publisher, err = redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
