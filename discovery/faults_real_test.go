@@ -40,6 +40,15 @@ var faultFeeds = []feedUnderTest{
 			return redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel)
 		},
 	},
+	{
+		name: "stream",
+		feed: func(cfg redisevents.Config, environment string) (tenant.Feed, error) {
+			return redisevents.NewStream(cfg, environment)
+		},
+		publisher: func(cfg redisevents.Config) (*redisevents.Publisher, error) {
+			return redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
+		},
+	},
 }
 
 // scale is how much of everything there is.
