@@ -59,6 +59,15 @@ func TestStreamOfAClusterWhoseOwnerIsKilled(t *testing.T) {
 	cluster := testserver.StartCluster(t)
 	cfg := Config{Addrs: cluster.Addrs(), SilenceLimit: 5 * time.Second}
 	publisher, got := streamOf(t, cfg)
+	for range 5 { // so many do not hit upon the owner by chance
+		var first recorder
+		stop := listen(t, newStream(t, cfg, environment), first.sink)
+		first.wait(t, tenant.SignalSubscribed, 1)
+		stop()
+		if lost := first.of(tenant.SignalLost); len(lost) > 0 {
+			t.Errorf("not connected to the owner at once: %v", lost[0].Err)
+		}
+	}
 	var owner *testserver.Redis
 	for _, node := range cluster.Nodes {
 		if node.Client().DBSize(t.Context()).Val() > 0 {
