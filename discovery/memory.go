@@ -63,6 +63,9 @@ func (m *memory) weigh(v verdict) freshness {
 	}
 	known, marked := m.marks[v.key]
 	if v.versioned() && m.now.epoch != "" && v.version.Epoch != m.now.epoch {
+		if marked && known.epoch == v.version.Epoch && v.version.Revision <= known.revision {
+			return old
+		}
 		return foreign
 	}
 	if v.effect == effectReconfigure {
@@ -96,6 +99,7 @@ func (m *memory) hear(v verdict) (jump bool) {
 		m.next = revisions{epoch: v.version.Epoch}
 	}
 	m.next.keep(v.version.Revision)
+	m.next.lost = m.next.lost || v.effect == effectUnknown
 	return false // only a snapshot can tell
 }
 
@@ -185,6 +189,7 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 		if !known.wins(v, began) {
 			// Of another epoch than this snapshot, and heard since it was asked for: the next snapshot may be of it.
 			whole = whole && (known.epoch == v.Epoch || known.tick <= began)
+			m.next.lost = m.next.lost || known.epoch == m.next.epoch && known.epoch != v.Epoch
 			delete(m.marks, key)
 		}
 	}
@@ -193,7 +198,7 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 		m.now = revisions{epoch: v.Epoch}
 		if v.Epoch == m.next.epoch {
 			m.now = m.next
-			whole = whole && m.now.newest() <= v.Revision // what was heard of it may not have been kept
+			whole = whole && (!m.now.lost || m.now.newest() <= v.Revision)
 		}
 		m.next = revisions{}
 	}
@@ -216,6 +221,7 @@ type revisions struct {
 	epoch  string
 	prefix uint64              // all up to it
 	ahead  map[uint64]struct{} // and these above it, at most memorySlack
+	lost   bool                // what one of them said was forgotten, or never understood
 }
 
 func (r *revisions) newest() uint64 {
@@ -240,6 +246,7 @@ func (r *revisions) see(revision uint64) (jump bool) {
 // keep takes note of a revision above the prefix.
 func (r *revisions) keep(revision uint64) {
 	if len(r.ahead) >= memorySlack {
+		r.lost = true
 		return // it stays missing, until a snapshot covers it
 	}
 	if r.ahead == nil {
@@ -268,6 +275,7 @@ func (r *revisions) cover(revision uint64) bool {
 		}
 	}
 	r.join()
+	r.lost = r.lost && len(r.ahead) > 0
 	return len(r.ahead) == 0
 }
 

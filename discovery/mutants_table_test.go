@@ -47,7 +47,7 @@ var mutants = []mutant{
 	{"core", "marks win by when they came, not by revision", "4.4", "memory.go", "	if k.epoch == \"\" || v.Epoch == \"\" {", "	if true {"},
 	{"core", "an event of another epoch is applied", "4.4", "memory.go", "		return foreign\n", "		return fresh\n"},
 	{"core", "a new epoch is not accepted", "4.4", "reconcile.go", "	err := check(v, req.known.Epoch, req.heard)\n", "	err := check(v, v.Epoch, req.heard)\n"},
-	{"core", "a new epoch's snapshot counts as complete", "4.4", "memory.go", "			whole = whole && m.now.newest() <= v.Revision // what was heard of it may not have been kept\n", ""},
+	{"core", "a new epoch's snapshot counts as complete", "4.4", "memory.go", "			whole = whole && (!m.now.lost || m.now.newest() <= v.Revision)\n", ""},
 	{"core", "timestamps are not compared", "4.4", "memory.go", "	case v.membership() && !v.at.IsZero() && v.at.Before(known.at):", "	case false:"},
 	{"core", "a late event asks for nothing", "4.4", "events.go", "		d.openGap(now, \"an event that is older than what is known of its tenant\")\n", ""},
 	{"core", "duplicates are not known again", "4.4", "memory.go", "	if m.ids.seen(v) {", "	if false {"},
