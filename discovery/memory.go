@@ -3,6 +3,7 @@ package discovery
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -14,6 +15,8 @@ const (
 	memorySlack = 1 << 16
 	// idsRemembered is how many events are known again when they come twice.
 	idsRemembered = 1 << 13
+	// epochsRemembered is how many epochs are known to be past.
+	epochsRemembered = 8
 )
 
 // memory tells old news from new. It is pure: no lock, no clock, no I/O.
@@ -28,6 +31,7 @@ type memory struct {
 	next revisions // of another epoch of which events were heard; a snapshot of it will say whether it is the new one
 	// promised is the manager's version by a heartbeat that came before the first snapshot with one. That may be older.
 	promised tenant.Version
+	left     []string // the epochs before this one, newest last
 	marks    map[string]mark
 	tick     uint64 // events that were marked
 	ids      recentIDs
@@ -194,6 +198,9 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 		}
 	}
 	newEpoch = m.now.epoch != "" && v.Epoch != "" && v.Epoch != m.now.epoch
+	if newEpoch {
+		m.leave(m.now.epoch, v.Epoch)
+	}
 	if v.Epoch != m.now.epoch {
 		m.now = revisions{epoch: v.Epoch}
 		if v.Epoch == m.next.epoch {
@@ -206,6 +213,15 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 	m.promised = tenant.Version{} // one that is forged asks for a snapshot once
 	return m.now.cover(v.Revision) && whole, newEpoch
 }
+
+// leave remembers that the one epoch is past, and that the other is not.
+func (m *memory) leave(before, now string) {
+	m.left = append(slices.DeleteFunc(m.left, func(epoch string) bool { return epoch == now }), before)
+	m.left = m.left[max(0, len(m.left)-epochsRemembered):]
+}
+
+// past reports whether the epoch was left for another one.
+func (m *memory) past(epoch string) bool { return slices.Contains(m.left, epoch) }
 
 // behind reports whether the manager, by its heartbeat, is further than the set. Where that has no version yet the
 // snapshot that brings one will tell.

@@ -237,6 +237,10 @@ const mostRefused = 4
 func (d *TenantDiscovery) checkAge(now time.Time, req request, v tenant.Version) error {
 	c := &d.core
 	err := check(v, req.known.Epoch, req.heard)
+	past := c.memory.past(v.Epoch)
+	if past {
+		err = fmt.Errorf("%w: it is of epoch %q, which the manager has left", ErrOldSnapshot, v.Epoch)
+	}
 	if err == nil {
 		c.refused = 0
 		return nil
@@ -245,11 +249,14 @@ func (d *TenantDiscovery) checkAge(now time.Time, req request, v tenant.Version)
 		c.refusedSince = now
 	}
 	c.refused++
-	beyondHole := v.Revision >= req.known.Revision && c.refused > mostRefused
+	beyondHole := !past && v.Revision >= req.known.Revision && c.refused > mostRefused
 	if !beyondHole && now.Sub(c.refusedSince) < d.cfg.ResyncInterval {
 		return err
 	}
 	c.refused = 0
+	if past {
+		return nil // that the epoch is another one now is warned of elsewhere
+	}
 	c.memory.believe(v.Revision, req.tick)
 	c.note(slog.LevelWarn, "events of revisions that the manager does not know were heard, and are not believed; who may publish?",
 		slog.Uint64("heard", req.heard), slog.Uint64("revision", v.Revision))

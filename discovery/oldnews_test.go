@@ -1,0 +1,74 @@
+package discovery_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// desk is a discovery's decisions by hand, subscribed and bootstrapped with the list of a and b, at the version.
+type desk struct {
+	*discovery.Core
+
+	now time.Time
+}
+
+func newDesk(v tenant.Version) *desk {
+	d := &desk{discovery.NewCore(discovery.Config{ServiceName: service}), time.Unix(1_700_000_000, 0)}
+	d.hear(tenant.Signal{Kind: tenant.SignalSubscribed})
+	d.answer(d.ask(), v, "a", "b")
+	return d
+}
+
+func version(epoch string, revision uint64) tenant.Version {
+	return tenant.Version{Epoch: epoch, Revision: revision}
+}
+
+func (d *desk) hear(sig tenant.Signal) { d.Apply(d.now, sig) }
+
+func (d *desk) event(kind tenant.EventType, id string, v tenant.Version, at time.Time) {
+	evt := tenant.Event{EventType: kind, TenantID: id, Payload: forUs, Epoch: v.Epoch, Revision: v.Revision, Timestamp: at}
+	d.hear(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
+}
+
+func (d *desk) ask() discovery.Request { return d.Ask(d.now) }
+
+func (d *desk) answer(req discovery.Request, v tenant.Version, ids ...string) {
+	rows := make([]tenant.Summary, len(ids))
+	for i, id := range ids {
+		rows[i].ID = id
+	}
+	d.Answer(d.now, req, rows, v, false, nil)
+}
+
+func (d *desk) want(t *testing.T, state discovery.State, ids ...string) {
+	t.Helper()
+	if got := slices.Sorted(d.All()); !slices.Equal(got, ids) || d.Status().State != state {
+		t.Errorf("%v, the set is %v; want %v, %v", d.Status().State, got, state, ids)
+	}
+}
+
+// TestD07ALeftEpochIsNotTakenAgain: of two replicas one still answers with what was before the restore. What it says is
+// old, not new; but if it goes on to be all that is said, it is right.
+func TestD07ALeftEpochIsNotTakenAgain(t *testing.T) {
+	d := newDesk(version("before", 10))
+	d.answer(d.ask(), version("after", 1), "b")
+	d.want(t, discovery.Live, "b")
+	for range 10 {
+		d.hear(tenant.Signal{Kind: tenant.SignalGap})
+		d.answer(d.ask(), version("before", 10), "a", "b")
+		d.want(t, discovery.Syncing, "b")
+	}
+	d.answer(d.ask(), version("after", 1), "b")
+	d.want(t, discovery.Live, "b")
+
+	d.answer(d.ask(), version("before", 10), "a", "b")
+	d.now = d.now.Add(discovery.DefaultResyncInterval)
+	d.answer(d.ask(), version("before", 10), "a", "b")
+	d.want(t, discovery.Live, "a", "b")
+	d.answer(d.ask(), version("after", 1), "b") // which was left now
+	d.want(t, discovery.Live, "a", "b")
+}
