@@ -72,3 +72,20 @@ func TestD07ALeftEpochIsNotTakenAgain(t *testing.T) {
 	d.answer(d.ask(), version("after", 1), "b") // which was left now
 	d.want(t, discovery.Live, "a", "b")
 }
+
+// TestForgedRevisionHidesNoEvent: while a revision is believed that the manager has not reached, its tenant's events seem
+// old. One that comes during the request after which it is not believed any more must not be lost.
+func TestForgedRevisionHidesNoEvent(t *testing.T) {
+	d := newDesk(version("e", 10))
+	d.event(tenant.EventSuspended, "a", version("e", 1_000_000), time.Time{})
+	for range 4 {
+		d.answer(d.ask(), version("e", 10), "a", "b")
+		d.want(t, discovery.Syncing, "b")
+	}
+	req := d.ask() // read at revision 10
+	d.event(tenant.EventSuspended, "a", version("e", 11), time.Time{})
+	d.answer(req, version("e", 10), "a", "b")
+	d.want(t, discovery.Syncing, "a", "b")
+	d.answer(d.ask(), version("e", 11), "b")
+	d.want(t, discovery.Live, "b")
+}

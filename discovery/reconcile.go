@@ -258,6 +258,7 @@ func (d *TenantDiscovery) checkAge(now time.Time, req request, v tenant.Version)
 		return nil // that the epoch is another one now is warned of elsewhere
 	}
 	c.memory.believe(v.Revision, req.tick)
+	d.openGap(now, "events that are not believed any more may have made others seem old")
 	c.note(slog.LevelWarn, "events of revisions that the manager does not know were heard, and are not believed; who may publish?",
 		slog.Uint64("heard", req.heard), slog.Uint64("revision", v.Revision))
 	return nil
