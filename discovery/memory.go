@@ -29,12 +29,13 @@ const (
 type memory struct {
 	now  revisions // of the last snapshot's epoch, which is empty when it had none
 	next revisions // of another epoch of which events were heard; a snapshot of it will say whether it is the new one
-	// promised is the manager's version by a heartbeat that came before the first snapshot with one. That may be older.
-	promised tenant.Version
-	left     []string // the epochs before this one, newest last
-	marks    map[string]mark
-	tick     uint64 // events that were marked
-	ids      recentIDs
+	// promised is the manager's version by a heartbeat that was ahead of the set. The snapshot that comes may be older.
+	promised   tenant.Version
+	promisedAt uint64   // the tick of the heartbeat
+	left       []string // the epochs before this one, newest last
+	marks      map[string]mark
+	tick       uint64 // events that were marked, and promises
+	ids        recentIDs
 	// overflowed says that there were more tenants or revisions than can be remembered, since the last snapshot.
 	overflowed bool
 }
@@ -209,9 +210,11 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 		}
 		m.next = revisions{}
 	}
-	whole = whole && (m.promised.Epoch != v.Epoch || m.promised.Revision <= v.Revision)
-	m.promised = tenant.Version{} // one that is forged asks for a snapshot once
-	return m.now.cover(v.Revision) && whole, newEpoch
+	kept := m.promised.Epoch != v.Epoch || m.promised.Revision <= v.Revision
+	if kept || m.promisedAt <= began {
+		m.promised = tenant.Version{} // one that is forged asks for one snapshot more
+	}
+	return m.now.cover(v.Revision) && whole && kept, newEpoch
 }
 
 // leave remembers that the one epoch is past, and that the other is not.
@@ -226,10 +229,12 @@ func (m *memory) past(epoch string) bool { return slices.Contains(m.left, epoch)
 // behind reports whether the manager, by its heartbeat, is further than the set. Where that has no version yet the
 // snapshot that brings one will tell.
 func (m *memory) behind(v tenant.Version) bool {
-	if m.now.epoch == "" {
-		m.promised = v
+	ahead := v.Epoch != "" && (v.Epoch != m.now.epoch || v.Revision > m.now.prefix)
+	if ahead && (m.now.epoch == "" || v.Epoch == m.now.epoch) {
+		m.tick++
+		m.promised, m.promisedAt = v, m.tick
 	}
-	return m.now.epoch != "" && v.Epoch != "" && (v.Epoch != m.now.epoch || v.Revision > m.now.prefix)
+	return ahead && m.now.epoch != ""
 }
 
 // revisions are those of one epoch that have been heard of.

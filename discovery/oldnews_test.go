@@ -89,3 +89,24 @@ func TestForgedRevisionHidesNoEvent(t *testing.T) {
 	d.answer(d.ask(), version("e", 11), "b")
 	d.want(t, discovery.Live, "b")
 }
+
+// TestHeartbeatAheadOfTheList: what a heartbeat has told is not closed by a list that is older than it, as of a replica
+// that lags behind, even if that was asked for afterwards. One that is forged costs a second list and no more.
+func TestHeartbeatAheadOfTheList(t *testing.T) {
+	beat := tenant.Signal{Kind: tenant.SignalHeartbeat, Version: version("e", 11)}
+	d := newDesk(version("e", 10))
+	d.hear(beat)
+	d.answer(d.ask(), version("e", 10), "a", "b")
+	d.want(t, discovery.Syncing, "a", "b")
+	d.answer(d.ask(), version("e", 11), "b")
+	d.want(t, discovery.Live, "b")
+
+	forged := newDesk(version("e", 10))
+	req := forged.ask()
+	forged.hear(beat)
+	forged.answer(req, version("e", 10), "a", "b") // asked for before
+	forged.answer(forged.ask(), version("e", 10), "a", "b")
+	forged.want(t, discovery.Syncing, "a", "b")
+	forged.answer(forged.ask(), version("e", 10), "a", "b")
+	forged.want(t, discovery.Live, "a", "b")
+}
