@@ -108,10 +108,10 @@ func (m *memory) hear(v verdict) (jump bool) {
 	return false // only a snapshot can tell
 }
 
-// record marks what an add or a remove said of its tenant, and, without versions, when tenant.activated was said. tenants
+// record marks what an add or a remove said of its tenant, and, where the lists have no versions, when tenant.activated was said. tenants
 // is the size of the set.
 func (m *memory) record(v verdict, tenants int) {
-	dateOnly := v.effect == effectRecheck && !v.versioned() && !v.at.IsZero()
+	dateOnly := v.effect == effectRecheck && (!v.versioned() || m.now.epoch == "") && !v.at.IsZero()
 	if !v.membership() && !dateOnly {
 		return
 	}
@@ -129,10 +129,11 @@ func (m *memory) record(v verdict, tenants int) {
 		m.marks = make(map[string]mark)
 	}
 	m.tick++
-	m.marks[v.key] = mark{
-		id: v.id, active: v.effect == effectAdd, at: v.at, tick: m.tick,
-		epoch: v.version.Epoch, revision: v.version.Revision, dateOnly: dateOnly,
+	next := mark{id: v.id, active: v.effect == effectAdd, at: v.at, tick: m.tick, dateOnly: dateOnly}
+	if !dateOnly {
+		next.epoch, next.revision = v.version.Epoch, v.version.Revision
 	}
+	m.marks[v.key] = next
 }
 
 // check refuses a snapshot that is older than what had been heard of when it was asked for, as a replica gives that lags

@@ -110,3 +110,14 @@ func TestHeartbeatAheadOfTheList(t *testing.T) {
 	forged.answer(forged.ask(), version("e", 10), "a", "b")
 	forged.want(t, discovery.Live, "a", "b")
 }
+
+// TestActivatedOvertakesSuspendedWithPlainLists: events may have versions where the TMClient gives none. Then what came by
+// tenant.activated has to be remembered by its date, as without any versions.
+func TestActivatedOvertakesSuspendedWithPlainLists(t *testing.T) {
+	d := newDesk(tenant.Version{})
+	d.event(tenant.EventActivated, "a", version("e", 6), d.now)
+	d.event(tenant.EventSuspended, "a", version("e", 5), d.now.Add(-time.Second))
+	d.want(t, discovery.Syncing, "a", "b")
+	d.answer(d.ask(), tenant.Version{}, "a", "b")
+	d.want(t, discovery.Live, "a", "b")
+}
