@@ -129,7 +129,7 @@ func (m *memory) record(v verdict, tenants int) {
 		m.marks = make(map[string]mark)
 	}
 	m.tick++
-	next := mark{id: v.id, active: v.effect == effectAdd, at: v.at, tick: m.tick, dateOnly: dateOnly}
+	next := mark{id: v.id, active: v.effect == effectAdd, at: later(known.at, v.at), tick: m.tick, dateOnly: dateOnly}
 	if !dateOnly {
 		next.epoch, next.revision = v.version.Epoch, v.version.Revision
 	}

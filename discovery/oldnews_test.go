@@ -121,3 +121,12 @@ func TestActivatedOvertakesSuspendedWithPlainLists(t *testing.T) {
 	d.answer(d.ask(), tenant.Version{}, "a", "b")
 	d.want(t, discovery.Live, "a", "b")
 }
+
+// TestUndatedEventKeepsTheDate of the one before: what is older than that is late all the same.
+func TestUndatedEventKeepsTheDate(t *testing.T) {
+	d := newDesk(tenant.Version{})
+	d.event(tenant.EventServiceReactivated, "a", tenant.Version{}, d.now)
+	d.event(tenant.EventServiceReactivated, "a", tenant.Version{}, time.Time{})
+	d.event(tenant.EventSuspended, "a", tenant.Version{}, d.now.Add(-time.Hour))
+	d.want(t, discovery.Syncing, "a", "b")
+}
