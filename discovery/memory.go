@@ -67,7 +67,7 @@ func (m *memory) weigh(v verdict) freshness {
 		return old
 	}
 	known, marked := m.marks[v.key]
-	if v.versioned() && m.now.epoch != "" && v.version.Epoch != m.now.epoch {
+	if m.isForeign(v) {
 		if marked && known.epoch == v.version.Epoch && v.version.Revision <= known.revision {
 			return old
 		}
@@ -116,6 +116,10 @@ func (m *memory) record(v verdict, tenants int) {
 		return
 	}
 	known, marked := m.marks[v.key]
+	if marked && m.isForeign(v) && (known.epoch == "" || known.epoch == m.now.epoch) {
+		m.next.lost = true
+		return // what this epoch said is needed until a snapshot ends it
+	}
 	if !marked && len(m.marks) >= 2*tenants+memorySlack {
 		m.overflowed = true
 		return
@@ -134,6 +138,11 @@ func (m *memory) record(v verdict, tenants int) {
 		next.epoch, next.revision = v.version.Epoch, v.version.Revision
 	}
 	m.marks[v.key] = next
+}
+
+// isForeign reports whether the event is of another epoch than the set.
+func (m *memory) isForeign(v verdict) bool {
+	return v.versioned() && m.now.epoch != "" && v.version.Epoch != m.now.epoch
 }
 
 // check refuses a snapshot that is older than what had been heard of when it was asked for, as a replica gives that lags

@@ -130,3 +130,14 @@ func TestUndatedEventKeepsTheDate(t *testing.T) {
 	d.event(tenant.EventSuspended, "a", tenant.Version{}, d.now.Add(-time.Hour))
 	d.want(t, discovery.Syncing, "a", "b")
 }
+
+// TestForeignEventLeavesTheMark: a tenant that was suspended while the list was on its way must not come back because an
+// event of another epoch, as of another environment, spoke of it too.
+func TestForeignEventLeavesTheMark(t *testing.T) {
+	d := newDesk(version("e", 10))
+	req := d.ask() // read at revision 10
+	d.event(tenant.EventSuspended, "a", version("e", 11), time.Time{})
+	d.event(tenant.EventServiceReactivated, "a", version("other", 7), time.Time{})
+	d.answer(req, version("e", 10), "a", "b")
+	d.want(t, discovery.Syncing, "b")
+}
