@@ -214,9 +214,12 @@ func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 	}
 	if v.Epoch != m.now.epoch {
 		m.now = revisions{epoch: v.Epoch}
-		if v.Epoch == m.next.epoch {
+		switch {
+		case v.Epoch == m.next.epoch:
 			m.now = m.next
 			whole = whole && (!m.now.lost || m.now.newest() <= v.Revision)
+		case v.Epoch != "":
+			m.now.keepOf(m.marks)
 		}
 		m.next = revisions{}
 	}
@@ -284,6 +287,15 @@ func (r *revisions) keep(revision uint64) {
 		r.ahead = make(map[uint64]struct{})
 	}
 	r.ahead[revision] = struct{}{}
+}
+
+// keepOf takes note of the revisions of the epoch's marks, where they were forgotten for those of another epoch.
+func (r *revisions) keepOf(marks map[string]mark) {
+	for _, known := range marks {
+		if known.epoch == r.epoch {
+			r.keep(known.revision)
+		}
+	}
 }
 
 // join lengthens the prefix as far as there is no hole.

@@ -15,6 +15,8 @@ func TestScheduleRegressions(t *testing.T) {
 		"a new epoch's unknown event": "core versions tenants=6 spread=141: epoch 1; up; archive 3; batch 6; ask; stale 6",
 		// Two events of a new epoch and of one tenant changed places, and the older one counted.
 		"a new epoch's events change places": "core versions tenants=6 spread=141: up; ask; answer; epoch 1; suspend 3; reactivate 3; deliver 2; deliver; deliver; ask; stale 9",
+		// Before the first list, events of a second epoch made the revisions of the first one forgotten, and not its marks.
+		"two epochs before the first list": "core versions tenants=19 spread=792 dice=886958: up; ask; read; pause 8; lose 1; pause 17; epoch 3; batch 4; update; deliver 1; answer",
 		// A heartbeat came before the first list that had a version, and the list was older than it.
 		"a heartbeat before the first version": "live file versions tenants=1 spread=88: fail 1; restart; slow 3 5697; stale 1 6; pass 3203",
 	} {
