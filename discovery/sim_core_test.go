@@ -32,8 +32,9 @@ type coreSim struct {
 	newest    [simTenants]wired
 
 	asked    *discovery.Request
-	list     *simList // what was read for it; nil before that
-	odd      int      // answers in a row that were old
+	list     *simList        // what was read for it; nil before that
+	odd      int             // answers in a row that were old
+	shown    map[string]bool // the epochs of lists that were taken
 	watchers []*coreWatcher
 }
 
@@ -52,7 +53,7 @@ type coreWatcher struct {
 var errPlanned = errors.New("as planned")
 
 func newCoreSim(w world) *coreSim {
-	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0)}
+	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0), shown: make(map[string]bool)}
 	s.manager = newSimManager(w, s.truth)
 	for n := range min(w.tenants, simTenants) {
 		s.manager.change("add", n, s.now)
@@ -85,6 +86,9 @@ func runCore(s schedule) (passed time.Duration, trail uint64, err error) {
 func drawCore(seed uint64) schedule {
 	r := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // to be repeated
 	s := schedule{layer: "core", world: drawWorld(r, seed)}
+	if seed%2 == 1 && rand.New(rand.NewPCG(seed, 5)).IntN(4) == 0 { //nolint:gosec // to be repeated
+		s.world.flags = append(s.world.flags, "mixed")
+	}
 	if r.IntN(5) > 0 {
 		s.steps = []step{{op: "up"}, {op: "ask"}, {op: "answer"}}
 	}
@@ -239,7 +243,14 @@ func (s *coreSim) answer(list simList, err error) {
 	if err != nil {
 		version = tenant.Version{}
 	}
+	starting := s.core.Status().State == discovery.Starting
 	s.core.Answer(s.now, *s.asked, list.rows, version, unchanged, err)
+	if starting && err == nil && !s.world.has("notify") {
+		s.watchers[0].tally.knows(setOf(s.core.All()))
+	}
+	if err == nil {
+		s.shown[s.core.Status().Version.Epoch] = true
+	}
 	if s.core.Status().SnapshotError == nil && err == nil {
 		s.snapshots++
 	}

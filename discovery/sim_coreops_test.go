@@ -74,6 +74,11 @@ var coreOperations = func() operations[*coreSim] {
 				s.answer(s.manager.readBack(a), nil)
 			}
 		}},
+		{"left", 2, nil, func(s *coreSim, _, _ int) { // by a replica that knows nothing of the restore
+			if s.odd++; s.asked != nil && s.world.has("versions") && s.manager.epoch > 0 && s.shown[fmt.Sprint("epoch", s.manager.epoch-1)] && s.odd <= 3 {
+				s.answer(s.manager.readLeft(), nil)
+			}
+		}},
 		{"empty", 2, oneOf(12), (*coreSim).empty},
 		{"epoch", 1, oneOf(12), func(s *coreSim, a, _ int) {
 			s.manager.restore(a)

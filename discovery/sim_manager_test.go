@@ -10,11 +10,13 @@ import (
 // simManager is the tenant manager of the first layer: the least that makes events and lists.
 type simManager struct {
 	versions bool
+	plain    bool // its lists have none
 	truth    *truth
 	tenants  simTable
 	before   []simTable // after each revision of all epochs
 	epoch    int
 	start    int // where in the truth the epoch begins
+	earlier  int // where the one before began
 	serial   int // of the last event that was published
 	made     int // events
 	dated    bool
@@ -42,7 +44,7 @@ var (
 )
 
 func newSimManager(w world, t *truth) *simManager {
-	return &simManager{versions: w.has("versions"), dated: !w.has("undated"), truth: t, before: make([]simTable, 1)}
+	return &simManager{versions: w.has("versions") || w.has("mixed"), plain: w.has("mixed"), dated: !w.has("undated"), truth: t, before: make([]simTable, 1)}
 }
 
 // change makes one, and returns its events: none where it is not possible.
@@ -132,7 +134,7 @@ func (m *simManager) restore(back int) {
 	m.epoch++
 	m.truth.commit(m.active())
 	m.before = append(m.before, m.tenants)
-	m.start = len(m.truth.sets) - 1
+	m.earlier, m.start = m.start, len(m.truth.sets)-1
 }
 
 // read lists what is active now.
@@ -145,14 +147,29 @@ func (m *simManager) readBack(back int) simList {
 	back = min(back, at-m.start)
 	set := m.truth.sets[at-back]
 	list := simList{version: v}
-	if m.versions {
+	if m.plain {
+		list.version = tenant.Version{}
+	} else if m.versions {
 		list.version.Revision -= uint64(back) //nolint:gosec // at most the revision
 		list.version.ETag = fmt.Sprintf("%s-%x", v.Epoch, uint64(set))
 	}
+	list.rows = rowsOf(set)
+	return list
+}
+
+// readLeft lists what was active at the end of the epoch before.
+func (m *simManager) readLeft() simList {
+	at := m.start - 1
+	v := tenant.Version{Epoch: fmt.Sprint("epoch", m.epoch-1), Revision: uint64(at - m.earlier)} //nolint:gosec // never negative
+	v.ETag = fmt.Sprintf("%s-%x", v.Epoch, uint64(m.truth.sets[at]))
+	return simList{rows: rowsOf(m.truth.sets[at]), version: v}
+}
+
+func rowsOf(set tenantSet) (rows []tenant.Summary) {
 	for i, id := range &simIDs {
 		if set&(1<<i) != 0 {
-			list.rows = append(list.rows, tenant.Summary{ID: id})
+			rows = append(rows, tenant.Summary{ID: id})
 		}
 	}
-	return list
+	return rows
 }

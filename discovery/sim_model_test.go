@@ -155,6 +155,13 @@ func (y *tally) tell(kind tenant.Kind, id string) {
 	}
 }
 
+// knows lets the tally begin with what was there and is not told.
+func (y *tally) knows(set tenantSet) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.late, y.active = false, set
+}
+
 // err is what the tally complains of.
 func (y *tally) err() error {
 	y.mu.Lock()

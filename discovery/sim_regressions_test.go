@@ -17,6 +17,10 @@ func TestScheduleRegressions(t *testing.T) {
 		"a new epoch's events change places": "core versions tenants=6 spread=141: up; ask; answer; epoch 1; suspend 3; reactivate 3; deliver 2; deliver; deliver; ask; stale 9",
 		// Before the first list, events of a second epoch made the revisions of the first one forgotten, and not its marks.
 		"two epochs before the first list": "core versions tenants=19 spread=792 dice=886958: up; ask; read; pause 8; lose 1; pause 17; epoch 3; batch 4; update; deliver 1; answer",
+		// Of two replicas one still gave the list of an epoch that had been left, which was taken as a new world.
+		"an epoch that was left": "core versions tenants=1 spread=794: up; ask; answer; epoch 6; ask; answer; ask; left",
+		// The first again, where the events have versions and the lists have none.
+		"activated overtakes suspended, plain lists": "core base mixed tenants=3 spread=848: up; ask; answer; suspend 2; reactivate 2; deliver 5",
 		// A heartbeat came before the first list that had a version, and the list was older than it.
 		"a heartbeat before the first version": "live file versions tenants=1 spread=88: fail 1; restart; slow 3 5697; stale 1 6; pass 3203",
 	} {
