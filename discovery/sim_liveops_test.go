@@ -279,6 +279,9 @@ func (s *liveSim) crash(damage, down int) {
 	if s.cfg.SnapshotFile != "" {
 		saved, _ = os.ReadFile(s.cfg.SnapshotFile) // there may be none yet
 	}
+	if s.cfg.SnapshotFile != "" && len(saved) == 0 && time.Since(s.began) > 5*time.Second && s.d.Status().State != discovery.Stale {
+		s.fail(fmt.Errorf("no file was written in %v", time.Since(s.began)))
+	}
 	s.stop()
 	if s.cfg.SnapshotFile != "" {
 		switch n := len(saved); {
@@ -287,7 +290,8 @@ func (s *liveSim) crash(damage, down int) {
 		case damage == 1:
 			saved = saved[:n/2]
 		case damage == 2:
-			saved[n*2/3] = 0
+			at := bytes.LastIndexByte(saved, 't')
+			saved[at] = 'u' // an id that is as good, or else nonsense
 		case damage == 3:
 			saved = []byte{}
 		}
