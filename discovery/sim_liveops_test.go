@@ -279,8 +279,8 @@ func (s *liveSim) crash(damage, down int) {
 	if s.cfg.SnapshotFile != "" {
 		saved, _ = os.ReadFile(s.cfg.SnapshotFile) // there may be none yet
 	}
-	if s.cfg.SnapshotFile != "" && len(saved) == 0 && time.Since(s.began) > 5*time.Second && s.d.Status().State != discovery.Stale {
-		s.fail(fmt.Errorf("no file was written in %v", time.Since(s.began)))
+	if since := time.Since(s.d.Status().LastSnapshot); s.cfg.SnapshotFile != "" && len(saved) == 0 && since > 2*time.Second {
+		s.fail(fmt.Errorf("no file was written in %v", since))
 	}
 	s.stop()
 	if s.cfg.SnapshotFile != "" {
