@@ -49,9 +49,10 @@ func TestMutants(t *testing.T) {
 	out := new(strings.Builder)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "planted bug\trule\tlayer\tschedules\tsteps\tthe shortened schedule")
-	escaped := 0
+	planted, escaped := 0, 0
 	for _, m := range mutants {
 		t.Run(m.bug, func(t *testing.T) {
+			planted++ // not all are, under -run
 			how, err := m.hunt(t)
 			if err != nil {
 				escaped++
@@ -66,7 +67,7 @@ func TestMutants(t *testing.T) {
 		})
 	}
 	_ = table.Flush() // into memory
-	t.Logf("%d planted bugs, %d caught\n%s", len(mutants), len(mutants)-escaped, out)
+	t.Logf("%d planted bugs, %d caught\n%s", planted, planted-escaped, out)
 }
 
 // hunt builds the tests with the bug in them and runs the simulation.
