@@ -42,13 +42,14 @@ type memory struct {
 
 // mark is what the newest event said of a tenant. It goes when a snapshot has covered it.
 type mark struct {
-	id       string
-	active   bool
-	epoch    string // empty without versions
-	revision uint64
-	at       time.Time // the event's timestamp; zero when it had none
-	tick     uint64
-	dateOnly bool // it was tenant.activated, which says nothing of the set, and yet that what is older is late
+	id        string
+	active    bool
+	epoch     string // empty without versions
+	revision  uint64
+	at        time.Time // the event's timestamp; zero when it had none
+	tick      uint64
+	activated uint64 // the tick of the last tenant.activated since, where that is the only sign of a reactivation
+	dateOnly  bool   // it was tenant.activated, which says nothing of the set, and yet that what is older is late
 }
 
 // freshness is what an event is compared with what is known.
@@ -111,7 +112,7 @@ func (m *memory) hear(v verdict) (jump bool) {
 // record marks what an add or a remove said of its tenant, and, where the lists have no versions, when tenant.activated was said. tenants
 // is the size of the set.
 func (m *memory) record(v verdict, tenants int) {
-	dateOnly := v.effect == effectRecheck && (!v.versioned() || m.now.epoch == "") && !v.at.IsZero()
+	dateOnly := v.effect == effectRecheck && (!v.versioned() || m.now.epoch == "")
 	if !v.membership() && !dateOnly {
 		return
 	}
@@ -125,7 +126,8 @@ func (m *memory) record(v verdict, tenants int) {
 		return
 	}
 	if marked && dateOnly {
-		known.at = later(known.at, v.at)
+		m.tick++
+		known.at, known.activated = later(known.at, v.at), m.tick
 		m.marks[v.key] = known
 		return
 	}
@@ -134,7 +136,9 @@ func (m *memory) record(v verdict, tenants int) {
 	}
 	m.tick++
 	next := mark{id: v.id, active: v.effect == effectAdd, at: later(known.at, v.at), tick: m.tick, dateOnly: dateOnly}
-	if !dateOnly {
+	if dateOnly {
+		next.activated = m.tick
+	} else {
 		next.epoch, next.revision = v.version.Epoch, v.version.Revision
 	}
 	m.marks[v.key] = next
@@ -180,20 +184,22 @@ func (k mark) wins(v tenant.Version, began uint64) bool {
 	return k.epoch == v.Epoch && k.revision > v.Revision
 }
 
-// override replaces what the snapshot's rows say by what newer events said.
-func (m *memory) override(r *rows, v tenant.Version, began uint64) {
+// override replaces what the snapshot's rows say by what newer events said. It reports whether a tenant is missing of
+// which tenant.activated came since the request began: the list may be older than that.
+func (m *memory) override(r *rows, v tenant.Version, began uint64) (doubtful bool) {
 	for key, known := range m.marks {
-		if known.dateOnly || !known.wins(v, began) {
-			continue
-		}
 		_, listed := r.ids[key]
 		switch {
+		case known.dateOnly || !known.wins(v, began):
+			doubtful = doubtful || !listed && known.activated > began
 		case !known.active:
 			delete(r.ids, key)
+			doubtful = doubtful || known.activated > began
 		case !listed:
 			r.add(tenant.Summary{ID: known.id})
 		}
 	}
+	return doubtful
 }
 
 // taken forgets what the snapshot has covered. It reports whether everything up to the newest event is known now, and

@@ -269,11 +269,11 @@ func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause ten
 	c := &d.core
 	c.snapshotErr, c.failingSince, c.fromFile = nil, time.Time{}, false
 	c.status.LastSnapshot = now
-	held := 0
+	held, doubtful := 0, false
 	if ans.unchanged {
 		c.status.Counters.SnapshotsUnchanged++
 	} else {
-		held = d.merge(now, req, ans, cause)
+		held, doubtful = d.merge(now, req, ans, cause)
 	}
 	c.plan.succeeded(now, d.interval())
 	if ans.unchanged && c.have.ETag != req.have.ETag {
@@ -292,6 +292,9 @@ func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause ten
 		c.status.Version = ans.version
 	}
 	d.cover(now, req, ans)
+	if doubtful {
+		d.openGap(now, "tenant.activated of a tenant that the list, which may be older, does not have")
+	}
 }
 
 // cover closes what the snapshot has made good, and forgets what it has covered.
@@ -315,11 +318,11 @@ func (d *TenantDiscovery) cover(now time.Time, req request, ans answer) {
 	}
 }
 
-// merge reconciles the set with the answer and returns how many removals are held.
-func (d *TenantDiscovery) merge(now time.Time, req request, ans answer, cause tenant.Cause) int {
+// merge reconciles the set with the answer. It returns how many removals are held, and whether the answer may be too old.
+func (d *TenantDiscovery) merge(now time.Time, req request, ans answer, cause tenant.Cause) (held int, doubtful bool) {
 	c := &d.core
 	listed := len(ans.rows.ids)
-	c.memory.override(&ans.rows, ans.version, req.tick)
+	doubtful = c.memory.override(&ans.rows, ans.version, req.tick)
 	set, changes, held := reconcile(c.set, ans.rows, d.guard(), cause, now)
 	c.set, c.have = set, tenant.Version{}
 	c.status.Counters.RowsSkipped += ans.rows.skipped
@@ -328,7 +331,7 @@ func (d *TenantDiscovery) merge(now time.Time, req request, ans answer, cause te
 	}
 	d.publish(changes, nil)
 	d.noteMerge(changes, ans.rows.skipped, listed, cause)
-	return held
+	return held, doubtful
 }
 
 func (d *TenantDiscovery) noteMerge(changes []tenant.Change, skipped uint64, listed int, cause tenant.Cause) {

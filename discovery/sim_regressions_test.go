@@ -21,6 +21,8 @@ func TestScheduleRegressions(t *testing.T) {
 		"an epoch that was left": "core versions tenants=1 spread=794: up; ask; answer; epoch 6; ask; answer; ask; left",
 		// The first again, where the events have versions and the lists have none.
 		"activated overtakes suspended, plain lists": "core base mixed tenants=3 spread=848: up; ask; answer; suspend 2; reactivate 2; deliver 5",
+		// tenant.activated, the only sign of a reactivation, came while a list was under way that did not have the tenant.
+		"activated during a list": "core base tenants=3 spread=226: quiesce; down; suspend 1; up; ask; read; reactivate 1; deliver 4",
 		// A heartbeat came before the first list that had a version, and the list was older than it.
 		"a heartbeat before the first version": "live file versions tenants=1 spread=88: fail 1; restart; slow 3 5697; stale 1 6; pass 3203",
 	} {
