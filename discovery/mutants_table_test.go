@@ -47,6 +47,7 @@ var mutants = []mutant{
 	{"core", "marks are forgotten too early", "4.4", "memory.go", "	for key, known := range m.marks {\n		if !known.wins(v, began) {\n			// Of", "	for key, known := range m.marks {\n		if true {\n			// Of"},
 	{"core", "marks win by when they came, not by revision", "4.4", "memory.go", "	if k.epoch == \"\" || v.Epoch == \"\" {", "	if true {"},
 	{"core", "an event of another epoch is applied", "4.4", "memory.go", "		return foreign\n", "		return fresh\n"},
+	{"core", "an event of another epoch is no gap", "4.4", "events.go", "		d.openGap(now, \"an event of another epoch: \"+v.version.String())\n", ""},
 	{"core", "a new epoch is not accepted", "4.4", "reconcile.go", "	err := check(v, req.known.Epoch, req.heard)\n", "	err := check(v, v.Epoch, req.heard)\n"},
 	{"core", "a new epoch's snapshot counts as complete", "4.4", "memory.go", "			whole = whole && (!m.now.lost || m.now.newest() <= v.Revision)\n", ""},
 	{"core", "an epoch that was left is taken again", "4.4", "reconcile.go", "	past := c.memory.past(v.Epoch)\n", "	past := false\n"},

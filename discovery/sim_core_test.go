@@ -28,6 +28,7 @@ type coreSim struct {
 	wire      []wired        // published and not delivered yet
 	past      []tenant.Event // delivered at some time
 	unseen    bool           // something is missing of which nothing tells
+	unheard   bool           // the manager has a new epoch, and no event of it has come
 	snapshots int            // that were taken
 	newest    [simTenants]wired
 
@@ -103,6 +104,9 @@ func drawWorld(r *rand.Rand, seed uint64) world {
 	w := world{tenants: r.IntN(simTenants - 2), spread: 50 + r.IntN(950), dice: 1 + r.IntN(1<<20)}
 	if seed%2 == 0 {
 		w.flags = append(w.flags, "versions")
+		if r.IntN(3) > 0 {
+			w.flags = append(w.flags, "beatless")
+		}
 	} else {
 		for _, flag := range []string{"base", "undated"} {
 			if r.IntN(3) == 0 {
@@ -172,6 +176,7 @@ func (s *coreSim) deliver(n int) {
 // tell where there are neither versions nor dates that can be trusted, or a snapshot has covered it.
 func (s *coreSim) delivered(w wired) tenant.Signal {
 	s.past = append(s.past, w.event)
+	s.unheard = s.unheard && w.event.Epoch != s.manager.version().Epoch
 	n, ok := numberOf(w.event.TenantID)
 	if newest := &s.newest[n]; ok && s.membership(w.event) {
 		if w.serial > newest.serial {
@@ -299,12 +304,12 @@ func (s *coreSim) quiesce() {
 		s.signal(tenant.SignalSubscribed)
 	}
 	switch {
-	case s.world.has("versions"):
+	case s.world.has("versions") && (s.unseen || s.unheard || !s.world.has("beatless")):
 		s.signal(tenant.SignalHeartbeat)
 	case s.unseen:
 		s.signal(tenant.SignalGap)
 	}
-	s.unseen = false
+	s.unseen, s.unheard = false, false
 	const most = 8
 	for range most {
 		due := s.core.Due()

@@ -71,18 +71,20 @@ var coreOperations = func() operations[*coreSim] {
 		}},
 		{"stale", 3, upTo(6), func(s *coreSim, a, _ int) {
 			if s.odd++; s.asked != nil && s.world.has("versions") && s.odd <= 3 { // five in a row would be believed
+				s.unseen = true // what it lacks shows by what comes later
 				s.answer(s.manager.readBack(a), nil)
 			}
 		}},
 		{"left", 2, nil, func(s *coreSim, _, _ int) { // by a replica that knows nothing of the restore
 			if s.odd++; s.asked != nil && s.world.has("versions") && s.manager.epoch > 0 && s.shown[fmt.Sprint("epoch", s.manager.epoch-1)] && s.odd <= 3 {
+				s.unseen = true
 				s.answer(s.manager.readLeft(), nil)
 			}
 		}},
 		{"empty", 2, oneOf(12), (*coreSim).empty},
 		{"epoch", 1, oneOf(12), func(s *coreSim, a, _ int) {
 			s.manager.restore(a)
-			s.unseen = true
+			s.unheard, s.unseen = true, s.unseen || !s.world.has("versions")
 		}},
 		{"clock", 3, oneOf(120), func(s *coreSim, a, _ int) { // of the manager, in minutes
 			s.manager.offset, s.manager.skewed = time.Duration(a-60)*time.Minute, true

@@ -19,7 +19,7 @@ type schedule struct {
 
 // world is what a simulation begins with. All of it can be left out.
 type world struct {
-	flags   []string // "versions", "base", "undated", "mixed", "slow", "panics", "deaf", "notify", "file"
+	flags   []string // "versions", "beatless", "base", "undated", "mixed", "slow", "panics", "deaf", "notify", "file"
 	tenants int      // there from the beginning
 	spread  int      // ms
 	dice    int      // seeds all jitter
@@ -195,7 +195,7 @@ func shorten(s schedule, again func(schedule) bool) schedule {
 			break
 		}
 	}
-	for _, flag := range []string{"mixed", "slow", "panics", "deaf", "notify", "file", "base", "undated"} {
+	for _, flag := range []string{"mixed", "slow", "panics", "deaf", "notify", "file", "base", "undated", "beatless"} {
 		t := s
 		t.world.flags = slices.DeleteFunc(slices.Clone(s.world.flags), func(f string) bool { return f == flag })
 		if s.world.has(flag) && fails(t) {
