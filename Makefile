@@ -40,7 +40,7 @@ tidy-check: ## fail when go.mod or go.sum is not as go mod tidy writes it
 	$(GO) mod tidy -diff
 
 mutants: ## plant bugs in discovery, one after the other, and see that the simulation catches each (half an hour)
-	$(GO) test -tags mutants -count=1 -timeout 120m -run TestMutants -v ./discovery
+	$(GO) test -tags mutants -count=1 -timeout 120m -run 'Mutants$$' -v ./discovery
 
 build: ## build the commands into bin/
 	$(GO) build -o bin/ ./cmd/...

@@ -31,7 +31,7 @@ type mutant struct {
 // The most that a shortened schedule may have, and the schedules to try before a mutant has got away.
 const (
 	mostSteps    = 20
-	coreTries    = 200_000
+	coreTries    = 1_000_000
 	liveTries    = 4_000
 	mutantsLimit = 10 * time.Minute // for one
 )
@@ -85,6 +85,20 @@ func (m mutant) hunt(t *testing.T) (caught, error) {
 
 func (m mutant) build(t *testing.T) (binary string, err error) {
 	dir := t.TempDir()
+	overlay, err := m.overlay(dir)
+	if err != nil {
+		return "", err
+	}
+	binary = filepath.Join(dir, "discovery.test")
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// overlay makes the file that has the go command take the code with the bug in it.
+func (m mutant) overlay(dir string) (string, error) {
 	path, err := filepath.Abs(m.file)
 	if err != nil {
 		return "", err
@@ -96,22 +110,13 @@ func (m mutant) build(t *testing.T) (binary string, err error) {
 	if n := strings.Count(string(source), m.old); n != 1 {
 		return "", fmt.Errorf("%s has the place of the bug %d times: the table has to follow the code", m.file, n)
 	}
-	mutated := filepath.Join(dir, "mutated.go")
-	overlay := filepath.Join(dir, "overlay.json")
+	mutated, overlay := filepath.Join(dir, "mutated.go"), filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
 	if err != nil {
 		return "", err
 	}
-	err = errors.Join(os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600), os.WriteFile(overlay, replace, 0o600))
-	if err != nil {
-		return "", err
-	}
-	binary = filepath.Join(dir, "discovery.test")
-	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return binary, nil
+	code := strings.Replace(string(source), m.old, m.new, 1)
+	return overlay, errors.Join(os.WriteFile(mutated, []byte(code), 0o600), os.WriteFile(overlay, replace, 0o600))
 }
 
 var found = regexp.MustCompile(`found after (\d+) schedules, shortened to (\d+) steps: (.*)\n\s*(.*)\n`)
@@ -162,4 +167,36 @@ func execute(t *testing.T, binary string, args ...string) (out string, failed bo
 		return string(data), true, nil
 	}
 	return string(data), false, err
+}
+
+// namedMutant is a bug that a test of its own catches.
+type namedMutant struct {
+	bug, rule, pkg, file, old, new string
+	test                           string
+}
+
+// TestNamedMutants plants each of them, and wants its test to pass without it and to fail with it.
+func TestNamedMutants(t *testing.T) {
+	for _, m := range namedMutants {
+		t.Run(m.bug, func(t *testing.T) {
+			overlay, err := (mutant{file: filepath.Join(m.pkg, m.file), old: m.old, new: m.new}).overlay(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out, failed := m.runTest(t); failed {
+				t.Fatalf("%s fails without it:\n%s", m.test, out)
+			}
+			out, failed := m.runTest(t, "-overlay", overlay)
+			if !failed || !strings.Contains(out, "--- FAIL: "+m.test) {
+				t.Fatalf("%s does not catch it:\n%s", m.test, out)
+			}
+			t.Logf("%s: caught by %s", m.rule, m.test)
+		})
+	}
+}
+
+func (m namedMutant) runTest(t *testing.T, flags ...string) (out string, failed bool) {
+	args := append(append([]string{"test"}, flags...), "-count=1", "-timeout=5m", "-v", "-run=^"+m.test+"$", m.pkg)
+	data, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
+	return string(data), err != nil || !strings.Contains(string(data), "--- PASS: "+m.test)
 }
