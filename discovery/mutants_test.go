@@ -48,7 +48,7 @@ type caught struct {
 func TestMutants(t *testing.T) {
 	out := new(strings.Builder)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "planted bug\trule\tlayer\tschedules\tsteps\tthe shortened schedule")
+	_, _ = fmt.Fprintln(table, "planted bug\trule\tlayer\tschedules\tsteps\tthe shortened schedule")
 	planted, escaped := 0, 0
 	for _, m := range mutants {
 		t.Run(m.bug, func(t *testing.T) {
@@ -56,10 +56,10 @@ func TestMutants(t *testing.T) {
 			how, err := m.hunt(t)
 			if err != nil {
 				escaped++
-				fmt.Fprintf(table, "%s\t%s\t%s\t\t\tNOT CAUGHT\n", m.bug, m.rule, m.layer)
+				_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t\t\tNOT CAUGHT\n", m.bug, m.rule, m.layer)
 				t.Fatal(err)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\n", m.bug, m.rule, how.layer, how.schedules, how.steps, how.schedule)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\n", m.bug, m.rule, how.layer, how.schedules, how.steps, how.schedule)
 			t.Logf("after %d schedules, by %s", how.schedules, how.schedule)
 			if how.steps > mostSteps {
 				t.Errorf("the shortened schedule has %d steps: %s", how.steps, how.schedule)
@@ -72,6 +72,7 @@ func TestMutants(t *testing.T) {
 
 // hunt builds the tests with the bug in them and runs the simulation.
 func (m mutant) hunt(t *testing.T) (caught, error) {
+	t.Helper()
 	binary, err := m.build(t)
 	if err != nil {
 		return caught{}, err
@@ -84,6 +85,7 @@ func (m mutant) hunt(t *testing.T) (caught, error) {
 }
 
 func (m mutant) build(t *testing.T) (binary string, err error) {
+	t.Helper()
 	dir := t.TempDir()
 	overlay, err := m.overlay(dir)
 	if err != nil {
@@ -116,13 +118,15 @@ func (m mutant) overlay(dir string) (string, error) {
 		return "", err
 	}
 	code := strings.Replace(string(source), m.old, m.new, 1)
-	return overlay, errors.Join(os.WriteFile(mutated, []byte(code), 0o600), os.WriteFile(overlay, replace, 0o600))
+	err = os.WriteFile(mutated, []byte(code), 0o600) //nolint:gosec // in the test's directory, with the project's own code
+	return overlay, errors.Join(err, os.WriteFile(overlay, replace, 0o600))
 }
 
 var found = regexp.MustCompile(`found after (\d+) schedules, shortened to (\d+) steps: (.*)\n\s*(.*)\n`)
 
 // run lets the simulation run. A bug that ends the process is caught as well, and its schedule shortened from outside.
 func (m mutant) run(t *testing.T, binary string) (caught, error) {
+	t.Helper()
 	tries := map[string]int{"core": coreTries, "live": liveTries}[m.layer]
 	out, failed, err := execute(t, binary, "-simulation.layer="+m.layer, "-simulation.schedules="+strconv.Itoa(tries),
 		"-simulation.core=1", "-simulation.trace="+strconv.FormatBool(m.layer == "live"))
@@ -141,6 +145,7 @@ func (m mutant) run(t *testing.T, binary string) (caught, error) {
 
 // crashed shortens the schedule in which the process ended.
 func (m mutant) crashed(t *testing.T, binary, out string) (caught, error) {
+	t.Helper()
 	traced := regexp.MustCompile(`(?m)^schedule: (.*)$`).FindAllStringSubmatch(out, -1)
 	if len(traced) == 0 {
 		return caught{}, fmt.Errorf("it failed without a schedule: %.2000s", out)
@@ -158,6 +163,7 @@ func (m mutant) crashed(t *testing.T, binary, out string) (caught, error) {
 
 // execute runs the simulation and reports whether it failed.
 func execute(t *testing.T, binary string, args ...string) (out string, failed bool, err error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), mutantsLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append([]string{"-test.run=^TestSimulation$", "-test.v", "-test.timeout=0"}, args...)...)
@@ -196,6 +202,7 @@ func TestNamedMutants(t *testing.T) {
 }
 
 func (m namedMutant) runTest(t *testing.T, flags ...string) (out string, failed bool) {
+	t.Helper()
 	args := append(append([]string{"test"}, flags...), "-count=1", "-timeout=5m", "-v", "-run=^"+m.test+"$", m.pkg)
 	data, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
 	return string(data), err != nil || !strings.Contains(string(data), "--- PASS: "+m.test)
