@@ -30,19 +30,18 @@ func (d *TenantDiscovery) Changes(ctx context.Context) iter.Seq[tenant.Change] {
 				case <-d.closed:
 				}
 			}
-			if ctx.Err() != nil || d.isClosed() {
-				return
-			}
-			if it != nil && !yieldAll(it.changes, yield) {
+			ended := func() bool { return ctx.Err() != nil || d.isClosed() }
+			if ended() || it != nil && !yieldAll(it.changes, ended, yield) {
 				return
 			}
 		}
 	}
 }
 
-func yieldAll(changes []tenant.Change, yield func(tenant.Change) bool) bool {
+// yieldAll yields what is pending for one tenant. The loop over it may take its time, so that each is preceded by a look.
+func yieldAll(changes []tenant.Change, ended func() bool, yield func(tenant.Change) bool) bool {
 	for _, change := range changes {
-		if !yield(change) {
+		if ended() || !yield(change) {
 			return false
 		}
 	}

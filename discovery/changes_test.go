@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
@@ -162,6 +163,41 @@ func TestExplain(t *testing.T) {
 		}
 		if got := d.Explain("flapping"); len(got) != 8 || got[7].Kind != tenant.Removed {
 			t.Errorf("flapping: %v", got)
+		}
+	})
+}
+
+// TestChangesEndBetweenTwoOfOneTenant: off and on are one item of the mailbox, and Close may come between the two.
+func TestChangesEndBetweenTwoOfOneTenant(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, "acme")
+		d := f.start(t)
+		held := make(chan struct{})
+		var told []tenant.Kind
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			for change := range d.Changes(t.Context()) {
+				told = append(told, change.Kind)
+				if len(told) <= 2 {
+					<-held
+				}
+			}
+		})
+		settle()
+		f.suspend(t, "acme")
+		if err := f.manager.Reactivate(t.Context(), "acme"); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		held <- struct{}{} // it goes on to the first of the two
+		settle()
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		close(held)
+		watching.Wait()
+		if want := []tenant.Kind{tenant.Added, tenant.Removed}; !slices.Equal(told, want) {
+			t.Errorf("told %v, want %v", told, want)
 		}
 	})
 }
