@@ -1,0 +1,171 @@
+// Package store keeps the tenant manager's data in SQL: SQLite in one file, or PostgreSQL.
+//
+// Every change is one transaction with its revisions and its events: the counter row of the environment is raised in the
+// same transaction, so that the order of the revisions is the order of the commits, and the events lie in the outbox until
+// somebody has published them. What was acknowledged is there after a crash, and so are its events.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// Options are what a store is opened with.
+type Options struct {
+	// Environment is the one whose tenants this manager keeps. Required. Two managers of different environments may
+	// share a PostgreSQL database.
+	Environment string
+	// Key encrypts the connection data at rest, with AES-256-GCM. Required, 32 bytes. Data that was written with another
+	// key cannot be read.
+	Key []byte
+	// Logger is for what happens beside the calls. Nil is silent.
+	Logger *slog.Logger
+}
+
+// The errors that a caller acts on.
+var (
+	// ErrNotFound means that there is no such tenant, association, key or token.
+	ErrNotFound = errors.New("not found")
+	// ErrUnavailable means that the database is locked, full, read-only or gone. The change was not made, or, where the
+	// connection broke during the commit, it is not known whether it was.
+	ErrUnavailable = errors.New("the database is unavailable")
+	// ErrSchemaTooNew means that a newer version has migrated the database.
+	ErrSchemaTooNew = errors.New("the database's schema is newer than this program")
+	// ErrInUse means that another manager has the SQLite file open.
+	ErrInUse = errors.New("another manager has the database open")
+	// ErrWrongKey means that the data was encrypted with another key.
+	ErrWrongKey = errors.New("the encryption key is not the one that the data was written with")
+	// ErrGone means that events which were asked for are pruned, or of another epoch.
+	ErrGone = errors.New("the events are gone")
+)
+
+// Conflict is a change that the state of things does not allow.
+type Conflict struct {
+	Code    string // for programs, such as ALREADY_SUSPENDED or SLUG_TAKEN
+	Message string // for people; names both states where it is about a transition
+}
+
+// Error says what it is about.
+func (c *Conflict) Error() string { return c.Message }
+
+// Invalid is a request that can never succeed.
+type Invalid struct {
+	Code    string // such as INVALID_NAME or WRONG_ENVIRONMENT
+	Message string
+}
+
+// Error says what is wrong.
+func (i *Invalid) Error() string { return i.Message }
+
+// Inactive is a refusal to show what belongs to a tenant, or an association, that is not active.
+type Inactive struct{ Status string }
+
+// Error names the status.
+func (i *Inactive) Error() string {
+	return fmt.Sprintf("the tenant or its association is %s", i.Status)
+}
+
+// Owner is the first user of a tenant.
+type Owner struct {
+	Email, PasswordHash string
+	EmailVerified       bool
+}
+
+// NewTenant is a tenant to create. Slug and Environment may be empty: the slug is then made of the name, and the
+// environment is the store's.
+type NewTenant struct {
+	Name, Slug, Environment, Isolation string
+	Metadata                           map[string]string
+	Owner                              Owner
+}
+
+// Tenant is one tenant. Status is active or suspended.
+type Tenant struct {
+	ID, Name, Slug, Status, Environment, Isolation string
+	Metadata                                       map[string]string
+	Owner                                          Owner
+	CreatedAt, UpdatedAt                           time.Time
+}
+
+// TenantPatch changes what is not nil.
+type TenantPatch struct {
+	Name     *string
+	Metadata map[string]string // nil: unchanged
+}
+
+// TenantFilter selects tenants. Search is part of a name, a slug or an id; Status, Service may be empty.
+type TenantFilter struct {
+	Search, Status, Service string
+	After                   string // the Next of the page before
+	Limit                   int    // 0: 100, at most 1000
+}
+
+// TenantPage is part of a list. Next is empty on the last one.
+type TenantPage struct {
+	Tenants []Tenant
+	Next    string
+}
+
+// NewAssociation makes a tenant active for a service. Zero limits are none.
+type NewAssociation struct {
+	IsolationMode              string
+	MaxOpenConns, MaxIdleConns int
+}
+
+// Association is how one tenant is with one service. Status is active, suspended or purged.
+type Association struct {
+	TenantID, Service, Status, IsolationMode string
+	Settings                                 Settings
+	Rotations                                int
+	CreatedAt, UpdatedAt                     time.Time
+}
+
+// Settings are the connection data of an association. All of it is encrypted at rest.
+type Settings struct {
+	Module           string `json:"module,omitempty"`
+	MaxOpenConns     int    `json:"maxOpenConns,omitempty"`
+	MaxIdleConns     int    `json:"maxIdleConns,omitempty"`
+	StatementTimeout []byte `json:"statementTimeout,omitempty"` // JSON
+	Databases        []byte `json:"databases,omitempty"`        // JSON
+	RabbitMQ         []byte `json:"rabbitmq,omitempty"`         // JSON
+	Connection       []byte `json:"connection,omitempty"`       // JSON, connectionSettings
+}
+
+// ActiveVersion is the version of the list of one service. Set is the revision at which that list changed last.
+type ActiveVersion struct {
+	tenant.Version
+
+	Set uint64
+}
+
+// Event is a row of the outbox: one lifecycle event, and the bytes that are published each time.
+type Event struct {
+	tenant.Event
+
+	Data     []byte
+	Attempts int
+	At       time.Time // of the commit
+}
+
+// OutboxStatus is how far the relay is.
+type OutboxStatus struct {
+	Pending     int
+	Oldest      time.Time // of the pending ones; zero if there is none
+	Quarantined int
+	Sent        uint64 // the newest revision that was sent
+	Newest      uint64 // the newest revision that there is
+}
+
+// Key is a service's API key, or, with an empty Service, a token. The secret itself is not kept.
+type Key struct {
+	ID        string
+	Name      string
+	Service   string
+	CreatedAt time.Time
+	RevokedAt time.Time // zero while it holds
+	LastUsed  time.Time // to the minute; zero if never
+}
