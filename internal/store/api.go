@@ -30,6 +30,8 @@ type Options struct {
 var (
 	// ErrNotFound means that there is no such tenant, association, key or token.
 	ErrNotFound = errors.New("not found")
+	// ErrNoAssociation means that the tenant is there and has no association with the service. It is an ErrNotFound.
+	ErrNoAssociation = fmt.Errorf("no association with this service: %w", ErrNotFound)
 	// ErrUnavailable means that the database is locked, full, read-only or gone. The change was not made, or, where the
 	// connection broke during the commit, it is not known whether it was.
 	ErrUnavailable = errors.New("the database is unavailable")
@@ -61,13 +63,14 @@ type Invalid struct {
 // Error says what is wrong.
 func (i *Invalid) Error() string { return i.Message }
 
-// Inactive is a refusal to show what belongs to a tenant, or an association, that is not active.
-type Inactive struct{ Status string }
+// Inactive is a refusal of what only an active tenant, or an active association, allows.
+type Inactive struct {
+	Status string
+	Of     string // "tenant" or "association": which of the two has the status
+}
 
 // Error names the status.
-func (i *Inactive) Error() string {
-	return fmt.Sprintf("the tenant or its association is %s", i.Status)
-}
+func (i *Inactive) Error() string { return fmt.Sprintf("the %s is %s", i.Of, i.Status) }
 
 // Owner is the first user of a tenant.
 type Owner struct {

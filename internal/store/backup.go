@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+var (
+	errUseDump    = errors.New("PostgreSQL is backed up with its own tools: use pg_dump")
+	errUseRestore = errors.New("PostgreSQL is restored with its own tools: use pg_restore, and then restore without a file, " +
+		"which gives the data a new epoch")
+)
+
+// Backup writes a copy of the SQLite file to path, as it is at one moment, while the store goes on working. path must not
+// be there. The connection data in it is encrypted as before. On PostgreSQL it is an error that says what to use.
+func (s *Store) Backup(ctx context.Context, path string) error {
+	return s.explain(ctx, "back up", s.db.backup(ctx, s.reader, path))
+}
+
+// Backup does the same for a database that this process has not open, and that a manager may have.
+func Backup(ctx context.Context, dsn, path string) error {
+	db, err := dialectOf(dsn)
+	if err != nil {
+		return err
+	}
+	file, ok := db.(*sqlite)
+	if !ok {
+		return errUseDump
+	}
+	if _, err := os.Stat(file.path); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	reader, err := file.pool("_query_only=1", 1, 1)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(file.backup(ctx, reader, path), reader.Close()); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	return nil
+}
+
+// Restore puts the backup at path in the place of dsn's SQLite file, which must not be there, with a new epoch for each
+// environment: who has seen the data of before takes a new list. Without a path, the database that is there gets a new
+// epoch; that is for PostgreSQL, after pg_restore.
+//
+// It returns ErrInUse, ErrWrongKey, ErrSchemaTooNew, and ErrNotFound when the backup has no such environment.
+func Restore(ctx context.Context, dsn, path string, o Options) error {
+	db, err := dialectOf(dsn)
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		return renew(ctx, dsn, o)
+	}
+	file, ok := db.(*sqlite)
+	if !ok {
+		return errUseRestore
+	}
+	if err := file.restore(ctx, path, o); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return nil
+}
+
+// NewEpoch gives the environment's data a new identity and starts its revisions again, as after a restore from a backup.
+// Events that were sent are forgotten; those that were not are kept, in their order, as the first of the new epoch.
+func (s *Store) NewEpoch(ctx context.Context) error {
+	return s.write(ctx, "begin a new epoch", func(ctx context.Context, t tx) error { return newEpochOf(ctx, t, s.env) })
+}
+
+func renew(ctx context.Context, dsn string, o Options) (err error) {
+	s, err := Open(ctx, dsn, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.write(ctx, "begin a new epoch", newEpochOfAll)
+}
+
+func newEpochOfAll(ctx context.Context, t tx) error {
+	var envs []int64
+	if err := t.each(ctx, func(rows *sql.Rows) error {
+		var env int64
+		err := rows.Scan(&env)
+		envs = append(envs, env)
+		return err
+	}, `SELECT id FROM environments ORDER BY id`); err != nil {
+		return err
+	}
+	for _, env := range envs {
+		if err := newEpochOf(ctx, t, env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newEpochOf(ctx context.Context, t tx, env int64) error {
+	epoch := newEpoch()
+	var before uint64
+	if err := t.row(ctx, `SELECT revision FROM environments WHERE id = ?1`+t.db.lockRow(), env).Scan(&before); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM outbox WHERE env = ?1 AND sent_at IS NOT NULL`, env); err != nil {
+		return err
+	}
+	newest, err := renumber(ctx, t, env, epoch)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `UPDATE environments SET epoch = ?2, revision = ?3 WHERE id = ?1`, env, epoch, newest); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `UPDATE relays SET sent = 0, pruned = 0 WHERE env = ?1`, env); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE active_sets SET revision = 0 WHERE env = ?1`, env)
+	return err
+}
+
+// renumber makes the events that are left the first of an epoch, and returns the newest revision.
+func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error) {
+	var newest, last uint64
+	for {
+		left, err := selectEvents(ctx, t, `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2
+			ORDER BY revision LIMIT ?3`, env, last, atOnce)
+		if err != nil || len(left) == 0 {
+			return newest, err
+		}
+		for _, evt := range left {
+			last = evt.Revision
+			newest++
+			data, err := encodeEvent(evt.Event, tenant.Version{Epoch: epoch, Revision: newest})
+			if err != nil {
+				return 0, err
+			}
+			if _, err := t.exec(ctx, `UPDATE outbox SET revision = ?1, data = ?2 WHERE env = ?3 AND revision = ?4`,
+				newest, data, env, last); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// backup writes to a file beside path first, so that what is at path is whole.
+func (l *sqlite) backup(ctx context.Context, reader *sql.DB, path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s is there already", path)
+	}
+	unfinished := path + ".unfinished"
+	if err := touch(unfinished); err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(unfinished) }() // it is gone when all went well
+	if _, err := reader.ExecContext(ctx, `VACUUM INTO ?1`, unfinished); err != nil {
+		return err
+	}
+	return finish(unfinished, path)
+}
+
+// touch makes an empty file that only its owner can read; SQLite takes it as it is.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, filePerm)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// finish has what was written reach the disk before it gets its name.
+func finish(unfinished, path string) error {
+	f, err := os.OpenFile(unfinished, os.O_RDWR, filePerm)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// restore works on a copy beside the file, which gets the file's name at the very end.
+func (l *sqlite) restore(ctx context.Context, path string, o Options) (err error) {
+	if l.lock, err = lockFile(l.path + ".lock"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	// A journal of another database would be taken for the new one's.
+	for _, suffix := range []string{"", "-wal", "-journal"} {
+		if _, err := os.Lstat(l.path + suffix); err == nil {
+			return fmt.Errorf("%s is there: move it away first", l.path+suffix)
+		}
+	}
+	copied := l.path + ".unfinished"
+	defer removeAll(copied)
+	if err := copyFile(path, copied); err != nil {
+		return err
+	}
+	if err := renewCopy(ctx, copied, o); err != nil {
+		return err
+	}
+	return finish(copied, l.path)
+}
+
+// renewCopy leaves one file, without a journal beside it.
+func renewCopy(ctx context.Context, path string, o Options) (err error) {
+	if err := hasEnvironment(ctx, path, o.Environment); err != nil {
+		return err
+	}
+	s, err := Open(ctx, "sqlite:"+path, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.write(ctx, "begin a new epoch", func(ctx context.Context, t tx) error {
+		var verdict string
+		if err := t.row(ctx, `PRAGMA integrity_check(1)`).Scan(&verdict); err != nil {
+			return err
+		}
+		if verdict != "ok" {
+			return errors.New("the backup is damaged: " + verdict)
+		}
+		return newEpochOfAll(ctx, t)
+	})
+}
+
+// hasEnvironment keeps a mistyped environment from being made, empty, in a backup of others.
+func hasEnvironment(ctx context.Context, path, environment string) (err error) {
+	file := &sqlite{path: path}
+	db, err := file.pool("_query_only=1", 1, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var n int
+	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM environments WHERE name = ?1`, environment).Scan(&n); err != nil {
+		return fmt.Errorf("this is no backup: %w", err)
+	}
+	if n == 0 {
+		return fmt.Errorf("the backup has no environment %s: %w", environment, ErrNotFound)
+	}
+	return nil
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, filePerm)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, in)
+	return err
+}
+
+func removeAll(path string) {
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		_ = os.Remove(path + suffix) // what is not there need not go
+	}
+}
+
+func (p *postgres) backup(context.Context, *sql.DB, string) error { return errUseDump }

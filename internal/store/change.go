@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// change is a transaction that announces what it does.
+type change struct {
+	tx
+
+	store    *Store
+	epoch    string
+	revision uint64 // the newest one, those of this change included
+	tenants  int64  // how many there have ever been
+	now      time.Time
+}
+
+// change runs fn, which changes rows and announces it, and commits all of it or nothing. It keeps other changes of the
+// environment waiting from the beginning to the end, so that revisions are in the order of commits, none is left out, and
+// what fn has read is true when it writes.
+func (s *Store) change(ctx context.Context, what string, fn func(context.Context, *change) error) error {
+	return s.write(ctx, what, func(ctx context.Context, t tx) error {
+		c := &change{tx: t, store: s}
+		row := t.row(ctx, `SELECT epoch, revision, tenants FROM environments WHERE id = ?1`+s.db.lockRow(), s.env)
+		if err := row.Scan(&c.epoch, &c.revision, &c.tenants); err != nil {
+			return err
+		}
+		c.now = time.Now().UTC().Truncate(time.Microsecond) // as exact as it is stored
+		before := c.revision
+		if err := fn(ctx, c); err != nil {
+			return err
+		}
+		if c.revision == before {
+			return nil
+		}
+		_, err := t.exec(ctx, `UPDATE environments SET revision = ?1, tenants = ?2 WHERE id = ?3`, c.revision, c.tenants, s.env)
+		return err
+	})
+}
+
+// announce gives each of what happened to r its revision, puts it into the outbox, and notes whose list it changed.
+func (c *change) announce(ctx context.Context, r *record, happened ...happening) error {
+	for _, h := range happened {
+		c.revision++
+		data, err := c.event(r, h)
+		if err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, `INSERT INTO outbox (env, revision, data, committed_at) VALUES (?1, ?2, ?3, ?4)`,
+			c.store.env, c.revision, data, micros(c.now)); err != nil {
+			return err
+		}
+		for _, service := range h.lists {
+			if _, err := c.exec(ctx, `INSERT INTO active_sets (env, service, revision) VALUES (?1, ?2, ?3)
+				ON CONFLICT (env, service) DO UPDATE SET revision = excluded.revision`,
+				c.store.env, service, c.revision); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// event returns the bytes that are published.
+func (c *change) event(r *record, h happening) ([]byte, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	evt := tenant.Event{
+		EventID: id.String(), EventType: h.kind, Timestamp: c.now, TenantID: r.ID, TenantSlug: r.Slug,
+		Environment: r.Environment,
+	}
+	if h.payload != nil {
+		if evt.Payload, err = json.Marshal(h.payload); err != nil {
+			return nil, err
+		}
+	}
+	return encodeEvent(evt, tenant.Version{Epoch: c.epoch, Revision: c.revision})
+}
+
+func encodeEvent(evt tenant.Event, v tenant.Version) ([]byte, error) {
+	evt.Epoch, evt.Revision = v.Epoch, v.Revision
+	data, err := json.Marshal(evt)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > tenant.MaxEventBytes {
+		return nil, &Invalid{
+			Code:    "EVENT_TOO_LARGE",
+			Message: fmt.Sprintf("the event of it has %d bytes, the most is %d", len(data), tenant.MaxEventBytes),
+		}
+	}
+	return data, nil
+}

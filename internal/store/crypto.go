@@ -1,0 +1,61 @@
+package store
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	keyBytes = 32
+	// sealVersion is the first byte of what is sealed, so that another way of sealing can be told from this one.
+	sealVersion = 1
+	canaryText  = "canary"
+)
+
+// sealer encrypts with AES-256-GCM. What is sealed opens only with the same context: the environment, and what it is.
+type sealer struct{ aead cipher.AEAD }
+
+func newSealer(key []byte) (*sealer, error) {
+	if len(key) != keyBytes {
+		return nil, fmt.Errorf("the encryption key has %d bytes, not %d", len(key), keyBytes)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	return &sealer{aead: aead}, nil
+}
+
+// seal returns the version, the nonce and the ciphertext.
+func (s *sealer) seal(plain []byte, context ...string) ([]byte, error) {
+	out := make([]byte, 1+s.aead.NonceSize(), 1+s.aead.NonceSize()+len(plain)+s.aead.Overhead())
+	out[0] = sealVersion
+	nonce := out[1:]
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, err
+	}
+	return s.aead.Seal(out, nonce, plain, additional(context)), nil
+}
+
+func (s *sealer) open(sealed []byte, context ...string) ([]byte, error) {
+	head := 1 + s.aead.NonceSize()
+	if len(sealed) < head || sealed[0] != sealVersion {
+		return nil, errors.New("decrypt: this is nothing that was encrypted by this program")
+	}
+	plain, err := s.aead.Open(nil, sealed[1:head], sealed[head:], additional(context))
+	if err != nil {
+		return nil, fmt.Errorf("decrypt: %w", err)
+	}
+	return plain, nil
+}
+
+// additional joins with a byte that no part of a context can have.
+func additional(context []string) []byte { return []byte(strings.Join(context, "\x00")) }

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// Store is the data of one environment. It may be used from any goroutine. Each call is bounded by its ctx, and by half a
+// minute where that has no deadline; reading the list of a service has no other bound than its ctx.
+//
+// The errors that all methods share are [ErrUnavailable], and that of a ctx which was cancelled. What else one returns
+// stands at it. After an error of a change nothing is changed, except as ErrUnavailable says.
+type Store struct {
+	db             dialect
+	writer, reader *sql.DB
+	environment    string
+	env            int64 // its row
+	seal           *sealer
+	logger         *slog.Logger
+
+	mu     sync.Mutex // guards what is below
+	leader *lease
+	noted  map[string]time.Time // when a key's last use was written, by its id
+}
+
+// Open opens the database, brings its schema up to date and returns the store. dsn is "sqlite:FILE", whose directory has to
+// be there, or "postgres://…".
+//
+// It returns ErrInUse when another process has the SQLite file open, ErrSchemaTooNew, ErrWrongKey, and ErrUnavailable when
+// there is no reaching the database. A migration that was broken off is taken up where it was.
+func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
+	s, err := open(ctx, dsn, o, migrationFiles)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return s, nil
+}
+
+// Close closes the database and lets go of the file. What runs is waited for by nobody: it ends with an error.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	leader := s.leader
+	s.mu.Unlock()
+	if leader != nil {
+		leader.release()
+	}
+	return errors.Join(s.reader.Close(), s.writer.Close(), s.db.close())
+}
+
+// Ping writes to the database, and so tells whether changes can be made.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.write(ctx, "ping the database", func(ctx context.Context, t tx) error {
+		_, err := t.exec(ctx, `UPDATE relays SET pinged = ?1 WHERE env = ?2`, micros(time.Now()), s.env)
+		return err
+	})
+}
+
+// Environment is the one that the store was opened with.
+func (s *Store) Environment() string { return s.environment }
+
+// Version returns the epoch and the newest revision.
+func (s *Store) Version(ctx context.Context) (tenant.Version, error) {
+	var v tenant.Version
+	err := s.read(ctx, "read the version", func(ctx context.Context, t tx) error {
+		return t.row(ctx, `SELECT epoch, revision FROM environments WHERE id = ?1`, s.env).Scan(&v.Epoch, &v.Revision)
+	})
+	return v, err
+}
+
+func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (*Store, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if err := checkWord("environment", "INVALID_ENVIRONMENT", o.Environment); err != nil {
+		return nil, err
+	}
+	seal, err := newSealer(o.Key)
+	if err != nil {
+		return nil, err
+	}
+	db, err := dialectOf(dsn)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		db: db, environment: o.Environment, seal: seal, logger: o.Logger, noted: map[string]time.Time{},
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.writer, s.reader, err = db.open(ctx); err != nil {
+		return nil, s.explain(ctx, "connect", err)
+	}
+	if err := s.prepare(ctx, migrations); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// dialectOf never shows the dsn in an error: it may hold a password.
+func dialectOf(dsn string) (dialect, error) {
+	scheme, rest, _ := strings.Cut(dsn, ":")
+	switch scheme {
+	case "sqlite":
+		return newSQLite(rest)
+	case "postgres", "postgresql":
+		return newPostgres(dsn)
+	}
+	return nil, errors.New("the database is neither sqlite:FILE nor postgres://…")
+}
+
+// prepare migrates, makes the environment if it is not there, and looks whether the key is its key.
+func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
+	if err := s.migrate(ctx, migrations); err != nil {
+		return s.explain(ctx, "migrate", err)
+	}
+	return s.write(ctx, "prepare the environment", func(ctx context.Context, t tx) error {
+		canary, err := s.seal.seal([]byte(canaryText), s.environment, canaryText)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary)
+			VALUES (?1, ?2, 0, 0, ?3) ON CONFLICT (name) DO NOTHING`, s.environment, newEpoch(), canary); err != nil {
+			return err
+		}
+		if err := t.row(ctx, `SELECT id, canary FROM environments WHERE name = ?1`, s.environment).Scan(&s.env, &canary); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `INSERT INTO relays (env, sent, pruned, pinged) VALUES (?1, 0, 0, 0)
+			ON CONFLICT (env) DO NOTHING`, s.env); err != nil {
+			return err
+		}
+		if _, err := s.seal.open(canary, s.environment, canaryText); err != nil {
+			return ErrWrongKey
+		}
+		return nil
+	})
+}
+
+func newEpoch() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+func fromMicros(n int64) time.Time { return time.UnixMicro(n).UTC() }
+
+// fromNullMicros takes null as the zero time.
+func fromNullMicros(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return fromMicros(n.Int64)
+}

@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	// atOnce is how many rows one statement of the outbox touches, so that it keeps nobody waiting for long.
+	atOnce = 500
+	// maxReason is how much of a failure's text is kept, in bytes.
+	maxReason = 1000
+)
+
+const eventColumns = `revision, data, attempts, committed_at`
+
+// Pending returns the oldest events that are neither sent nor quarantined, in the order of revisions, at most limit. None
+// is ever passed over: a revision that is not committed yet has none after it.
+func (s *Store) Pending(ctx context.Context, limit int) ([]Event, error) {
+	return s.events(ctx, "read the outbox", `SELECT `+eventColumns+` FROM outbox
+		WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL ORDER BY revision LIMIT ?2`, s.env, limit)
+}
+
+// MarkSent notes that events were published. One that is marked already, or is not there, is passed over.
+func (s *Store) MarkSent(ctx context.Context, revisions ...uint64) error {
+	if len(revisions) == 0 {
+		return nil
+	}
+	return s.write(ctx, "mark events as sent", func(ctx context.Context, t tx) error {
+		now := micros(time.Now())
+		for chunk := range slices.Chunk(revisions, atOnce) {
+			args := []any{now, s.env}
+			for _, revision := range chunk {
+				args = append(args, revision)
+			}
+			if _, err := t.exec(ctx, `UPDATE outbox SET sent_at = ?1, quarantined_at = NULL
+				WHERE env = ?2 AND sent_at IS NULL AND revision IN (`+placeholders(3, len(chunk))+`)`, args...); err != nil {
+				return err
+			}
+		}
+		_, err := t.exec(ctx, `UPDATE relays SET sent = ?1 WHERE env = ?2 AND sent < ?1`, slices.Max(revisions), s.env)
+		return err
+	})
+}
+
+// MarkFailed notes that an event could not be published, and returns how often that has been. It returns ErrNotFound.
+func (s *Store) MarkFailed(ctx context.Context, revision uint64, reason string) (attempts int, err error) {
+	err = s.write(ctx, "mark an event as failed", func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, `UPDATE outbox SET attempts = attempts + 1, failure = ?1 WHERE env = ?2 AND revision = ?3`,
+			shorten(reason), s.env, revision)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNotFound
+		}
+		return t.row(ctx, `SELECT attempts FROM outbox WHERE env = ?1 AND revision = ?2`, s.env, revision).Scan(&attempts)
+	})
+	return attempts, err
+}
+
+// Quarantine takes an event that cannot be sent out of the way of the others. It is kept. It returns ErrNotFound when there
+// is no such event that waits to be sent.
+func (s *Store) Quarantine(ctx context.Context, revision uint64, reason string) error {
+	return s.write(ctx, "quarantine an event", func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, `UPDATE outbox SET quarantined_at = ?1, failure = ?2
+			WHERE env = ?3 AND revision = ?4 AND sent_at IS NULL`, micros(time.Now()), shorten(reason), s.env, revision)
+		if err == nil && n == 0 {
+			return ErrNotFound
+		}
+		return err
+	})
+}
+
+// Outbox returns how far the relay is.
+func (s *Store) Outbox(ctx context.Context) (OutboxStatus, error) {
+	var status OutboxStatus
+	err := s.read(ctx, "read the outbox's status", func(ctx context.Context, t tx) error {
+		var oldest sql.NullInt64
+		if err := t.row(ctx, `SELECT COUNT(*), MIN(committed_at) FROM outbox
+			WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL`, s.env).Scan(&status.Pending, &oldest); err != nil {
+			return err
+		}
+		status.Oldest = fromNullMicros(oldest)
+		return t.row(ctx, `SELECT e.revision, r.sent,
+			(SELECT COUNT(*) FROM outbox o WHERE o.env = e.id AND o.quarantined_at IS NOT NULL)
+			FROM environments e JOIN relays r ON r.env = e.id WHERE e.id = ?1`,
+			s.env).Scan(&status.Newest, &status.Sent, &status.Quarantined)
+	})
+	return status, err
+}
+
+// Prune deletes events that were sent before a time and returns how many. What is not sent stays, and so does what is
+// quarantined.
+func (s *Store) Prune(ctx context.Context, sentBefore time.Time) (int64, error) {
+	var pruned int64
+	for {
+		var n int64
+		err := s.write(ctx, "prune the outbox", func(ctx context.Context, t tx) (err error) {
+			n, err = s.prune(ctx, t, micros(sentBefore))
+			return err
+		})
+		pruned += n
+		if err != nil || n < atOnce {
+			return pruned, err
+		}
+	}
+}
+
+// EventsAfter returns the events after v, in the order of revisions, at most limit. An empty Epoch is the present one. It
+// returns ErrGone when v is of another epoch, ahead of what there is, or older than what was pruned.
+func (s *Store) EventsAfter(ctx context.Context, v tenant.Version, limit int) ([]Event, error) {
+	var out []Event
+	err := s.read(ctx, "read events", func(ctx context.Context, t tx) error {
+		var epoch string
+		var newest, pruned uint64
+		if err := t.row(ctx, `SELECT e.epoch, e.revision, r.pruned FROM environments e JOIN relays r ON r.env = e.id
+			WHERE e.id = ?1`, s.env).Scan(&epoch, &newest, &pruned); err != nil {
+			return err
+		}
+		if v.Epoch != "" && v.Epoch != epoch || v.Revision > newest || v.Revision < pruned {
+			return ErrGone
+		}
+		var err error
+		out, err = selectEvents(ctx, t, `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2
+			ORDER BY revision LIMIT ?3`, s.env, v.Revision, limit)
+		return err
+	})
+	return out, err
+}
+
+func (s *Store) events(ctx context.Context, what, query string, args ...any) ([]Event, error) {
+	var out []Event
+	err := s.read(ctx, what, func(ctx context.Context, t tx) (err error) {
+		out, err = selectEvents(ctx, t, query, args...)
+		return err
+	})
+	return out, err
+}
+
+// selectEvents runs a query for eventColumns.
+func selectEvents(ctx context.Context, t tx, query string, args ...any) ([]Event, error) {
+	var out []Event
+	err := t.each(ctx, func(rows *sql.Rows) error {
+		var evt Event
+		var revision uint64
+		var at int64
+		if err := rows.Scan(&revision, &evt.Data, &evt.Attempts, &at); err != nil {
+			return err
+		}
+		var err error
+		if evt.Event, err = tenant.ParseEvent(evt.Data); err != nil {
+			return fmt.Errorf("event %d of the outbox: %w", revision, err)
+		}
+		evt.At = fromMicros(at)
+		out = append(out, evt)
+		return nil
+	}, query, args...)
+	return out, err
+}
+
+// prune deletes at most atOnce events, and notes up to where some are missing.
+func (s *Store) prune(ctx context.Context, t tx, before int64) (int64, error) {
+	var last int64
+	args := []any{s.env}
+	if err := t.each(ctx, func(rows *sql.Rows) error {
+		var revision int64
+		err := rows.Scan(&revision)
+		args, last = append(args, revision), max(last, revision)
+		return err
+	}, `SELECT revision FROM outbox WHERE env = ?1 AND sent_at < ?2 ORDER BY sent_at LIMIT ?3`, s.env, before, atOnce); err != nil {
+		return 0, err
+	}
+	if len(args) == 1 {
+		return 0, nil
+	}
+	if _, err := t.exec(ctx, `UPDATE relays SET pruned = ?1 WHERE env = ?2 AND pruned < ?1`, last, s.env); err != nil {
+		return 0, err
+	}
+	return t.exec(ctx, `DELETE FROM outbox WHERE env = ?1 AND sent_at IS NOT NULL
+		AND revision IN (`+placeholders(2, len(args)-1)+`)`, args...)
+}
+
+// placeholders are n of them, the first with the number from.
+func placeholders(from, n int) string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = "?" + strconv.Itoa(from+i)
+	}
+	return strings.Join(out, ", ")
+}
+
+// shorten keeps the beginning of a text, and of that what every database takes.
+func shorten(text string) string {
+	text = strings.ReplaceAll(text[:min(len(text), maxReason)], "\x00", "")
+	return strings.ToValidUTF8(text, "")
+}

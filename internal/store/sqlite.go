@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+const (
+	// readers may look at the file at once. A list that is read slowly holds one.
+	readers     = 32
+	idleReaders = 4
+
+	filePerm = 0o600 // secrets are encrypted, names are not
+	codeMask = 0xff  // what an extended code is a kind of
+)
+
+// sqlite is one file, with one connection that writes, and its lock.
+type sqlite struct {
+	path   string
+	lock   *os.File
+	opened os.FileInfo
+}
+
+func newSQLite(path string) (*sqlite, error) {
+	if path == "" || strings.Contains(path, ":memory:") {
+		return nil, errors.New("sqlite: the file has no name")
+	}
+	real, err := realPath(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	return &sqlite{path: real}, nil
+}
+
+// realPath follows links, so that two names of one file are one file.
+func realPath(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(absolute); err == nil {
+		return real, nil
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(absolute))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(absolute)), nil
+}
+
+func (l *sqlite) open(ctx context.Context) (writer, reader *sql.DB, err error) {
+	if l.lock, err = lockFile(l.path + ".lock"); err != nil {
+		return nil, nil, err
+	}
+	if l.opened, err = l.create(); err != nil {
+		return nil, nil, errors.Join(err, l.close())
+	}
+	if writer, err = l.pool("_txlock=immediate", 1, 1); err != nil {
+		return nil, nil, errors.Join(err, l.close())
+	}
+	if err := writer.PingContext(ctx); err != nil {
+		return nil, nil, errors.Join(err, writer.Close(), l.close())
+	}
+	if reader, err = l.pool("_query_only=1", readers, idleReaders); err != nil {
+		return nil, nil, errors.Join(err, writer.Close(), l.close())
+	}
+	return writer, reader, nil
+}
+
+// create makes the file before SQLite does, which would let everybody read it.
+func (l *sqlite) create() (os.FileInfo, error) {
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, filePerm)
+	if errors.Is(err, os.ErrPermission) {
+		f, err = os.Open(l.path) // read-only: SQLite says so when something is to be written
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	return info, errors.Join(err, f.Close())
+}
+
+func (l *sqlite) pool(options string, open, idle int) (*sql.DB, error) {
+	uri := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(l.path), "/")}
+	pragmas := "&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_dqs=0" +
+		"&_pragma=journal_size_limit(67108864)"
+	db, err := sql.Open("sqlite", uri.String()+"?"+options+pragmas)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(open)
+	db.SetMaxIdleConns(idle)
+	return db, nil
+}
+
+func (l *sqlite) rebind(query string) string { return query }
+
+// lockRow is not needed: there is one writer, and its transactions begin immediate.
+func (l *sqlite) lockRow() string { return "" }
+
+func (l *sqlite) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+
+// intact sees a file that was deleted or replaced: SQLite would go on writing to what nobody can open again.
+func (l *sqlite) intact() error {
+	info, err := os.Stat(l.path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if !os.SameFile(info, l.opened) {
+		return fmt.Errorf("%w: %s was replaced by another file", ErrUnavailable, l.path)
+	}
+	return nil
+}
+
+func (l *sqlite) unavailable(err error) bool {
+	if errors.Is(err, sql.ErrConnDone) || errors.Is(err, os.ErrPermission) {
+		return true
+	}
+	failed, ok := errors.AsType[*driver.Error](err)
+	if !ok {
+		return false
+	}
+	switch failed.Code() & codeMask {
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_READONLY, codes.SQLITE_IOERR, codes.SQLITE_FULL,
+		codes.SQLITE_CANTOPEN, codes.SQLITE_NOMEM, codes.SQLITE_PERM, codes.SQLITE_PROTOCOL, codes.SQLITE_CORRUPT,
+		codes.SQLITE_NOTADB:
+		return true
+	}
+	return false
+}
+
+// migrating needs no lock but that of the file.
+func (l *sqlite) migrating(context.Context, *sql.DB) (goose.Dialect, func(), error) {
+	return goose.DialectSQLite3, func() {}, nil
+}
+
+// lead is at once: whoever has the file open is alone.
+func (l *sqlite) lead(context.Context, *sql.DB, int64) (*lease, error) {
+	return &lease{end: func() {}, check: func(context.Context) error { return nil }}, nil
+}
+
+func (l *sqlite) close() error {
+	if l.lock == nil {
+		return nil
+	}
+	return l.lock.Close()
+}

@@ -1,0 +1,297 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// tenantColumns are what scanTenant reads.
+const tenantColumns = `t.seq, t.id, t.name, t.slug, t.status, t.isolation, t.metadata, t.owner, t.created_at, t.updated_at`
+
+// CreateTenant makes a tenant. If the very same one is there already (slug, name, isolation and the owner's address),
+// created is false and nothing is changed. A slug that another tenant has is a *[Conflict] SLUG_TAKEN; what cannot be a
+// tenant is an *[Invalid].
+func (s *Store) CreateTenant(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
+	if n, err = n.check(s.environment); err != nil {
+		return Tenant{}, false, err
+	}
+	err = s.change(ctx, "create tenant", func(ctx context.Context, c *change) error {
+		there, err := c.tenant(ctx, "t.slug = ?2", n.Slug)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			created = true
+			t, err = c.create(ctx, n)
+			return err
+		case err != nil:
+			return err
+		case !there.is(n):
+			return &Conflict{Code: "SLUG_TAKEN", Message: "slug " + n.Slug + " belongs to another tenant"}
+		}
+		t = there.Tenant
+		return nil
+	})
+	if err != nil {
+		return Tenant{}, false, err
+	}
+	return t, created, nil
+}
+
+// Tenant returns a tenant by any spelling of its id, or ErrNotFound.
+func (s *Store) Tenant(ctx context.Context, id string) (Tenant, error) {
+	var out Tenant
+	err := s.read(ctx, "read tenant", func(ctx context.Context, t tx) error {
+		r, err := s.byID(ctx, t, id)
+		if err == nil {
+			out = r.Tenant
+		}
+		return err
+	})
+	return out, err
+}
+
+// Tenants returns a page of tenants, oldest first. An After that no Next ever was is an *[Invalid] INVALID_PAGE.
+func (s *Store) Tenants(ctx context.Context, f TenantFilter) (TenantPage, error) {
+	after, err := f.after()
+	if err != nil {
+		return TenantPage{}, err
+	}
+	limit := min(f.Limit, maxPage)
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	query, args := f.query(s.env, after, limit+1)
+	page := TenantPage{Tenants: []Tenant{}}
+	var last int64
+	err = s.read(ctx, "list tenants", func(ctx context.Context, t tx) error {
+		return t.each(ctx, func(rows *sql.Rows) error {
+			if len(page.Tenants) == limit {
+				page.Next = strconv.FormatInt(last, 10)
+				return nil
+			}
+			r, err := s.scanTenant(rows)
+			if err != nil {
+				return err
+			}
+			page.Tenants, last = append(page.Tenants, r.Tenant), r.seq
+			return nil
+		}, query, args...)
+	})
+	if err != nil {
+		return TenantPage{}, err
+	}
+	return page, nil
+}
+
+// UpdateTenant changes a tenant's name or replaces its metadata, and announces tenant.updated. It returns ErrNotFound, and
+// an *[Invalid] INVALID_NAME.
+func (s *Store) UpdateTenant(ctx context.Context, id string, p TenantPatch) (Tenant, error) {
+	if p.Name != nil {
+		if err := checkName(*p.Name); err != nil {
+			return Tenant{}, err
+		}
+	}
+	p.Metadata = maps.Clone(p.Metadata)
+	var out Tenant
+	err := s.changeTenant(ctx, "update tenant", id, func(r *record) ([]happening, error) {
+		happened := r.update(p)
+		out = r.Tenant
+		return []happening{happened}, nil
+	})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return out, nil
+}
+
+// SuspendTenant suspends a tenant; all services lose it. It returns ErrNotFound, and a *[Conflict] ALREADY_SUSPENDED.
+func (s *Store) SuspendTenant(ctx context.Context, id string) error {
+	return s.changeTenant(ctx, "suspend tenant", id, (*record).suspend)
+}
+
+// ReactivateTenant ends the suspension of a tenant. It announces tenant.activated, and then tenant.service.reactivated for
+// each association that is active. It returns ErrNotFound, and a *[Conflict] NOT_SUSPENDED.
+func (s *Store) ReactivateTenant(ctx context.Context, id string) error {
+	return s.changeTenant(ctx, "reactivate tenant", id, (*record).reactivate)
+}
+
+// DeleteTenant removes a tenant and its associations; its slug is free afterwards. It returns ErrNotFound.
+func (s *Store) DeleteTenant(ctx context.Context, id string) error {
+	return s.change(ctx, "delete tenant", func(ctx context.Context, c *change) error {
+		r, err := c.record(ctx, id)
+		if err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, `DELETE FROM tenants WHERE env = ?1 AND seq = ?2`, s.env, r.seq); err != nil {
+			return err
+		}
+		return c.announce(ctx, r, r.remove())
+	})
+}
+
+// changeTenant gives fn the tenant, with its time of update set to now, and stores what fn made of it.
+func (s *Store) changeTenant(ctx context.Context, what, id string, fn func(*record) ([]happening, error)) error {
+	return s.change(ctx, what, func(ctx context.Context, c *change) error {
+		r, err := c.record(ctx, id)
+		if err != nil {
+			return err
+		}
+		r.UpdatedAt = c.now
+		happened, err := fn(r)
+		if err != nil {
+			return err
+		}
+		if err := c.save(ctx, r); err != nil {
+			return err
+		}
+		return c.announce(ctx, r, happened...)
+	})
+}
+
+func (c *change) create(ctx context.Context, n NewTenant) (Tenant, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return Tenant{}, err
+	}
+	c.tenants++
+	r := &record{seq: c.tenants, Tenant: Tenant{
+		ID: id.String(), Name: n.Name, Slug: n.Slug, Status: active, Environment: n.Environment, Isolation: n.Isolation,
+		Metadata: maps.Clone(n.Metadata), Owner: n.Owner, CreatedAt: c.now, UpdatedAt: c.now,
+	}}
+	if r.Metadata == nil {
+		r.Metadata = map[string]string{}
+	}
+	metadata, err := json.Marshal(r.Metadata)
+	if err != nil {
+		return Tenant{}, err
+	}
+	owner, err := c.store.sealOwner(r.ID, r.Owner)
+	if err != nil {
+		return Tenant{}, err
+	}
+	if _, err := c.exec(ctx, `INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner,
+		search, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)`,
+		c.store.env, r.seq, r.ID, tenant.CanonicalID(r.ID), r.Name, r.Slug, r.Status, r.Isolation, string(metadata), owner,
+		r.search(), micros(c.now)); err != nil {
+		return Tenant{}, err
+	}
+	return r.Tenant, c.announce(ctx, r, happening{kind: tenant.EventCreated})
+}
+
+// save writes what a change of a tenant can have changed.
+func (c *change) save(ctx context.Context, r *record) error {
+	metadata, err := json.Marshal(r.Metadata)
+	if err != nil {
+		return err
+	}
+	_, err = c.exec(ctx, `UPDATE tenants SET name = ?1, status = ?2, metadata = ?3, search = ?4, updated_at = ?5
+		WHERE env = ?6 AND seq = ?7`,
+		r.Name, r.Status, string(metadata), r.search(), micros(r.UpdatedAt), c.store.env, r.seq)
+	return err
+}
+
+// record reads a tenant with its associations, without their settings.
+func (c *change) record(ctx context.Context, id string) (*record, error) {
+	r, err := c.store.byID(ctx, c.tx, id)
+	if err != nil {
+		return nil, err
+	}
+	r.associations, err = c.store.associations(ctx, c.tx, r)
+	return r, err
+}
+
+func (c *change) tenant(ctx context.Context, condition string, arg any) (*record, error) {
+	return c.store.tenant(ctx, c.tx, condition, arg)
+}
+
+func (s *Store) byID(ctx context.Context, t tx, id string) (*record, error) {
+	if !tenant.ValidID(id) {
+		return nil, ErrNotFound
+	}
+	return s.tenant(ctx, t, "t.canonical = ?2", tenant.CanonicalID(id))
+}
+
+func (s *Store) tenant(ctx context.Context, t tx, condition string, arg any) (*record, error) {
+	row := t.row(ctx, `SELECT `+tenantColumns+` FROM tenants t WHERE t.env = ?1 AND `+condition, s.env, arg)
+	r, err := s.scanTenant(row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	return r, err
+}
+
+// scanTenant reads tenantColumns.
+func (s *Store) scanTenant(row interface{ Scan(dest ...any) error }) (*record, error) {
+	r := &record{Tenant: Tenant{Environment: s.environment}}
+	var metadata string
+	var owner []byte
+	var created, changed int64
+	if err := row.Scan(&r.seq, &r.ID, &r.Name, &r.Slug, &r.Status, &r.Isolation, &metadata, &owner, &created, &changed); err != nil {
+		return nil, err
+	}
+	r.CreatedAt, r.UpdatedAt = fromMicros(created), fromMicros(changed)
+	if err := json.Unmarshal([]byte(metadata), &r.Metadata); err != nil {
+		return nil, err
+	}
+	var err error
+	r.Owner, err = s.openOwner(r.ID, owner)
+	return r, err
+}
+
+// is reports whether r is already what n asks for.
+func (r *record) is(n NewTenant) bool {
+	return r.Name == n.Name && r.Environment == n.Environment && r.Isolation == n.Isolation && r.Owner.Email == n.Owner.Email
+}
+
+// search is what a search looks through.
+func (r *record) search() string {
+	return strings.ToLower(strings.Join([]string{r.Name, r.Slug, r.ID, tenant.CanonicalID(r.ID)}, "\n"))
+}
+
+func (f TenantFilter) after() (int64, error) {
+	if f.After == "" {
+		return 0, nil
+	}
+	after, err := strconv.ParseInt(f.After, 10, 64)
+	if err != nil {
+		return 0, &Invalid{Code: "INVALID_PAGE", Message: "there is no such page"}
+	}
+	return after, nil
+}
+
+func (f TenantFilter) query(env, after int64, limit int) (string, []any) {
+	var query strings.Builder
+	args := []any{env, after, limit}
+	where := func(condition string, arg any) {
+		args = append(args, arg)
+		query.WriteString(" AND " + strings.ReplaceAll(condition, "?", "?"+strconv.Itoa(len(args))))
+	}
+	query.WriteString(`SELECT ` + tenantColumns + ` FROM tenants t WHERE t.env = ?1 AND t.seq > ?2`)
+	if f.Search != "" {
+		where(`t.search LIKE ? ESCAPE '!'`, "%"+likeEscaper.Replace(strings.ToLower(f.Search))+"%")
+	}
+	if f.Status != "" {
+		where(`t.status = ?`, f.Status)
+	}
+	if f.Service != "" {
+		where(`EXISTS (SELECT 1 FROM associations a
+			WHERE a.env = t.env AND a.tenant = t.seq AND a.service = ? AND a.status <> '`+purged+`')`, f.Service)
+	}
+	query.WriteString(` ORDER BY t.seq LIMIT ?3`)
+	return query.String(), args
+}
+
+var likeEscaper = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+// callLimit bounds a call whose ctx has no deadline.
+const callLimit = 30 * time.Second
+
+// dialect is what one kind of database does in its own way.
+type dialect interface {
+	// open connects: writer is for changes, reader for what only looks.
+	open(ctx context.Context) (writer, reader *sql.DB, err error)
+	// rebind turns the placeholders ?1, ?2 … into those of the database.
+	rebind(query string) string
+	// lockRow is the end of a SELECT that keeps others off its row until the transaction ends.
+	lockRow() string
+	// snapshot are the options of a transaction whose statements all see the same state.
+	snapshot() *sql.TxOptions
+	// intact returns an error when what was opened is not there any more. It is asked before each commit.
+	intact() error
+	// unavailable reports whether err means that the database cannot be used now.
+	unavailable(err error) bool
+	// migrating returns how goose calls the database, and keeps other processes from migrating until done.
+	migrating(ctx context.Context, writer *sql.DB) (name goose.Dialect, done func(), err error)
+	// lead waits until this process is the one that relays for env.
+	lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error)
+	backup(ctx context.Context, reader *sql.DB, path string) error
+	close() error
+}
+
+// tx runs statements, written with the placeholders ?1, ?2 …, in one transaction.
+type tx struct {
+	tx *sql.Tx
+	db dialect
+}
+
+// write runs fn in a transaction that is committed unless fn returns an error.
+func (s *Store) write(ctx context.Context, what string, fn func(context.Context, tx) error) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return s.explain(ctx, what, s.transact(ctx, s.writer, nil, fn))
+}
+
+// read runs fn in a transaction that sees one state.
+func (s *Store) read(ctx context.Context, what string, fn func(context.Context, tx) error) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return s.explain(ctx, what, s.transact(ctx, s.reader, s.db.snapshot(), fn))
+}
+
+func (s *Store) transact(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn func(context.Context, tx) error) error {
+	t, err := pool.BeginTx(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := fn(ctx, tx{tx: t, db: s.db}); err != nil {
+		_ = t.Rollback() // what fn says tells more; a connection that cannot roll back is thrown away
+		return err
+	}
+	if err := s.db.intact(); err != nil {
+		_ = t.Rollback()
+		return err
+	}
+	return t.Commit()
+}
+
+// explain says what was being done, and whether it is the database that is to blame. What a caller acts on stays as it is.
+func (s *Store) explain(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil || ours(err):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w: %w: %w", what, ErrUnavailable, ctx.Err(), err)
+	case s.db.unavailable(err):
+		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}
+
+// ours reports whether err is one of this package, or what a caller's own function returned.
+func ours(err error) bool {
+	for _, known := range []error{ErrNotFound, ErrUnavailable, ErrSchemaTooNew, ErrInUse, ErrWrongKey, ErrGone} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	if _, ok := errors.AsType[*Conflict](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*Invalid](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*Inactive](err)
+	return ok
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, callLimit)
+}
+
+// exec returns how many rows it touched.
+func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := t.tx.ExecContext(ctx, t.db.rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (t tx) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(ctx, t.db.rebind(query), args...)
+}
+
+// each calls fn for every row; fn scans it.
+func (t tx) each(ctx context.Context, fn func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := t.tx.QueryContext(ctx, t.db.rebind(query), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // Err says what went wrong
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
