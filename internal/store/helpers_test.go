@@ -27,7 +27,9 @@ func create(t testing.TB, s *Store, n NewTenant) Tenant {
 }
 
 // named is a tenant that differs from others by its name alone.
-func named(name string) NewTenant { return NewTenant{Name: name, Owner: Owner{Email: "owner@acme.test"}} }
+func named(name string) NewTenant {
+	return NewTenant{Name: name, Owner: Owner{Email: "owner@acme.test"}}
+}
 
 func associate(t testing.TB, s *Store, id string, services ...string) {
 	t.Helper()

@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }
 
 const testEnvironment = "staging"
 
@@ -23,8 +25,16 @@ type database struct {
 func onEach(t *testing.T, fn func(t *testing.T, db database)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
-		fn(t, database{dsn: "sqlite:" + filepath.Join(t.TempDir(), "tenants.db")})
+		fn(t, sqliteFile(t))
 	})
+	t.Run("postgres", func(t *testing.T) {
+		fn(t, database{dsn: testserver.SharedPostgres(t).Database(t)})
+	})
+}
+
+func sqliteFile(t testing.TB) database {
+	t.Helper()
+	return database{dsn: "sqlite:" + filepath.Join(t.TempDir(), "tenants.db")}
 }
 
 // onEachStore opens it too.

@@ -1,6 +1,14 @@
 package testserver
 
-import "syscall"
+import (
+	"os/exec"
+	"syscall"
+)
 
 // endWithParent has the kernel kill the server when the thread that started it ends.
-func endWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+func endWithParent(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+}

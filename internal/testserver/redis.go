@@ -40,7 +40,7 @@ type Redis struct {
 	client *redis.Client
 }
 
-// process is one running redis-server. Its goroutine starts it, waits for it and then closes done.
+// process is one running server. Its goroutine starts it, waits for it and then closes done.
 type process struct {
 	cmd     *exec.Cmd
 	logFile string
@@ -166,18 +166,27 @@ func (r *Redis) startOnFreePort() {
 
 func freePort(t testing.TB) string {
 	t.Helper()
+	port, err := anyFreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func anyFreePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+		return "", fmt.Errorf("find a free port: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
 }
 
 func (r *Redis) start() error {
 	r.starts++
-	server, err := launch(r.binary, r.commandLine(), filepath.Join(r.dir, fmt.Sprintf("redis-%d.log", r.starts)))
+	log := filepath.Join(r.dir, fmt.Sprintf("redis-%d.log", r.starts))
+	server, err := launch(exec.Command(r.binary, r.commandLine()...), log)
 	if err != nil {
 		return err
 	}
@@ -200,13 +209,14 @@ func (r *Redis) commandLine() []string {
 
 // launch starts the process on a goroutine of its own that keeps its thread: where the kernel ends a child together
 // with its parent, parent means the thread.
-func launch(binary string, args []string, logFile string) (*process, error) {
+func launch(cmd *exec.Cmd, logFile string) (*process, error) {
 	out, err := os.Create(logFile)
 	if err != nil {
-		return nil, fmt.Errorf("create the log of redis-server: %w", err)
+		return nil, fmt.Errorf("create the log of %s: %w", filepath.Base(cmd.Path), err)
 	}
-	p := &process{cmd: exec.Command(binary, args...), logFile: logFile, done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = out, out, endWithParent()
+	p := &process{cmd: cmd, logFile: logFile, done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	endWithParent(p.cmd)
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
@@ -220,7 +230,7 @@ func launch(binary string, args []string, logFile string) (*process, error) {
 	}()
 	if err := <-started; err != nil {
 		<-p.done
-		return nil, fmt.Errorf("start redis-server: %w", err)
+		return nil, fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
 	}
 	return p, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }
 
 func TestRedisIsKilledAndStartedAgainOnTheSamePort(t *testing.T) {
 	r := testserver.StartRedis(t)

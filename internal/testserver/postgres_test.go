@@ -1,0 +1,37 @@
+package testserver_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
+)
+
+func TestPostgresKeepsItsDataWhenItIsKilled(t *testing.T) {
+	p := testserver.StartPostgres(t)
+	addr := p.Addr()
+	dsn := p.Database(t)
+	p.Run(t, "psql", "-c", "CREATE TABLE kept (n INT); INSERT INTO kept VALUES (42)", dsn)
+	p.Kill()
+	p.Kill() // once more does nothing
+	p.Start(t)
+	if p.Addr() != addr {
+		t.Errorf("the server moved from %s to %s", addr, p.Addr())
+	}
+	if got := p.Run(t, "psql", "-Atc", "SELECT n FROM kept", dsn); strings.TrimSpace(got) != "42" {
+		t.Errorf("the new server has %q", got)
+	}
+	if got := p.Run(t, "psql", "-Atc", "SHOW fsync", dsn); strings.TrimSpace(got) != "on" {
+		t.Errorf("fsync is %q", got)
+	}
+}
+
+func TestPostgresIsSharedWithADatabaseForEachTest(t *testing.T) {
+	first, second := testserver.SharedPostgres(t), testserver.SharedPostgres(t)
+	if first != second {
+		t.Error("two servers")
+	}
+	if a, b := first.Database(t), second.Database(t); a == b {
+		t.Errorf("both tests have %s", a)
+	}
+}
