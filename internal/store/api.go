@@ -46,7 +46,7 @@ var (
 )
 
 // Conflict is a change that the state of things does not allow.
-type Conflict struct {
+type Conflict struct { //nolint:errname // read with its package: store.Conflict
 	Code    string // for programs, such as ALREADY_SUSPENDED or SLUG_TAKEN
 	Message string // for people; names both states where it is about a transition
 }
@@ -55,7 +55,7 @@ type Conflict struct {
 func (c *Conflict) Error() string { return c.Message }
 
 // Invalid is a request that can never succeed.
-type Invalid struct {
+type Invalid struct { //nolint:errname // the same
 	Code    string // such as INVALID_NAME or WRONG_ENVIRONMENT
 	Message string
 }
@@ -64,7 +64,7 @@ type Invalid struct {
 func (i *Invalid) Error() string { return i.Message }
 
 // Inactive is a refusal of what only an active tenant, or an active association, allows.
-type Inactive struct {
+type Inactive struct { //nolint:errname // the same
 	Status string
 	Of     string // "tenant" or "association": which of the two has the status
 }
@@ -72,10 +72,11 @@ type Inactive struct {
 // Error names the status.
 func (i *Inactive) Error() string { return fmt.Sprintf("the %s is %s", i.Of, i.Status) }
 
-// Owner is the first user of a tenant.
+// Owner is the first user of a tenant. It is encrypted at rest.
 type Owner struct {
-	Email, PasswordHash string
-	EmailVerified       bool
+	Email         string `json:"email"`
+	PasswordHash  string `json:"passwordHash,omitempty"`
+	EmailVerified bool   `json:"emailVerified,omitempty"`
 }
 
 // NewTenant is a tenant to create. Slug and Environment may be empty: the slug is then made of the name, and the

@@ -189,7 +189,7 @@ func (c *change) insertAssociation(ctx context.Context, r *record, a *Associatio
 	if err := c.dropAssociation(ctx, r, a.Service); err != nil {
 		return err
 	}
-	sealed, err := c.store.sealSettings(r.ID, a.Service, a.Settings)
+	sealed, err := c.store.sealJSON(a.Settings, settingsOf(r.ID, a.Service)...)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (c *change) saveAssociation(ctx context.Context, r *record, a *Association)
 }
 
 func (c *change) saveSettings(ctx context.Context, r *record, a *Association) error {
-	sealed, err := c.store.sealSettings(r.ID, a.Service, a.Settings)
+	sealed, err := c.store.sealJSON(a.Settings, settingsOf(r.ID, a.Service)...)
 	if err != nil {
 		return err
 	}
@@ -255,6 +255,8 @@ func (s *Store) withSettings(ctx context.Context, t tx, r *record, service strin
 		return nil, err
 	}
 	a.CreatedAt, a.UpdatedAt = fromMicros(created), fromMicros(changed)
-	a.Settings, err = s.openSettings(r.ID, service, sealed)
-	return a, err
+	if err := s.openJSON(&a.Settings, sealed, settingsOf(r.ID, service)...); err != nil {
+		return nil, err
+	}
+	return a, nil
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,7 +26,7 @@ func newSealer(key []byte) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipher.NewGCM(block)
+	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		return nil, err
 	}
@@ -35,22 +34,15 @@ func newSealer(key []byte) (*sealer, error) {
 }
 
 // seal returns the version, the nonce and the ciphertext.
-func (s *sealer) seal(plain []byte, context ...string) ([]byte, error) {
-	out := make([]byte, 1+s.aead.NonceSize(), 1+s.aead.NonceSize()+len(plain)+s.aead.Overhead())
-	out[0] = sealVersion
-	nonce := out[1:]
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, err
-	}
-	return s.aead.Seal(out, nonce, plain, additional(context)), nil
+func (s *sealer) seal(plain []byte, context ...string) []byte {
+	return append([]byte{sealVersion}, s.aead.Seal(nil, nil, plain, additional(context))...) //nolint:gosec // NewGCMWithRandomNonce makes the nonce, and takes none
 }
 
 func (s *sealer) open(sealed []byte, context ...string) ([]byte, error) {
-	head := 1 + s.aead.NonceSize()
-	if len(sealed) < head || sealed[0] != sealVersion {
+	if len(sealed) == 0 || sealed[0] != sealVersion {
 		return nil, errors.New("decrypt: this is nothing that was encrypted by this program")
 	}
-	plain, err := s.aead.Open(nil, sealed[1:head], sealed[head:], additional(context))
+	plain, err := s.aead.Open(nil, nil, sealed[1:], additional(context))
 	if err != nil {
 		return nil, fmt.Errorf("decrypt: %w", err)
 	}

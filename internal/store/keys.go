@@ -55,7 +55,7 @@ func (s *Store) Tokens(ctx context.Context) ([]Key, error) { return s.keys(ctx, 
 func (s *Store) Revoke(ctx context.Context, id string) error {
 	return s.write(ctx, "revoke", func(ctx context.Context, t tx) error {
 		n, err := t.exec(ctx, `UPDATE keys SET revoked_at = COALESCE(revoked_at, ?1) WHERE env = ?2 AND id = ?3`,
-			micros(time.Now()), s.env, strings.ToValidUTF8(id, ""))
+			micros(time.Now()), s.env, id)
 		if err == nil && n == 0 {
 			return ErrNotFound
 		}

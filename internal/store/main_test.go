@@ -43,7 +43,10 @@ func onEachStore(t *testing.T, fn func(t *testing.T, s *Store)) {
 	onEach(t, func(t *testing.T, db database) { fn(t, db.open(t)) })
 }
 
-func (db database) open(t testing.TB) *Store { return db.openAs(t, testEnvironment) }
+func (db database) open(t testing.TB) *Store {
+	t.Helper()
+	return db.openAs(t, testEnvironment)
+}
 
 func (db database) openAs(t testing.TB, environment string) *Store {
 	t.Helper()

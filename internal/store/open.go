@@ -124,10 +124,7 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 		return s.explain(ctx, "migrate", err)
 	}
 	return s.write(ctx, "prepare the environment", func(ctx context.Context, t tx) error {
-		canary, err := s.seal.seal([]byte(canaryText), s.environment, canaryText)
-		if err != nil {
-			return err
-		}
+		canary := s.seal.seal([]byte(canaryText), s.environment, canaryText)
 		if _, err := t.exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary)
 			VALUES (?1, ?2, 0, 0, ?3) ON CONFLICT (name) DO NOTHING`, s.environment, newEpoch(), canary); err != nil {
 			return err

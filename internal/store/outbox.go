@@ -197,8 +197,4 @@ func placeholders(from, n int) string {
 	return strings.Join(out, ", ")
 }
 
-// shorten keeps the beginning of a text, and of that what every database takes.
-func shorten(text string) string {
-	text = strings.ReplaceAll(text[:min(len(text), maxReason)], "\x00", "")
-	return strings.ToValidUTF8(text, "")
-}
+func shorten(text string) string { return text[:min(len(text), maxReason)] }

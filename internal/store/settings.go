@@ -64,37 +64,26 @@ func limits(n Settings) json.RawMessage {
 	return data
 }
 
-// sealSettings encrypts n for one association.
-func (s *Store) sealSettings(id, service string, n Settings) ([]byte, error) {
-	data, err := json.Marshal(n)
+// sealJSON encrypts v. context says what it is; see sealer.
+func (s *Store) sealJSON(v any, context ...string) ([]byte, error) {
+	data, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	return s.seal.seal(data, s.environment, "settings", tenant.CanonicalID(id), service)
+	return s.seal.seal(data, append([]string{s.environment}, context...)...), nil
 }
 
-func (s *Store) openSettings(id, service string, sealed []byte) (Settings, error) {
-	var n Settings
-	data, err := s.seal.open(sealed, s.environment, "settings", tenant.CanonicalID(id), service)
+func (s *Store) openJSON(into any, sealed []byte, context ...string) error {
+	data, err := s.seal.open(sealed, append([]string{s.environment}, context...)...)
 	if err != nil {
-		return n, err
+		return err
 	}
-	return n, json.Unmarshal(data, &n)
+	return json.Unmarshal(data, into)
 }
 
-func (s *Store) sealOwner(id string, owner Owner) ([]byte, error) {
-	data, err := json.Marshal(owner)
-	if err != nil {
-		return nil, err
-	}
-	return s.seal.seal(data, s.environment, "owner", tenant.CanonicalID(id))
+// settingsOf and ownerOf are the contexts of what is encrypted.
+func settingsOf(id, service string) []string {
+	return []string{"settings", tenant.CanonicalID(id), service}
 }
 
-func (s *Store) openOwner(id string, sealed []byte) (Owner, error) {
-	var owner Owner
-	data, err := s.seal.open(sealed, s.environment, "owner", tenant.CanonicalID(id))
-	if err != nil {
-		return owner, err
-	}
-	return owner, json.Unmarshal(data, &owner)
-}
+func ownerOf(id string) []string { return []string{"owner", tenant.CanonicalID(id)} }

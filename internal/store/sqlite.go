@@ -35,11 +35,11 @@ func newSQLite(path string) (*sqlite, error) {
 	if path == "" || strings.Contains(path, ":memory:") {
 		return nil, errors.New("sqlite: the file has no name")
 	}
-	real, err := realPath(path)
+	file, err := realPath(path)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	return &sqlite{path: real}, nil
+	return &sqlite{path: file}, nil
 }
 
 // realPath follows links, so that two names of one file are one file.
@@ -48,8 +48,8 @@ func realPath(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if real, err := filepath.EvalSymlinks(absolute); err == nil {
-		return real, nil
+	if file, err := filepath.EvalSymlinks(absolute); err == nil {
+		return file, nil
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(absolute))
 	if err != nil {

@@ -178,7 +178,7 @@ func (c *change) create(ctx context.Context, n NewTenant) (Tenant, error) {
 	if err != nil {
 		return Tenant{}, err
 	}
-	owner, err := c.store.sealOwner(r.ID, r.Owner)
+	owner, err := c.store.sealJSON(r.Owner, ownerOf(r.ID)...)
 	if err != nil {
 		return Tenant{}, err
 	}
@@ -246,9 +246,10 @@ func (s *Store) scanTenant(row interface{ Scan(dest ...any) error }) (*record, e
 	if err := json.Unmarshal([]byte(metadata), &r.Metadata); err != nil {
 		return nil, err
 	}
-	var err error
-	r.Owner, err = s.openOwner(r.ID, owner)
-	return r, err
+	if err := s.openJSON(&r.Owner, owner, ownerOf(r.ID)...); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // is reports whether r is already what n asks for.

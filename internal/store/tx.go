@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -113,7 +114,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // exec returns how many rows it touched.
 func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	result, err := t.tx.ExecContext(ctx, t.db.rebind(query), args...)
+	result, err := t.tx.ExecContext(ctx, t.db.rebind(query), clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -121,12 +122,12 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) 
 }
 
 func (t tx) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, t.db.rebind(query), args...)
+	return t.tx.QueryRowContext(ctx, t.db.rebind(query), clean(args)...)
 }
 
 // each calls fn for every row; fn scans it.
 func (t tx) each(ctx context.Context, fn func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := t.tx.QueryContext(ctx, t.db.rebind(query), args...)
+	rows, err := t.tx.QueryContext(ctx, t.db.rebind(query), clean(args)...)
 	if err != nil {
 		return err
 	}
@@ -137,4 +138,14 @@ func (t tx) each(ctx context.Context, fn func(*sql.Rows) error, query string, ar
 		}
 	}
 	return rows.Err()
+}
+
+// clean replaces what PostgreSQL takes for no text. What is stored was checked before; what is looked for is not there.
+func clean(args []any) []any {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok && !isText(text) {
+			args[i] = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\x00", "\ufffd")
+		}
+	}
+	return args
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // account is whom a server runs as. Zero is whoever runs the test.
-type account struct{ uid, gid int }
+type account struct{ uid, gid uint32 }
 
 // serviceAccount is the named account when the test runs as root, whom some servers refuse, and nobody else otherwise.
 func serviceAccount(name string) (account, error) {
@@ -23,15 +23,16 @@ func serviceAccount(name string) (account, error) {
 	if err != nil {
 		return account{}, err
 	}
-	uid, err := strconv.Atoi(found.Uid)
+	const decimal, bits = 10, 32
+	uid, err := strconv.ParseUint(found.Uid, decimal, bits)
 	if err != nil {
 		return account{}, fmt.Errorf("account %s: %w", name, err)
 	}
-	gid, err := strconv.Atoi(found.Gid)
+	gid, err := strconv.ParseUint(found.Gid, decimal, bits)
 	if err != nil {
 		return account{}, fmt.Errorf("account %s: %w", name, err)
 	}
-	return account{uid: uid, gid: gid}, nil
+	return account{uid: uint32(uid), gid: uint32(gid)}, nil
 }
 
 // own gives a file or a directory to the account.
@@ -39,13 +40,13 @@ func (a account) own(path string) error {
 	if a == (account{}) {
 		return nil
 	}
-	return os.Chown(path, a.uid, a.gid)
+	return os.Chown(path, int(a.uid), int(a.gid))
 }
 
 // run has cmd run as the account.
 func (a account) run(cmd *exec.Cmd) *exec.Cmd {
 	if a != (account{}) {
-		id := syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+		id := syscall.Credential{Uid: a.uid, Gid: a.gid}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &id}
 	}
 	return cmd

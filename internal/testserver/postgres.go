@@ -171,7 +171,7 @@ func newPostgres(bin string, args []string) (*Postgres, error) {
 		return nil, fmt.Errorf("run PostgreSQL: %w", err)
 	}
 	// Not the test's directory: the server's account may not get through to that.
-	dir, err := os.MkdirTemp("", "tenantwatch-postgres-") //nolint:usetesting // as above
+	dir, err := os.MkdirTemp("", "tenantwatch-postgres-")
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// makeEvents makes n of them, the revisions 1 to n of a new store.
+func makeEvents(t testing.TB, s *Store, n int) {
+	t.Helper()
+	for i := range n {
+		create(t, s, named(fmt.Sprint("tenant ", i+1)))
+	}
+}
+
+func revisions(events []Event) []uint64 {
+	out := []uint64{}
+	for _, evt := range events {
+		out = append(out, evt.Revision)
+	}
+	return out
+}
+
+func wantPending(t testing.TB, s *Store, want ...uint64) {
+	t.Helper()
+	if got := revisions(pending(t, s)); !slices.Equal(got, want) {
+		t.Errorf("pending are %v, want %v", got, want)
+	}
+}
+
+func outboxStatus(t testing.TB, s *Store) OutboxStatus {
+	t.Helper()
+	status, err := s.Outbox(t.Context())
+	do(t, err)
+	return status
+}
+
+func TestTheOutboxIsDrained(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		if status := outboxStatus(t, s); status != (OutboxStatus{}) {
+			t.Errorf("of nothing: %+v", status)
+		}
+		makeEvents(t, s, 6)
+		first, err := s.Pending(t.Context(), 2)
+		if err != nil || !slices.Equal(revisions(first), []uint64{1, 2}) {
+			t.Fatalf("the first two: %v, %v", revisions(first), err)
+		}
+		do(t, s.MarkSent(t.Context()))
+		do(t, s.MarkSent(t.Context(), 1, 2, 3))
+		for want := 1; want <= 2; want++ {
+			if attempts, err := s.MarkFailed(t.Context(), 4, "too \x00 large \xff"+strings.Repeat("x", 2*maxReason)); err != nil || attempts != want {
+				t.Errorf("failed the %d. time: %d, %v", want, attempts, err)
+			}
+		}
+		if got := pending(t, s)[0]; got.Revision != 4 || got.Attempts != 2 {
+			t.Errorf("the one that failed is %d with %d attempts", got.Revision, got.Attempts)
+		}
+		do(t, s.Quarantine(t.Context(), 4, "it cannot be sent"))
+		wantPending(t, s, 5, 6)
+		status := outboxStatus(t, s)
+		if status.Oldest.IsZero() || time.Since(status.Oldest) > time.Hour {
+			t.Errorf("the oldest is of %s", status.Oldest)
+		}
+		status.Oldest = time.Time{}
+		if want := (OutboxStatus{Pending: 2, Quarantined: 1, Sent: 3, Newest: 6}); status != want {
+			t.Errorf("status %+v, want %+v", status, want)
+		}
+		do(t, s.MarkSent(t.Context(), 6, 5))
+		do(t, s.MarkSent(t.Context(), 2)) // once more does nothing
+		if status := outboxStatus(t, s); status != (OutboxStatus{Quarantined: 1, Sent: 6, Newest: 6}) {
+			t.Errorf("at the end: %+v", status)
+		}
+	})
+}
+
+func TestEventsThatAreNotThereAreNotFound(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		makeEvents(t, s, 1)
+		do(t, s.MarkSent(t.Context(), 1, 99))
+		if _, err := s.MarkFailed(t.Context(), 2, "why"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("failed: %v", err)
+		}
+		for _, revision := range []uint64{1, 2} { // sent, and never there
+			if err := s.Quarantine(t.Context(), revision, "why"); !errors.Is(err, ErrNotFound) {
+				t.Errorf("quarantine %d: %v", revision, err)
+			}
+		}
+	})
+}
+
+func TestManyEventsAreMarkedAtOnce(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		const n = 2*atOnce + 10
+		id := create(t, s, acme()).ID
+		associate(t, s, id, "ledger")
+		do(t, s.change(t.Context(), "many", func(ctx context.Context, c *change) error {
+			r, err := c.record(ctx, id)
+			if err != nil {
+				return err
+			}
+			for range n - 2 {
+				if err := c.announce(ctx, r, r.update(TenantPatch{})); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		all := revisions(pending(t, s))
+		if len(all) != n {
+			t.Fatalf("%d events", len(all))
+		}
+		do(t, s.MarkSent(t.Context(), all[:n-1]...))
+		wantPending(t, s, n)
+		if pruned, err := s.Prune(t.Context(), time.Now().Add(time.Minute)); err != nil || pruned != n-1 {
+			t.Errorf("pruned %d, %v", pruned, err)
+		}
+		wantPending(t, s, n)
+	})
+}
+
+// TestPruneNeverDeletesWhatIsNotSent nor what is quarantined; what is after a hole is gone for whoever asks from before it.
+func TestPruneNeverDeletesWhatIsNotSent(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		makeEvents(t, s, 6)
+		do(t, s.Quarantine(t.Context(), 2, "why"))
+		do(t, s.MarkSent(t.Context(), 1, 3, 5))
+		if n, err := s.Prune(t.Context(), time.Now().Add(-time.Minute)); err != nil || n != 0 {
+			t.Errorf("what was sent just now: pruned %d, %v", n, err)
+		}
+		wantAfter(t, s, 0, 1, 2, 3, 4, 5, 6)
+		if n, err := s.Prune(t.Context(), time.Now().Add(time.Minute)); err != nil || n != 3 {
+			t.Errorf("pruned %d, %v", n, err)
+		}
+		wantPending(t, s, 4, 6)
+		if status := outboxStatus(t, s); status.Quarantined != 1 || status.Sent != 5 || status.Newest != 6 {
+			t.Errorf("status %+v", status)
+		}
+		wantAfter(t, s, 5, 6)
+		wantAfter(t, s, 6)
+		for _, revision := range []uint64{0, 2, 4, 7, 1 << 63} {
+			if _, err := s.EventsAfter(t.Context(), tenant.Version{Revision: revision}, 10); !errors.Is(err, ErrGone) {
+				t.Errorf("after %d: %v", revision, err)
+			}
+		}
+		do(t, s.MarkSent(t.Context(), 2)) // by hand, out of the quarantine
+		if status := outboxStatus(t, s); status.Quarantined != 0 || status.Sent != 5 {
+			t.Errorf("status %+v", status)
+		}
+	})
+}
+
+func TestEventsAfterAVersion(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		makeEvents(t, s, 3)
+		v := version(t, s)
+		got, err := s.EventsAfter(t.Context(), tenant.Version{Epoch: v.Epoch, Revision: 1}, 1)
+		if err != nil || !slices.Equal(revisions(got), []uint64{2}) {
+			t.Errorf("after 1: %v, %v", revisions(got), err)
+		}
+		if _, err := s.EventsAfter(t.Context(), tenant.Version{Epoch: "another", Revision: 1}, 1); !errors.Is(err, ErrGone) {
+			t.Errorf("of another epoch: %v", err)
+		}
+	})
+}
+
+func wantAfter(t testing.TB, s *Store, after uint64, want ...uint64) {
+	t.Helper()
+	got, err := s.EventsAfter(t.Context(), tenant.Version{Revision: after}, 100)
+	if err != nil || !slices.Equal(revisions(got), want) {
+		t.Errorf("after %d: %v, %v, want %v", after, revisions(got), err, want)
+	}
+}
+
+// TestANewEpochKeepsWhatWasNotSent: the events are numbered anew, and are the same otherwise.
+func TestANewEpochKeepsWhatWasNotSent(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		makeEvents(t, s, 5)
+		associate(t, s, pending(t, s)[0].TenantID, "ledger")
+		do(t, s.MarkSent(t.Context(), 1, 2, 4))
+		do(t, s.Quarantine(t.Context(), 5, "why"))
+		before, old := pending(t, s), version(t, s)
+		set, names := list(t, s, "ledger")
+		do(t, s.NewEpoch(t.Context()))
+		v := version(t, s)
+		if v.Epoch == old.Epoch || v.Revision != 3 {
+			t.Errorf("the new version is %+v, the old one %+v", v, old)
+		}
+		after := pending(t, s)
+		if !slices.Equal(revisions(after), []uint64{1, 3}) {
+			t.Fatalf("pending are %v", revisions(after))
+		}
+		for i, evt := range after {
+			if evt.EventID != before[i].EventID || evt.Epoch != v.Epoch || evt.TenantID != before[i].TenantID || evt.EventType != before[i].EventType {
+				t.Errorf("event %+v was %+v", evt.Event, before[i].Event)
+			}
+		}
+		if status := outboxStatus(t, s); status.Sent != 0 || status.Quarantined != 1 || status.Newest != 3 {
+			t.Errorf("status %+v", status)
+		}
+		now, same := list(t, s, "ledger")
+		if now.ETag == set.ETag || now.Set != 0 || now.Revision != 3 || !slices.Equal(names, same) {
+			t.Errorf("the list is %v at %+v, was %v at %+v", same, now, names, set)
+		}
+		wantAfter(t, s, 0, 1, 2, 3)
+		create(t, s, named("next"))
+		wantPending(t, s, 1, 3, 4)
+	})
+}
