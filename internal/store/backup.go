@@ -21,7 +21,7 @@ var (
 // Backup writes a copy of the SQLite file to path, as it is at one moment, while the store goes on working. path must not
 // be there. The connection data in it is encrypted as before. On PostgreSQL it is an error that says what to use.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	return s.explain(ctx, "back up", s.db.backup(ctx, s.reader, path))
+	return s.explain(ctx, "back up", s.db.backup(ctx, path))
 }
 
 // Backup does the same for a database that this process has not open, and that a manager may have.
@@ -37,11 +37,7 @@ func Backup(ctx context.Context, dsn, path string) error {
 	if _, err := os.Stat(file.path); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
-	reader, err := file.pool("_query_only=1", 1, 1)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(file.backup(ctx, reader, path), reader.Close()); err != nil {
+	if err := file.backup(ctx, path); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
 	return nil
@@ -150,8 +146,9 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 	}
 }
 
-// backup writes to a file beside path first, so that what is at path is whole.
-func (l *sqlite) backup(ctx context.Context, reader *sql.DB, path string) error {
+// backup writes to a file beside path first, so that what is at path is whole. It has a connection of its own: SQLite does
+// not let the readers do this.
+func (l *sqlite) backup(ctx context.Context, path string) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s is there already", path)
 	}
@@ -160,7 +157,12 @@ func (l *sqlite) backup(ctx context.Context, reader *sql.DB, path string) error 
 		return err
 	}
 	defer func() { _ = os.Remove(unfinished) }() // it is gone when all went well
-	if _, err := reader.ExecContext(ctx, `VACUUM INTO ?1`, unfinished); err != nil {
+	db, err := l.pool("_txlock=deferred", 1, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if _, err := db.ExecContext(ctx, `VACUUM INTO ?1`, unfinished); err != nil {
 		return err
 	}
 	return finish(unfinished, path)
@@ -274,4 +276,4 @@ func removeAll(path string) {
 	}
 }
 
-func (p *postgres) backup(context.Context, *sql.DB, string) error { return errUseDump }
+func (p *postgres) backup(context.Context, string) error { return errUseDump }

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"bufio"
 	"context"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -10,7 +13,64 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }
+// TestMain is also the process that some tests start, to end it in the middle of what it does.
+func TestMain(m *testing.M) {
+	if role := os.Getenv(childRole); role != "" {
+		children[role](os.Getenv(childDSN))
+		return
+	}
+	goleak.VerifyTestMain(testserver.Main(m))
+}
+
+const (
+	childRole = "STORE_TEST_CHILD"
+	childDSN  = "STORE_TEST_DSN"
+)
+
+// children is what such a process does.
+var children = map[string]func(dsn string){
+	"open":    childOpens,
+	"migrate": childMigrates,
+}
+
+// startChild returns once the process has said that it is where the test wants it.
+func startChild(t *testing.T, role, dsn string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childRole+"="+role, childDSN+"="+dsn)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	do(t, err)
+	do(t, cmd.Start())
+	t.Cleanup(func() { kill(cmd) })
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != childReady+"\n" {
+		t.Fatalf("the process said %q, %v", line, err)
+	}
+	return cmd
+}
+
+const childReady = "ready"
+
+// kill waits until the process is gone. Once more does nothing.
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
+// childWaits tells the test and waits for its end.
+func childWaits() {
+	_, _ = os.Stdout.WriteString(childReady + "\n")
+	select {}
+}
+
+func childOpens(dsn string) {
+	s, err := Open(context.Background(), dsn, Options{Environment: testEnvironment, Key: testKey})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = s.Close() }()
+	childWaits()
+}
 
 const testEnvironment = "staging"
 

@@ -28,6 +28,9 @@ type Store struct {
 	seal           *sealer
 	logger         *slog.Logger
 
+	closing sync.Once
+	closed  error // of Close
+
 	mu     sync.Mutex // guards what is below
 	leader *lease
 	noted  map[string]time.Time // when a key's last use was written, by its id
@@ -46,15 +49,19 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close closes the database and lets go of the file. What runs is waited for by nobody: it ends with an error.
+// Close closes the database and lets go of the file. Changes under way are waited for by nobody: end them first. Once more
+// returns the same again.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	leader := s.leader
-	s.mu.Unlock()
-	if leader != nil {
-		leader.release()
-	}
-	return errors.Join(s.reader.Close(), s.writer.Close(), s.db.close())
+	s.closing.Do(func() {
+		s.mu.Lock()
+		leader := s.leader
+		s.mu.Unlock()
+		if leader != nil {
+			leader.release()
+		}
+		s.closed = errors.Join(s.reader.Close(), s.writer.Close(), s.db.close())
+	})
+	return s.closed
 }
 
 // Ping writes to the database, and so tells whether changes can be made.

@@ -32,7 +32,7 @@ type dialect interface {
 	migrating(ctx context.Context, writer *sql.DB) (name goose.Dialect, done func(), err error)
 	// lead waits until this process is the one that relays for env.
 	lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error)
-	backup(ctx context.Context, reader *sql.DB, path string) error
+	backup(ctx context.Context, path string) error
 	close() error
 }
 

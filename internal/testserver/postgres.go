@@ -137,12 +137,13 @@ func (p *Postgres) Run(t testing.TB, program string, args ...string) string {
 	return string(out)
 }
 
-// Kill ends the server with SIGKILL, as a crash does, and waits until it is gone. It does nothing when the server is down.
+// Kill ends the server with all its processes by SIGKILL, as a crash of the machine does, and waits until it is gone. It
+// does nothing when the server is down.
 func (p *Postgres) Kill() {
 	if p.server == nil {
 		return
 	}
-	_ = p.server.cmd.Process.Kill() // fails only if it has ended by itself
+	killFamily(p.server.cmd.Process)
 	<-p.server.done
 	p.server = nil
 }

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/pressly/goose/v3"
+)
+
+// withMigration adds one to those that there are.
+func withMigration(name, up string) migrationSet {
+	return func(d goose.Dialect) (fs.FS, []goose.ProviderOption, error) {
+		files, _, err := migrationFiles(d)
+		if err != nil {
+			return nil, nil, err
+		}
+		all := fstest.MapFS{name: {Data: []byte("-- +goose Up\n" + up)}}
+		names, err := fs.Glob(files, "*.sql")
+		for _, one := range names {
+			data, readErr := fs.ReadFile(files, one)
+			all[one], err = &fstest.MapFile{Data: data}, errors.Join(err, readErr)
+		}
+		return all, nil, err
+	}
+}
+
+func openWith(t *testing.T, dsn string, migrations migrationSet) (*Store, error) {
+	t.Helper()
+	s, err := open(t.Context(), dsn, Options{Environment: testEnvironment, Key: testKey}, migrations)
+	if err == nil {
+		t.Cleanup(func() { _ = s.Close() })
+	}
+	return s, err
+}
+
+// TestM12ASchemaThatIsTooNewIsRefused, and one that a newer program has only added to is not.
+func TestM12ASchemaThatIsTooNewIsRefused(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		newer, err := openWith(t, db.dsn, withMigration("00002_add.sql", "CREATE TABLE added (n INTEGER);"))
+		do(t, err)
+		create(t, newer, acme())
+		do(t, newer.Close())
+		old := db.open(t)
+		wantEvents(t, old, "1 tenant.created")
+		do(t, old.Close())
+
+		newest, err := openWith(t, db.dsn, withMigration("00003_drop.sql", "DROP TABLE added; UPDATE schema_floor SET oldest = 3;"))
+		do(t, err)
+		do(t, newest.Close())
+		_, err = openWith(t, db.dsn, migrationFiles)
+		if !errors.Is(err, ErrSchemaTooNew) || !strings.Contains(err.Error(), "version 3") || !strings.Contains(err.Error(), "up to 1") {
+			t.Errorf("the old program: %v", err)
+		}
+	})
+}
+
+// TestM12AMigrationThatFailsHalfWayLeavesNothing, and the next try does all of it.
+func TestM12AMigrationThatFailsHalfWayLeavesNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		const half = "CREATE TABLE added (n INTEGER); "
+		if _, err := openWith(t, db.dsn, withMigration("00002_add.sql", half+"INSERT INTO nowhere VALUES (1);")); err == nil {
+			t.Fatal("the broken migration passed")
+		}
+		s, err := openWith(t, db.dsn, withMigration("00002_add.sql", half+"INSERT INTO added VALUES (1);"))
+		do(t, err)
+		create(t, s, acme())
+	})
+}
+
+// TestM12AMigrationThatIsKilledHalfWayIsTakenUp kills a process in the middle of its second migration.
+func TestM12AMigrationThatIsKilledHalfWayIsTakenUp(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		kill(startChild(t, "migrate", db.dsn))
+		s, err := openWith(t, db.dsn, withMigration("00002_add.sql", "CREATE TABLE added (n INTEGER); INSERT INTO added VALUES (1);"))
+		do(t, err)
+		create(t, s, acme())
+		do(t, s.read(t.Context(), "look", func(ctx context.Context, t tx) error {
+			var n int
+			return t.row(ctx, `SELECT n FROM added`).Scan(&n)
+		}))
+	})
+}
+
+// childMigrates stops, for the test to kill it, when a table is made and not filled.
+func childMigrates(dsn string) {
+	half := goose.NewGoMigration(2, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `CREATE TABLE added (n INTEGER)`); err != nil {
+			return err
+		}
+		childWaits()
+		return nil
+	}}, nil)
+	_, err := open(context.Background(), dsn, Options{Environment: testEnvironment, Key: testKey},
+		func(d goose.Dialect) (fs.FS, []goose.ProviderOption, error) {
+			files, _, err := migrationFiles(d)
+			return files, []goose.ProviderOption{goose.WithGoMigrations(half)}, err
+		})
+	panic(err)
+}
+
+// TestTwoProgramsMigrateAtOnce is for PostgreSQL: one waits for the other.
+func TestTwoProgramsMigrateAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		const programs = 4
+		opened := make(chan error, programs)
+		for range programs {
+			go func() {
+				s, err := Open(context.Background(), db.dsn, Options{Environment: testEnvironment, Key: testKey})
+				if err == nil {
+					err = s.Close()
+				}
+				opened <- err
+			}()
+		}
+		for range programs {
+			if err := <-opened; err != nil && !errors.Is(err, ErrInUse) {
+				t.Error(err)
+			}
+		}
+		makeEvents(t, db.open(t), 1)
+	})
+}

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// soon is a deadline that a call has to keep.
+func soon(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// wantUnavailable tries to change and to ping, and then wants the change not to be there.
+func wantUnavailable(t testing.TB, s *Store, what string) {
+	t.Helper()
+	n := named(what)
+	if _, created, err := s.CreateTenant(soon(t), n); !errors.Is(err, ErrUnavailable) || created {
+		t.Errorf("%s: create: created %t, %v", what, created, err)
+	}
+	if err := s.Ping(soon(t)); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%s: ping: %v", what, err)
+	}
+}
+
+// wantRecovered wants all that was acknowledged and nothing else, and changes to pass.
+func wantRecovered(t testing.TB, s *Store, acknowledged int) {
+	t.Helper()
+	do(t, s.Ping(t.Context()))
+	got := revisions(pending(t, s))
+	if len(got) != acknowledged || !isDense(got) {
+		t.Errorf("%d changes were acknowledged, and the revisions are %v", acknowledged, got)
+	}
+	create(t, s, named("afterwards"))
+}
+
+func TestM07SQLiteIsLocked(t *testing.T) {
+	db := sqliteFile(t)
+	s := db.open(t)
+	makeEvents(t, s, 2)
+	other, err := s.db.(*sqlite).pool("_txlock=immediate", 1, 1)
+	do(t, err)
+	defer func() { do(t, other.Close()) }()
+	held, err := other.BeginTx(t.Context(), nil)
+	do(t, err)
+	wantUnavailable(t, s, "locked")
+	if _, err := s.Tenants(t.Context(), TenantFilter{}); err != nil {
+		t.Errorf("reading does not wait for writers: %v", err)
+	}
+	do(t, held.Rollback())
+	wantRecovered(t, s, 2)
+}
+
+func TestM07SQLiteIsFull(t *testing.T) {
+	s := sqliteFile(t).open(t)
+	limit := func(pages int) {
+		t.Helper()
+		_, err := s.writer.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
+		do(t, err)
+	}
+	limit(1) // which is taken as: no more than there are
+	acknowledged := 0
+	var err error
+	for err == nil {
+		n := named(fmt.Sprint(strings.Repeat("long", 200), acknowledged))
+		if _, _, err = s.CreateTenant(t.Context(), n); err == nil {
+			acknowledged++
+		}
+	}
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "full") {
+		t.Errorf("after %d tenants: %v", acknowledged, err)
+	}
+	limit(1 << 30)
+	wantRecovered(t, s, acknowledged)
+}
+
+func TestM07SQLiteIsReadOnly(t *testing.T) {
+	s := sqliteFile(t).open(t)
+	makeEvents(t, s, 2)
+	_, err := s.writer.ExecContext(t.Context(), `PRAGMA query_only = 1`)
+	do(t, err)
+	wantUnavailable(t, s, "read-only")
+	_, err = s.writer.ExecContext(t.Context(), `PRAGMA query_only = 0`)
+	do(t, err)
+	wantRecovered(t, s, 2)
+}
+
+// TestM07SQLiteIsGone moves the file away, and puts another in its place.
+func TestM07SQLiteIsGone(t *testing.T) {
+	s := sqliteFile(t).open(t)
+	makeEvents(t, s, 2)
+	path := s.db.(*sqlite).path
+	do(t, os.Rename(path, path+".away"))
+	wantUnavailable(t, s, "gone")
+	do(t, os.WriteFile(path, nil, filePerm))
+	wantUnavailable(t, s, "another file")
+	do(t, os.Rename(path+".away", path))
+	wantRecovered(t, s, 2)
+}
+
+func TestM07SQLiteCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage")
+	do(t, os.WriteFile(garbage, []byte(strings.Repeat("this is no database", 1000)), filePerm))
+	for name, path := range map[string]string{
+		"no directory": filepath.Join(dir, "nowhere", "file"), "a directory": dir, "no database": garbage, "no name": "", "memory": ":memory:",
+	} {
+		if _, err := Open(t.Context(), "sqlite:"+path, Options{Environment: testEnvironment, Key: testKey}); err == nil {
+			t.Errorf("%s was opened", name)
+		}
+	}
+}
+
+// TestM08ASecondManagerOnOneFileIsRefused, whatever it calls the file, and not after the first has ended or was killed.
+func TestM08ASecondManagerOnOneFileIsRefused(t *testing.T) {
+	db := sqliteFile(t)
+	path := strings.TrimPrefix(db.dsn, "sqlite:")
+	link := path + "-link"
+	child := startChild(t, "open", db.dsn)
+	do(t, os.Symlink(path, link))
+	for name, dsn := range map[string]string{"the same": db.dsn, "a link": "sqlite:" + link} {
+		if _, err := Open(t.Context(), dsn, Options{Environment: testEnvironment, Key: testKey}); !errors.Is(err, ErrInUse) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	kill(child)
+	first := db.open(t)
+	if _, err := Open(t.Context(), db.dsn, Options{Environment: testEnvironment, Key: testKey}); !errors.Is(err, ErrInUse) {
+		t.Errorf("in the same process: %v", err)
+	}
+	makeEvents(t, first, 1)
+	do(t, first.Close())
+	wantEvents(t, db.open(t), "1 tenant.created")
+}
+
+func TestFilesMayHaveStrangeNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?c=d&e#f%20g_é.db")
+	s := database{dsn: "sqlite:" + path}.open(t)
+	makeEvents(t, s, 1)
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+	do(t, s.Close())
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	if err != nil || len(files) != 2 { // it, and its lock
+		t.Errorf("the files are %q, %v", files, err)
+	}
+}
+
+func TestSQLiteIsDurable(t *testing.T) {
+	s := sqliteFile(t).open(t)
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"} {
+		var got string
+		do(t, s.writer.QueryRowContext(t.Context(), `PRAGMA `+pragma).Scan(&got))
+		if got != want {
+			t.Errorf("%s is %s, want %s", pragma, got, want)
+		}
+	}
+	if _, err := s.reader.ExecContext(t.Context(), `DELETE FROM tenants`); err == nil {
+		t.Error("a reader may write")
+	}
+}
