@@ -36,7 +36,7 @@ var children = map[string]func(dsn string){
 // startChild returns once the process has said that it is where the test wants it.
 func startChild(t *testing.T, role, dsn string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // it is this test
 	cmd.Env = append(os.Environ(), childRole+"="+role, childDSN+"="+dsn)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

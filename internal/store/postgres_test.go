@@ -109,7 +109,7 @@ func TestM08TwoManagersOnOnePostgresBothServe(t *testing.T) {
 	do(t, err)
 }
 
-// TestM08AnotherTakesOverFromARelayWhoseConnectionBroke.
+// TestM08AnotherTakesOverFromARelayWhoseConnectionBroke has the server end the session of the first.
 func TestM08AnotherTakesOverFromARelayWhoseConnectionBroke(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	db := database{dsn: server.Database(t)}
