@@ -128,6 +128,29 @@ func TestM08AnotherTakesOverFromARelayWhoseConnectionBroke(t *testing.T) {
 	do(t, second.Leading(t.Context()))
 }
 
+// TestALockOfAnotherSessionIsNoLock: behind a pooler the connection may have become another session.
+func TestALockOfAnotherSessionIsNoLock(t *testing.T) {
+	s := database{dsn: testserver.SharedPostgres(t).Database(t)}.open(t)
+	release, err := s.Lead(t.Context())
+	do(t, err)
+	defer release()
+	conn, err := s.writer.Conn(t.Context())
+	do(t, err)
+	defer func() { do(t, conn.Close()) }()
+	if err := holds(t.Context(), conn, s.env); err == nil {
+		t.Error("a session that has no lock holds it")
+	}
+	for setting, want := range map[string]string{
+		"idle_in_transaction_session_timeout": "10s", "tcp_keepalives_idle": "10", "application_name": "tenantwatch", "synchronous_commit": "on",
+	} {
+		var got string
+		do(t, conn.QueryRowContext(t.Context(), `SHOW `+setting).Scan(&got))
+		if got != want {
+			t.Errorf("%s is %s, want %s", setting, got, want)
+		}
+	}
+}
+
 // TestAFrozenManagerDoesNotKeepOthersWaiting: the server ends its session, and its change is not made.
 func TestAFrozenManagerDoesNotKeepOthersWaiting(t *testing.T) {
 	dsn := testserver.SharedPostgres(t).Database(t)
