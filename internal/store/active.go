@@ -14,7 +14,7 @@ import (
 // active for has Set 0.
 func (s *Store) ActiveVersion(ctx context.Context, service string) (ActiveVersion, error) {
 	var v ActiveVersion
-	err := s.read(ctx, "read the list's version", func(ctx context.Context, t tx) (err error) {
+	err := s.look(ctx, "read the list's version", func(ctx context.Context, t tx) (err error) {
 		v, err = s.activeVersion(ctx, t, service)
 		return err
 	})
@@ -29,7 +29,7 @@ func (s *Store) Active(
 ) error {
 	var theirs error
 	note := func(err error) error { theirs = err; return err }
-	err := s.transact(ctx, s.reader, s.db.snapshot(), func(ctx context.Context, t tx) error {
+	err := s.transact(ctx, s.lists, s.db.snapshot(), func(ctx context.Context, t tx) error {
 		v, err := s.activeVersion(ctx, t, service)
 		if err != nil {
 			return err

@@ -251,7 +251,7 @@ func plan(t *testing.T, s *Store, query string) string {
 		if _, ok := s.db.(*postgres); ok {
 			explain, columns = `EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) `, 1
 		}
-		rows, err := tx.tx.QueryContext(ctx, s.db.rebind(explain+query), s.env, "ledger")
+		rows, err := tx.on.QueryContext(ctx, s.db.rebind(explain+query), s.env, "ledger")
 		if err != nil {
 			return err
 		}

@@ -291,6 +291,8 @@ func TestTenantsAreListedSearchedAndPaged(t *testing.T) {
 			{"a service, not purged", TenantFilter{Service: "ledger"}, []string{"b_d"}},
 			{"all at once", TenantFilter{Search: "b", Status: "active", Service: "ledger"}, []string{"b_d"}},
 			{"nothing", TenantFilter{Search: "nothing"}, nil},
+			{"no text", TenantFilter{Search: "\x00\xff", Status: "\x00", Service: "\xff"}, nil},
+			{"very much", TenantFilter{Search: strings.Repeat("%", 100_000)}, nil},
 		} {
 			if got := allPages(t, s, tt.filter, 2); !slices.Equal(got, tt.want) {
 				t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

@@ -120,7 +120,7 @@ const keyColumns = `id, service, name, digest, created_at, revoked_at, last_used
 
 func (s *Store) keys(ctx context.Context, condition string, arg any) ([]Key, error) {
 	out := []Key{}
-	err := s.read(ctx, "list keys", func(ctx context.Context, t tx) error {
+	err := s.look(ctx, "list keys", func(ctx context.Context, t tx) error {
 		return t.each(ctx, func(rows *sql.Rows) error {
 			k, _, err := scanKey(rows)
 			out = append(out, k)
@@ -141,7 +141,7 @@ func (s *Store) check(ctx context.Context, prefix, secret string) (Key, error) {
 	}
 	want := digestOf(secret)
 	var k Key
-	err := s.read(ctx, "check a key", func(ctx context.Context, t tx) error {
+	err := s.look(ctx, "check a key", func(ctx context.Context, t tx) error {
 		found, digest, err := scanKey(t.row(ctx, `SELECT `+keyColumns+` FROM keys
 			WHERE digest = ?1 AND env = ?2 AND revoked_at IS NULL`, want, s.env))
 		if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(digest, want) != 1 {

@@ -21,12 +21,13 @@ import (
 // The errors that all methods share are [ErrUnavailable], and that of a ctx which was cancelled. What else one returns
 // stands at it. After an error of a change nothing is changed, except as ErrUnavailable says.
 type Store struct {
-	db             dialect
-	writer, reader *sql.DB
-	environment    string
-	env            int64 // its row
-	seal           *sealer
-	logger         *slog.Logger
+	pools
+
+	db          dialect
+	environment string
+	env         int64 // its row
+	seal        *sealer
+	logger      *slog.Logger
 
 	closing sync.Once
 	closed  error // of Close
@@ -59,7 +60,7 @@ func (s *Store) Close() error {
 		if leader != nil {
 			leader.release()
 		}
-		s.closed = errors.Join(s.reader.Close(), s.writer.Close(), s.db.close())
+		s.closed = errors.Join(s.pools.close(), s.db.close())
 	})
 	return s.closed
 }
@@ -78,7 +79,7 @@ func (s *Store) Environment() string { return s.environment }
 // Version returns the epoch and the newest revision.
 func (s *Store) Version(ctx context.Context) (tenant.Version, error) {
 	var v tenant.Version
-	err := s.read(ctx, "read the version", func(ctx context.Context, t tx) error {
+	err := s.look(ctx, "read the version", func(ctx context.Context, t tx) error {
 		return t.row(ctx, `SELECT epoch, revision FROM environments WHERE id = ?1`, s.env).Scan(&v.Epoch, &v.Revision)
 	})
 	return v, err
@@ -104,7 +105,7 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	if s.writer, s.reader, err = db.open(ctx); err != nil {
+	if s.pools, err = db.open(ctx); err != nil {
 		return nil, s.explain(ctx, "connect", err)
 	}
 	if err := s.prepare(ctx, migrations); err != nil {

@@ -138,7 +138,7 @@ func (s *Store) EventsAfter(ctx context.Context, v tenant.Version, limit int) ([
 
 func (s *Store) events(ctx context.Context, what, query string, args ...any) ([]Event, error) {
 	var out []Event
-	err := s.read(ctx, what, func(ctx context.Context, t tx) (err error) {
+	err := s.look(ctx, what, func(ctx context.Context, t tx) (err error) {
 		out, err = selectEvents(ctx, t, query, args...)
 		return err
 	})

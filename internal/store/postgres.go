@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// connections of each of the two pools. Lists that are read slowly take none from changes.
+	// connections of each of the pools, at the most.
 	connections     = 16
 	idleConnections = 4
 	idleTime        = 5 * time.Minute
@@ -100,12 +100,12 @@ func onThisMachine(dsn *url.URL) bool {
 	return true
 }
 
-func (p *postgres) open(ctx context.Context) (writer, reader *sql.DB, err error) {
-	writer, reader = p.pool(), p.pool()
-	if err := writer.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(err, writer.Close(), reader.Close())
+func (p *postgres) open(ctx context.Context) (pools, error) {
+	all := pools{writer: p.pool(), reader: p.pool(), lists: p.pool()}
+	if err := all.writer.PingContext(ctx); err != nil {
+		return pools{}, errors.Join(err, all.close())
 	}
-	return writer, reader, nil
+	return all, nil
 }
 
 func (p *postgres) pool() *sql.DB {
@@ -178,8 +178,8 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 		return nil, err
 	}
 	for {
-		var got bool
-		if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1, $2)`, lockRelay, env).Scan(&got); err != nil {
+		got, err := tryLock(ctx, conn, env)
+		if err != nil {
 			return nil, errors.Join(err, hangUp(conn))
 		}
 		if got {
@@ -191,6 +191,14 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 		case <-time.After(leadEvery):
 		}
 	}
+}
+
+// tryLock is bounded, because ctx may have no end.
+func tryLock(ctx context.Context, conn *sql.Conn, env int64) (got bool, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1, $2)`, lockRelay, env).Scan(&got)
+	return got, err
 }
 
 // holds asks the session itself, so that one that was replaced is seen too.

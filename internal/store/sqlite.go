@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// readers may look at the file at once. A list that is read slowly holds one.
+	// readers may look at the file at once, and as many read lists.
 	readers     = 32
 	idleReaders = 4
 
@@ -58,23 +58,28 @@ func realPath(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(absolute)), nil
 }
 
-func (l *sqlite) open(ctx context.Context) (writer, reader *sql.DB, err error) {
+func (l *sqlite) open(ctx context.Context) (p pools, err error) {
 	if l.lock, err = lockFile(l.path + ".lock"); err != nil {
-		return nil, nil, err
+		return pools{}, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close(), l.close())
+		}
+	}()
 	if l.opened, err = l.create(); err != nil {
-		return nil, nil, errors.Join(err, l.close())
+		return p, err
 	}
-	if writer, err = l.pool("_txlock=immediate", 1, 1); err != nil {
-		return nil, nil, errors.Join(err, l.close())
+	if p.writer, err = l.pool("_txlock=immediate", 1, 1); err != nil {
+		return p, err
 	}
-	if err := writer.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(err, writer.Close(), l.close())
+	if p.reader, err = l.pool("_query_only=1", readers, idleReaders); err != nil {
+		return p, err
 	}
-	if reader, err = l.pool("_query_only=1", readers, idleReaders); err != nil {
-		return nil, nil, errors.Join(err, writer.Close(), l.close())
+	if p.lists, err = l.pool("_query_only=1", readers, 1); err != nil {
+		return p, err
 	}
-	return writer, reader, nil
+	return p, p.writer.PingContext(ctx)
 }
 
 // create makes the file before SQLite does, which would let everybody read it.

@@ -16,8 +16,7 @@ const callLimit = 30 * time.Second
 
 // dialect is what one kind of database does in its own way.
 type dialect interface {
-	// open connects: writer is for changes, reader for what only looks.
-	open(ctx context.Context) (writer, reader *sql.DB, err error)
+	open(ctx context.Context) (pools, error)
 	// rebind turns the placeholders ?1, ?2 … into those of the database.
 	rebind(query string) string
 	// lockRow is the end of a SELECT that keeps others off its row until the transaction ends.
@@ -36,9 +35,16 @@ type dialect interface {
 	close() error
 }
 
-// tx runs statements, written with the placeholders ?1, ?2 …, in one transaction.
+// pools are the connections to a database. Lists that are read slowly hold their own, and nothing else waits for them.
+type pools struct{ writer, reader, lists *sql.DB }
+
+// tx runs statements, written with the placeholders ?1, ?2 …: in one transaction, or each by itself.
 type tx struct {
-	tx *sql.Tx
+	on interface {
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	}
 	db dialect
 }
 
@@ -56,12 +62,19 @@ func (s *Store) read(ctx context.Context, what string, fn func(context.Context, 
 	return s.explain(ctx, what, s.transact(ctx, s.reader, s.db.snapshot(), fn))
 }
 
+// look runs fn, which is one statement and so needs no transaction to see one state.
+func (s *Store) look(ctx context.Context, what string, fn func(context.Context, tx) error) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return s.explain(ctx, what, fn(ctx, tx{on: s.reader, db: s.db}))
+}
+
 func (s *Store) transact(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn func(context.Context, tx) error) error {
 	t, err := pool.BeginTx(ctx, o)
 	if err != nil {
 		return err
 	}
-	if err := fn(ctx, tx{tx: t, db: s.db}); err != nil {
+	if err := fn(ctx, tx{on: t, db: s.db}); err != nil {
 		_ = t.Rollback() // what fn says tells more; a connection that cannot roll back is thrown away
 		return err
 	}
@@ -114,7 +127,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // exec returns how many rows it touched.
 func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	result, err := t.tx.ExecContext(ctx, t.db.rebind(query), clean(args)...)
+	result, err := t.on.ExecContext(ctx, t.db.rebind(query), clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -122,12 +135,12 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (int64, error) 
 }
 
 func (t tx) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, t.db.rebind(query), clean(args)...)
+	return t.on.QueryRowContext(ctx, t.db.rebind(query), clean(args)...)
 }
 
 // each calls fn for every row; fn scans it.
 func (t tx) each(ctx context.Context, fn func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := t.tx.QueryContext(ctx, t.db.rebind(query), clean(args)...)
+	rows, err := t.on.QueryContext(ctx, t.db.rebind(query), clean(args)...)
 	if err != nil {
 		return err
 	}
@@ -148,4 +161,15 @@ func clean(args []any) []any {
 		}
 	}
 	return args
+}
+
+// close closes those that were opened.
+func (p pools) close() error {
+	var errs []error
+	for _, pool := range []*sql.DB{p.writer, p.reader, p.lists} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
