@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -53,7 +54,18 @@ func checkService(service string) error {
 	if strings.TrimSpace(service) == "" {
 		return &Invalid{Code: "INVALID_SERVICE", Message: "the service has no name"}
 	}
-	return checkWord("service", "INVALID_SERVICE", service)
+	return checkLabel("service", "INVALID_SERVICE", service)
+}
+
+// checkLabel is for words that are parts of names elsewhere. A TenantDiscovery takes none with white space in it.
+func checkLabel(what, code, word string) error {
+	if err := checkWord(what, code, word); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(word, unicode.IsSpace) {
+		return &Invalid{Code: code, Message: what + " has white space in it"}
+	}
+	return nil
 }
 
 // checkWord is for what is not blank, of one line, and short.

@@ -177,8 +177,10 @@ func TestAssociationsChangeTheirStatus(t *testing.T) {
 		associate(t, s, id, "ledger")
 		_, err := s.Associate(t.Context(), id, "ledger", NewAssociation{})
 		wantConflict(t, err, "ALREADY_ASSOCIATED")
-		_, err = s.Associate(t.Context(), id, " ", NewAssociation{})
-		wantInvalid(t, err, "INVALID_SERVICE")
+		for _, service := range []string{"", " ", "led ger", "ledger\t", strings.Repeat("x", maxWord+1), "\xff"} {
+			_, err = s.Associate(t.Context(), id, service, NewAssociation{})
+			wantInvalid(t, err, "INVALID_SERVICE")
+		}
 		wantConflict(t, s.ReactivateAssociation(t.Context(), id, "ledger"), "NOT_SUSPENDED")
 		do(t, s.SuspendAssociation(t.Context(), id, "ledger"))
 		wantConflict(t, s.SuspendAssociation(t.Context(), id, "ledger"), "ALREADY_SUSPENDED")

@@ -60,7 +60,7 @@ func (s *Store) Close() error {
 		if leader != nil {
 			leader.release()
 		}
-		s.closed = errors.Join(s.pools.close(), s.db.close())
+		s.closed = errors.Join(s.closeAll(), s.db.close())
 	})
 	return s.closed
 }
@@ -88,7 +88,7 @@ func (s *Store) Version(ctx context.Context) (tenant.Version, error) {
 func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (*Store, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if err := checkWord("environment", "INVALID_ENVIRONMENT", o.Environment); err != nil {
+	if err := checkLabel("environment", "INVALID_ENVIRONMENT", o.Environment); err != nil {
 		return nil, err
 	}
 	seal, err := newSealer(o.Key)

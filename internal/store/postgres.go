@@ -103,7 +103,7 @@ func onThisMachine(dsn *url.URL) bool {
 func (p *postgres) open(ctx context.Context) (pools, error) {
 	all := pools{writer: p.pool(), reader: p.pool(), lists: p.pool()}
 	if err := all.writer.PingContext(ctx); err != nil {
-		return pools{}, errors.Join(err, all.close())
+		return pools{}, errors.Join(err, all.closeAll())
 	}
 	return all, nil
 }

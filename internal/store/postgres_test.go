@@ -186,7 +186,7 @@ func TestAddressesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, environment := range []string{"", " ", "a\nb", "a\x00b"} {
+	for _, environment := range []string{"", " ", "a b", "a\nb", "a\x00b"} {
 		if _, err := Open(t.Context(), sqliteFile(t).dsn, Options{Environment: environment, Key: testKey}); err == nil {
 			t.Errorf("the environment %q is taken", environment)
 		}

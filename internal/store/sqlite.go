@@ -64,7 +64,7 @@ func (l *sqlite) open(ctx context.Context) (p pools, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.close(), l.close())
+			err = errors.Join(err, p.closeAll(), l.close())
 		}
 	}()
 	if l.opened, err = l.create(); err != nil {

@@ -163,8 +163,8 @@ func clean(args []any) []any {
 	return args
 }
 
-// close closes those that were opened.
-func (p pools) close() error {
+// closeAll closes those that were opened.
+func (p pools) closeAll() error {
 	var errs []error
 	for _, pool := range []*sql.DB{p.writer, p.reader, p.lists} {
 		if pool != nil {
