@@ -133,13 +133,18 @@ func TestTheLastUseOfAKeyIsKnownToTheMinute(t *testing.T) {
 		k, secret, err := s.CreateKey(ctx, "ledger", "")
 		do(t, err)
 		before := time.Now().Truncate(time.Minute)
-		for range 3 {
+		var used time.Time
+		eventually(t, "the last use is written", func() bool { // a busy machine may be too slow for the first try
+			clear(s.noted)
 			_, err := s.CheckKey(ctx, secret)
 			do(t, err)
-		}
-		keys, err := s.Keys(ctx, "ledger")
-		if err != nil || keys[0].LastUsed.Before(before) || keys[0].LastUsed.Second() != 0 {
-			t.Errorf("last used %s, %v", keys[0].LastUsed, err)
+			keys, err := s.Keys(ctx, "ledger")
+			do(t, err)
+			used = keys[0].LastUsed
+			return !used.IsZero()
+		})
+		if used.Before(before) || used.Second() != 0 || used.Nanosecond() != 0 {
+			t.Errorf("last used %s", used)
 		}
 		now := time.Now()
 		for name, tt := range map[string]struct {

@@ -92,7 +92,7 @@ func TestM08TwoManagersOnOnePostgresBothServe(t *testing.T) {
 		t.Error("the second one takes itself for the relay")
 	}
 	elsewhere := db.openAs(t, "production")
-	other, err := elsewhere.Lead(soon(t)) // of another environment
+	other, err := elsewhere.Lead(t.Context()) // of another environment
 	do(t, err)
 	other()
 
