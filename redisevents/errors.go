@@ -3,6 +3,7 @@ package redisevents
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -14,6 +15,12 @@ var (
 	// ErrRefused means that Redis answered with an error: wrong credentials, a command or a channel that the ACL does
 	// not allow, a server that is still loading. The error around it has Redis' own words.
 	ErrRefused = errors.New("refused by Redis")
+	// ErrUnready comes with ErrRefused where the answer says nothing of the event: Redis is loading, is a replica, has no
+	// memory left, cannot write to its disk, has lost its master or a part of its Cluster, or does not know us.
+	ErrUnready = errors.New("not the time for it")
+	// ErrSkipped is what PublishAll returns for an event that it did not send, because an earlier one of the same
+	// tenant had failed, or because its time was up.
+	ErrSkipped = errors.New("not sent")
 	// ErrUnsubscribed means that the subscription was ended from the other side, on a connection that is still there.
 	ErrUnsubscribed = errors.New("unsubscribed by Redis")
 	// ErrProtocol means that something arrived that is no reply to a subscriber.
@@ -30,14 +37,27 @@ func classify(err error, passwords []string) error {
 		return nil
 	}
 	var reply redis.Error
-	refused := errors.As(err, &reply)
+	refused, unready := errors.As(err, &reply), isUnready(err)
 	for _, password := range passwords {
 		if text := err.Error(); password != "" && strings.Contains(text, password) {
 			err = errors.New(strings.ReplaceAll(text, password, redacted))
 		}
 	}
+	if unready {
+		return fmt.Errorf("%w: %w: %w", ErrRefused, ErrUnready, err)
+	}
 	if refused {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return err
+}
+
+// unreadyReplies are the beginnings of the error replies that have nothing to do with what was sent.
+var unreadyReplies = []string{
+	"LOADING", "READONLY", "OOM", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY",
+	"NOAUTH", "WRONGPASS", "max number of clients",
+}
+
+func isUnready(err error) bool {
+	return slices.ContainsFunc(unreadyReplies, func(start string) bool { return redis.HasErrorPrefix(err, start) })
 }

@@ -78,23 +78,16 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 // into the stream. That anybody listened is not said.
 //
 // An event that no reader would accept is an [tenant.EventError]. [ErrRefused] means that Redis answered with an error
-// to one of them; the others may have it. After any other error the event may have been announced or not, so whoever
-// publishes it again does so with the same EventID. When ctx has a deadline the call ends by then; a cancelled ctx it
-// may outlive by some seconds.
+// to one of them; the others may have it. With [ErrUnready] it is an error that every event would have got. After any
+// other error the event may have been announced or not, so whoever publishes it again does so with the same EventID. When
+// ctx has a deadline the call ends by then; a cancelled ctx it may outlive by some seconds.
 func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 	data, err := encode(evt)
 	if err != nil {
 		return err
 	}
 	_, err = p.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for _, channel := range p.channels.of(evt.Environment, evt.TenantID) {
-			pipe.Publish(ctx, channel, data)
-		}
-		if p.keep > 0 {
-			pipe.XAdd(ctx, &redis.XAddArgs{
-				Stream: StreamKey(evt.Environment), MaxLen: p.keep, Approx: true, Values: []any{streamField, data},
-			})
-		}
+		p.queue(ctx, pipe, evt, data)
 		return nil
 	})
 	if err != nil {
@@ -124,6 +117,25 @@ func (p *Publisher) Close() error {
 		return fmt.Errorf("close the Redis client: %w", err)
 	}
 	return nil
+}
+
+// queue adds to the pipeline what announces one event, and returns it.
+func (p *Publisher) queue(ctx context.Context, pipe redis.Pipeliner, evt tenant.Event, data []byte) []redis.Cmder {
+	var commands []redis.Cmder
+	for _, channel := range p.channels.of(evt.Environment, evt.TenantID) {
+		publish := redis.NewIntCmd(ctx, "publish", channel, data)
+		// A Cluster takes a message at any node, and two messages that went to two nodes may change places. So the
+		// driver is told that the channel is a key: one channel, one node.
+		publish.SetFirstKeyPos(1)
+		_ = pipe.Process(ctx, publish) // queues it, and has no error
+		commands = append(commands, publish)
+	}
+	if p.keep > 0 {
+		commands = append(commands, pipe.XAdd(ctx, &redis.XAddArgs{
+			Stream: StreamKey(evt.Environment), MaxLen: p.keep, Approx: true, Values: []any{streamField, data},
+		}))
+	}
+	return commands
 }
 
 // encode refuses what [tenant.ParseEvent] would refuse.

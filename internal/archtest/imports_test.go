@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"worker":              {"tenant"},
 	"tenanttest":          {"tenant", "managerapi"},
 	"internal/store":      {"tenant"},
-	"internal/outbox":     {"tenant"},
+	"internal/outbox":     {"tenant", "redisevents", "internal/store"},
 	"internal/server":     {"tenant", "managerapi", "internal/store"},
 	"internal/testserver": {},
 	"internal/archtest":   {},
