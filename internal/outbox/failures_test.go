@@ -1,0 +1,220 @@
+package outbox
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/redisevents"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+var (
+	errRefused = fmt.Errorf("%w: NOPERM", redisevents.ErrRefused)
+	errUnready = fmt.Errorf("%w: %w: LOADING", redisevents.ErrRefused, redisevents.ErrUnready)
+)
+
+func onlyTenant(id string, err error) func(tenant.Event) error {
+	return func(event tenant.Event) error {
+		if event.TenantID == id {
+			return err
+		}
+		return nil
+	}
+}
+
+func always(err error) func(tenant.Event) error { return func(tenant.Event) error { return err } }
+
+func TestAFailureStopsItsTenantAlone(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() {
+			w.publisher.refuse = func(event tenant.Event) error {
+				if event.Revision == 2 {
+					return errAway
+				}
+				return nil
+			}
+		})
+		w.wake("a", "b", "a", "b", "c")
+		w.expectSent(1, 3, 5)
+		if got := w.status(); got.Pending != 2 {
+			t.Errorf("%d events wait, want 2", got.Pending)
+		}
+		w.wake("a", "b")
+		w.expectSent(1, 3, 5, 6)
+		w.publisher.set(func() { w.publisher.refuse = nil })
+		time.Sleep(mostWait)
+		synctest.Wait()
+		w.expectSent(1, 3, 5, 6, 2, 4, 7)
+	})
+}
+
+func TestM06ARefusedEventIsSetAside(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() {
+			w.publisher.refuse = func(event tenant.Event) error {
+				if event.Revision == 2 {
+					return errRefused
+				}
+				return nil
+			}
+		})
+		began := time.Now()
+		w.wake("a", "bad", "bad", "b", "bad")
+		w.expectSent(1, 4)
+		for w.status().Quarantined == 0 {
+			time.Sleep(100 * time.Millisecond)
+			w.wake()
+		}
+		if took := time.Since(began); took < 5*time.Second || took > 30*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		w.expectSent(1, 4, 3, 5)
+		if got := w.rows[1]; got.Attempts != defaultAttempts || !strings.Contains(got.quarantined, "NOPERM") {
+			t.Errorf("%d attempts, reason %q", got.Attempts, got.quarantined)
+		}
+		w.stop()
+		if w.logged("level=ERROR", "set aside", "revision=2", "event_id=id-2", "tenant_id=bad", "attempts=5") != 1 || w.logged("level=ERROR") != 1 {
+			t.Errorf("logged:\n%s", w.log)
+		}
+	})
+}
+
+func TestM06WhatIsNoEventIsSetAsideAtOnce(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.add("a", "a", "a", "b")
+		w.set(func() { w.rows[0].Data, w.rows[2].Data = []byte("{"), nil })
+		w.wake()
+		w.expectSent(2, 4)
+		if got := w.status(); got.Quarantined != 2 || got.Pending != 0 {
+			t.Errorf("%+v", got)
+		}
+		w.stop()
+		if w.logged("level=ERROR", "set aside") != 2 {
+			t.Errorf("logged:\n%s", w.log)
+		}
+	})
+}
+
+// TestM06NothingIsSetAsideWhileNothingIsTaken, whatever Redis says.
+func TestM06NothingIsSetAsideWhileNothingIsTaken(t *testing.T) {
+	for name, fault := range map[string]struct {
+		refuse  error
+		beats   error
+		tenants []string
+	}{
+		"an ACL without the channels":       {errRefused, nil, []string{"a", "b", "a"}},
+		"an ACL without anything":           {errRefused, errRefused, []string{"a"}},
+		"loading":                           {errUnready, errUnready, []string{"a", "b", "a"}},
+		"no memory, one tenant, heartbeats": {errUnready, nil, []string{"a", "a", "a"}},
+		"away":                              {errAway, errAway, []string{"a", "a", "a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Config{}, func(w *world) {
+				w.wake("z")
+				time.Sleep(time.Second) // an event was taken once, and that says nothing of now
+				w.publisher.set(func() { w.publisher.refuse, w.publisher.noBeat = always(fault.refuse), fault.beats })
+				time.Sleep(10 * time.Second)
+				w.wake(fault.tenants...)
+				time.Sleep(time.Hour)
+				w.publisher.set(func() { w.publisher.refuse = nil })
+				time.Sleep(mostHold)
+				synctest.Wait()
+				if got := w.status(); got.Quarantined != 0 || got.Pending != 0 {
+					t.Errorf("%+v", got)
+				}
+				if got := inOrder(t, w.publisher.sent); got != 1+len(fault.tenants) {
+					t.Errorf("sent %d", got)
+				}
+			})
+		})
+	}
+}
+
+// TestM06RefusedAlone is one event that nothing else comes after: heartbeats show that Redis takes what it likes.
+func TestM06RefusedAlone(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() { w.publisher.refuse = always(errRefused) })
+		w.wake("a")
+		time.Sleep(time.Minute)
+		if got := w.status(); got.Quarantined != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestM06TwoBadTenantsAfterGoodOnes: those are what shows that it is not Redis, also when no more of them come.
+func TestM06TwoBadTenantsAfterGoodOnes(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() {
+			w.publisher.refuse = func(event tenant.Event) error {
+				if strings.HasPrefix(event.TenantID, "bad") {
+					return errRefused
+				}
+				return nil
+			}
+		})
+		w.wake("bad1", "good", "bad2")
+		time.Sleep(time.Minute)
+		if got := w.status(); got.Quarantined != 2 || got.Pending != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestM06OthersPassAMountain of events that have to wait.
+func TestM06OthersPassAMountain(t *testing.T) {
+	inWorld(t, Config{Batch: 10, Attempts: 1 << 20}, func(w *world) {
+		w.publisher.set(func() { w.publisher.refuse = onlyTenant("bad", errRefused) })
+		w.wake(append(repeat(500, "bad"), "good")...)
+		w.expectSent(501)
+		w.wake("good")
+		w.expectSent(501, 502)
+		w.publisher.set(func() { w.publisher.refuse = nil })
+		time.Sleep(mostHold)
+		synctest.Wait()
+		if got := inOrder(t, w.publisher.sent); got != 502 {
+			t.Errorf("sent %d", got)
+		}
+	})
+}
+
+// TestM06AttemptsOutliveTheRelay, since they are kept in the store.
+func TestM06AttemptsOutliveTheRelay(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() { w.publisher.refuse = onlyTenant("bad", errRefused) })
+		relays := 1
+		for ; w.status().Quarantined == 0; relays++ {
+			w.stop()
+			w.start(w.relay.cfg)
+			w.wake("good", "bad")
+			time.Sleep(firstHold + time.Millisecond)
+			synctest.Wait()
+		}
+		if got := w.rows[1].Attempts; got != defaultAttempts || relays < 3 {
+			t.Errorf("%d attempts, by %d relays", got, relays)
+		}
+	})
+}
+
+func TestHoldsGrowAndAreBounded(t *testing.T) {
+	now := time.Now()
+	h := holds{}
+	for i := range 40 {
+		if fresh := h.add("a", true, now); fresh != (i == 0) {
+			t.Errorf("add %d: new is %v", i, fresh)
+		}
+		wait := h["a"].until.Sub(now)
+		if least := min(firstHold<<min(i, 10), mostHold) / 2; wait < least || wait > 2*least {
+			t.Errorf("wait %d is %s, want %s to %s", i, wait, least, 2*least)
+		}
+		if h["a"].since != now || h.refused() != 1 || !h.waits("a", now) || h.waits("b", now) {
+			t.Errorf("holds: %+v", h)
+		}
+	}
+	if got := h.next(now, time.Millisecond); got != time.Millisecond {
+		t.Errorf("next: %s", got)
+	}
+}
