@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/redisevents"
@@ -45,8 +44,7 @@ func TestAFailureStopsItsTenantAlone(t *testing.T) {
 		w.wake("a", "b")
 		w.expectSent(1, 3, 5, 6)
 		w.publisher.set(func() { w.publisher.refuse = nil })
-		time.Sleep(mostWait)
-		synctest.Wait()
+		w.passes(mostWait)
 		w.expectSent(1, 3, 5, 6, 2, 4, 7)
 	})
 }
@@ -65,7 +63,7 @@ func TestM06ARefusedEventIsSetAside(t *testing.T) {
 		w.wake("a", "bad", "bad", "b", "bad")
 		w.expectSent(1, 4)
 		for w.status().Quarantined == 0 {
-			time.Sleep(100 * time.Millisecond)
+			w.passes(100 * time.Millisecond)
 			w.wake()
 		}
 		if took := time.Since(began); took < 5*time.Second || took > 30*time.Second {
@@ -114,14 +112,13 @@ func TestM06NothingIsSetAsideWhileNothingIsTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, Config{}, func(w *world) {
 				w.wake("z")
-				time.Sleep(time.Second) // an event was taken once, and that says nothing of now
+				w.passes(time.Second) // an event was taken once, and that says nothing of now
 				w.publisher.set(func() { w.publisher.refuse, w.publisher.noBeat = always(fault.refuse), fault.beats })
-				time.Sleep(10 * time.Second)
+				w.passes(10 * time.Second)
 				w.wake(fault.tenants...)
-				time.Sleep(time.Hour)
+				w.passes(time.Hour)
 				w.publisher.set(func() { w.publisher.refuse = nil })
-				time.Sleep(mostHold)
-				synctest.Wait()
+				w.passes(mostHold)
 				if got := w.status(); got.Quarantined != 0 || got.Pending != 0 {
 					t.Errorf("%+v", got)
 				}
@@ -138,7 +135,7 @@ func TestM06RefusedAlone(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.publisher.set(func() { w.publisher.refuse = always(errRefused) })
 		w.wake("a")
-		time.Sleep(time.Minute)
+		w.passes(time.Minute)
 		if got := w.status(); got.Quarantined != 1 {
 			t.Errorf("%+v", got)
 		}
@@ -157,7 +154,7 @@ func TestM06TwoBadTenantsAfterGoodOnes(t *testing.T) {
 			}
 		})
 		w.wake("bad1", "good", "bad2")
-		time.Sleep(time.Minute)
+		w.passes(time.Minute)
 		if got := w.status(); got.Quarantined != 2 || got.Pending != 0 {
 			t.Errorf("%+v", got)
 		}
@@ -173,8 +170,7 @@ func TestM06OthersPassAMountain(t *testing.T) {
 		w.wake("good")
 		w.expectSent(501, 502)
 		w.publisher.set(func() { w.publisher.refuse = nil })
-		time.Sleep(mostHold)
-		synctest.Wait()
+		w.passes(mostHold)
 		if got := inOrder(t, w.publisher.sent); got != 502 {
 			t.Errorf("sent %d", got)
 		}
@@ -190,8 +186,7 @@ func TestM06AttemptsOutliveTheRelay(t *testing.T) {
 			w.stop()
 			w.start(w.relay.cfg)
 			w.wake("good", "bad")
-			time.Sleep(firstHold + time.Millisecond)
-			synctest.Wait()
+			w.passes(firstHold + time.Millisecond)
 		}
 		if got := w.rows[1].Attempts; got != defaultAttempts || relays < 3 {
 			t.Errorf("%d attempts, by %d relays", got, relays)

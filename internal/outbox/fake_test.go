@@ -14,16 +14,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 const epoch = "e"
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // row is one event of a fakeStore.
 type row struct {
@@ -281,6 +277,12 @@ type world struct {
 	stop      func()
 }
 
+// passes lets simulated time pass, and returns once all is done that is due by then.
+func (w *world) passes(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // inWorld runs a test in a bubble. The relay runs already, and has nothing to do yet.
 func inWorld(t *testing.T, cfg Config, test func(w *world)) {
 	t.Helper()
@@ -372,4 +374,22 @@ func inOrder(t testing.TB, sent []tenant.Event) int {
 		last[event.TenantID] = event.Revision
 	}
 	return len(seen)
+}
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
 }

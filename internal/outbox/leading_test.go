@@ -19,7 +19,7 @@ func TestM08OneRelayAtATime(t *testing.T) {
 		cfg.Publisher = second
 		w.start(cfg)
 		w.wake("a")
-		time.Sleep(time.Hour)
+		w.passes(time.Hour)
 		if len(second.sent) != 0 || len(second.beats) != 0 {
 			t.Errorf("the second relay sent %d events and %d heartbeats", len(second.sent), len(second.beats))
 		}
@@ -36,14 +36,13 @@ func TestM08TheLockIsLost(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.set(func() { w.leading = func() error { return errors.New("the connection is gone") } })
 		w.wake("a")
-		time.Sleep(time.Minute)
+		w.passes(time.Minute)
 		w.expectSent()
 		if w.leads < 10 || w.leads > 200 {
 			t.Errorf("became the relay %d times in a minute", w.leads)
 		}
 		w.set(func() { w.leading = nil })
-		time.Sleep(mostWait)
-		synctest.Wait()
+		w.passes(mostWait)
 		w.expectSent(1)
 	})
 }
@@ -53,7 +52,7 @@ func TestM08AnIdleRelayLooksAtItsLock(t *testing.T) {
 	inWorld(t, Config{Poll: time.Hour}, func(w *world) {
 		looks := 0
 		w.set(func() { w.leading = func() error { looks++; return nil } })
-		time.Sleep(time.Minute)
+		w.passes(time.Minute)
 		if looks < 11 {
 			t.Errorf("looked at the lock %d times in a minute", looks)
 		}
@@ -75,7 +74,7 @@ func TestM08FrozenAfterTheLook(t *testing.T) {
 			w.publisher.before = func(ctx context.Context) { states = append(states, ctx.Err()) }
 		})
 		w.wake("a")
-		time.Sleep(time.Minute)
+		w.passes(time.Minute)
 		if len(states) != 2 || !errors.Is(states[0], context.DeadlineExceeded) || states[1] != nil {
 			t.Errorf("PublishAll was called with %v", states)
 		}
@@ -85,13 +84,13 @@ func TestM08FrozenAfterTheLook(t *testing.T) {
 func TestHeartbeatsTellHowFarItIs(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.publisher.set(func() { w.publisher.refuse = onlyTenant("bad", errAway) })
-		time.Sleep(12 * time.Second) // 0, 5, 10
+		w.passes(12 * time.Second) // 0, 5, 10
 		w.wake("a", "a", "a")
-		time.Sleep(5 * time.Second) // 15
+		w.passes(5 * time.Second) // 15
 		w.wake("b", "bad", "a")
-		time.Sleep(5 * time.Second) // 20
+		w.passes(5 * time.Second) // 20
 		w.publisher.set(func() { w.publisher.refuse = nil })
-		time.Sleep(10 * time.Second) // 25, 30
+		w.passes(10 * time.Second) // 25, 30
 		w.expectBeats([]beat{
 			{0, 0},
 			{5 * time.Second, 0},
@@ -111,7 +110,7 @@ func TestHeartbeatsDuringALongDrain(t *testing.T) {
 			w.publisher.before = func(context.Context) { time.Sleep(time.Second) }
 		})
 		w.add(repeat(12, "a")...)
-		time.Sleep(11500 * time.Millisecond)
+		w.passes(11500 * time.Millisecond)
 		w.expectBeats([]beat{{0, 0}, {5250 * time.Millisecond, 5}, {10250 * time.Millisecond, 10}})
 	})
 }
@@ -119,17 +118,16 @@ func TestHeartbeatsDuringALongDrain(t *testing.T) {
 func TestHeartbeatsThatFailHoldUpNothing(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.publisher.set(func() { w.publisher.noBeat = redisevents.ErrRefused })
-		time.Sleep(6 * time.Second)
+		w.passes(6 * time.Second)
 		began := time.Now()
 		w.wake("a")
 		w.expectSent(1)
 		if took := time.Since(began); took != 0 {
 			t.Errorf("it took %s", took)
 		}
-		time.Sleep(time.Minute)
+		w.passes(time.Minute)
 		w.publisher.set(func() { w.publisher.noBeat = nil })
-		time.Sleep(mostWait)
-		synctest.Wait()
+		w.passes(mostWait)
 		if got := w.publisher.beats; len(got) != 2 || got[1].revision != 1 {
 			t.Errorf("heartbeats: %v", got)
 		}

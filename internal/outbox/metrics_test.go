@@ -17,7 +17,7 @@ func TestMetrics(t *testing.T) {
 		w.add("a", "b", "bad", "c")
 		w.set(func() { w.rows[3].Data = nil })
 		w.wake()
-		time.Sleep(250 * time.Millisecond)
+		w.passes(250 * time.Millisecond)
 		const want = "map[lag:0.25 leading:1 pending:1 published:2 quarantined:1 retries:1]"
 		if got := fmt.Sprint(collect(w.t, reader)); got != want {
 			t.Errorf("got %s, want %s", got, want)
