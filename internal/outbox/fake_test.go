@@ -39,6 +39,7 @@ type fakeStore struct {
 	pruned  []time.Time
 	leads   int
 	reads   int
+	marks   int   // of events, one event as often as it is marked
 	err     error // of everything that reads
 	markErr error // of everything that writes
 	lock    chan struct{}
@@ -118,6 +119,7 @@ func (s *fakeStore) MarkSent(_ context.Context, revisions ...uint64) error {
 	if s.markErr != nil {
 		return s.markErr
 	}
+	s.marks += len(revisions)
 	for _, revision := range revisions {
 		s.rows[revision-1].sent = time.Now()
 	}

@@ -30,8 +30,8 @@ func TestEventsAreSentInOrderAndMarked(t *testing.T) {
 		if w.publisher.calls != 11 {
 			t.Errorf("%d batches, want 11", w.publisher.calls)
 		}
-		if got := w.status(); got.Pending != 0 {
-			t.Errorf("%d events are not marked", got.Pending)
+		if got := w.status(); got.Pending != 0 || w.marks != 1050 {
+			t.Errorf("%d events are not marked, %d times one was", got.Pending, w.marks)
 		}
 		for i, data := range w.publisher.data {
 			if data != string(w.rows[i].Data) {
@@ -135,6 +135,23 @@ func TestM03TheNextRelayRepeats(t *testing.T) {
 			if w.publisher.data[i] != w.publisher.data[i+3] {
 				t.Errorf("%s was repeated as %s", w.publisher.data[i], w.publisher.data[i+3])
 			}
+		}
+	})
+}
+
+// TestSomebodyElseMarkedThem: with nothing to send, nothing of an outage is left.
+func TestSomebodyElseMarkedThem(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() { w.publisher.down = errAway })
+		w.wake("a")
+		w.passes(time.Minute)
+		w.publisher.set(func() { w.publisher.down = nil })
+		w.set(func() { w.rows[0].sent = time.Now() })
+		w.passes(mostWait)
+		began := time.Now()
+		w.wake("a")
+		if w.expectSent(2); time.Since(began) != 0 {
+			t.Errorf("it took %s", time.Since(began))
 		}
 	})
 }
