@@ -141,6 +141,24 @@ func TestM06RefusedByRedis(t *testing.T) {
 	})
 }
 
+// TestM06ARowThatIsNoEvent has one spoilt in the database.
+func TestM06ARowThatIsNoEvent(t *testing.T) {
+	server, database := testserver.StartRedis(t), testserver.SharedPostgres(t)
+	dsn := database.Database(t)
+	heard := listen(t, server, redisevents.EnvironmentChannelName(environment))
+	s, _ := useStore(t, dsn)
+	for i := range 5 {
+		create(t, s, fmt.Sprintf("tenant %d", i))
+	}
+	database.Run(t, "psql", "-d", dsn, "-c", `UPDATE outbox SET data = '{' WHERE revision = 2`)
+	relay(t, s, addressOf(server), Config{})
+	heard.wait(t, 4)
+	waitUntilSent(t, s)
+	if got := status(t, s); got.Quarantined != 1 || got.Sent != 5 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestM05RedisIsFull is a Redis that takes messages and, for its stream, has no memory.
 func TestM05RedisIsFull(t *testing.T) {
 	server := testserver.StartRedis(t)

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,10 +154,9 @@ func selectEvents(ctx context.Context, t tx, query string, args ...any) ([]Event
 		if err := rows.Scan(&revision, &evt.Data, &evt.Attempts, &at); err != nil {
 			return err
 		}
-		var err error
-		if evt.Event, err = tenant.ParseEvent(evt.Data); err != nil {
-			return fmt.Errorf("event %d of the outbox: %w", revision, err)
-		}
+		// What is no event stops none of the others: it is handed on as far as it can be read, and nobody publishes it.
+		evt.Event, _ = tenant.ParseEvent(evt.Data)
+		evt.Revision = revision
 		evt.At = fromMicros(at)
 		out = append(out, evt)
 		return nil
