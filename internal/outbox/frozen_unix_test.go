@@ -43,3 +43,20 @@ func TestM08FrozenAndResumed(t *testing.T) {
 	twice := checkPublished(t, events, heard.heard())
 	t.Logf("%d turns, %d events, all published, %d of them twice", turns, len(events), twice)
 }
+
+// TestM08FrozenForLong: the database ends the session of a relay that says nothing, and another one takes over.
+func TestM08FrozenForLong(t *testing.T) {
+	server := testserver.StartRedis(t)
+	dsn := testserver.SharedPostgres(t).Database(t)
+	heard := listen(t, server, redisevents.EnvironmentChannelName(environment))
+	s, _ := useStore(t, dsn)
+	first := startChild(t, job{DSN: dsn, Host: server.Host(), Port: server.Port()})
+	eventually(t, "the first relay", func() bool { return first.said(leads) == 1 })
+	must(t, first.cmd.Process.Signal(syscall.SIGSTOP))
+	second := startChild(t, job{DSN: dsn, Host: server.Host(), Port: server.Port()})
+	create(t, s, "acme")
+	eventually(t, "the second relay", func() bool { return second.said(leads) == 1 })
+	heard.wait(t, 1)
+	must(t, first.cmd.Process.Signal(syscall.SIGCONT))
+	waitUntilSent(t, s)
+}

@@ -177,6 +177,10 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 	if err != nil {
 		return nil, err
 	}
+	// The kernel answers for a process that is frozen, so that only its silence tells. The relay asks every five seconds.
+	if _, err := conn.ExecContext(ctx, `SET idle_session_timeout = '15s'`); err != nil {
+		return nil, errors.Join(err, hangUp(conn))
+	}
 	for {
 		got, err := tryLock(ctx, conn, env)
 		if err != nil {
