@@ -1,0 +1,210 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+)
+
+const adminPath = "/v1/admin/"
+
+// api is where calls are registered.
+type api struct {
+	huma.API
+
+	s *Server
+}
+
+// call describes a call for the OpenAPI document.
+type call struct {
+	method, path, id, summary string
+	status                    int // of success
+	tag                       string
+}
+
+// reply is a status and a JSON body.
+type reply[T any] struct {
+	Status int
+	Body   T
+}
+
+// nothing is a success without a body, or a call without parameters.
+type nothing struct{}
+
+// publicHandler makes the routes, and the document that describes them.
+func (s *Server) publicHandler() (http.Handler, error) {
+	mux := http.NewServeMux()
+	a := &api{humago.New(mux, humaConfig(s.cfg.Version)), s}
+	s.registerTenants(a)
+	s.registerAssociations(a)
+	s.registerList(a)
+	s.registerEvents(a)
+	s.registerAdmin(a)
+	delete(a.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own, which no call answers with
+	document, err := json.Marshal(a.OpenAPI())
+	if err != nil {
+		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
+	}
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", jsonType)
+		_, _ = w.Write(document) // the client is gone if this fails
+	})
+	s.registerHealth(mux)
+	return s.observed(mux, s.guarded(mux)), nil
+}
+
+// humaConfig has JSON alone, adds nothing to bodies, and leaves out huma's pages.
+func humaConfig(version string) huma.Config {
+	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	schemas.RegisterTypeAlias(reflect.TypeFor[managerapi.SecretJSON](), reflect.TypeFor[json.RawMessage]())
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "tenantwatch tenant manager", Version: version},
+			Components: &huma.Components{Schemas: schemas, SecuritySchemes: map[string]*huma.SecurityScheme{
+				"key":   {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "the key of a service"},
+				"token": {Type: "http", Scheme: "bearer", Description: "the token of an administrator"},
+			}},
+		},
+		Formats: map[string]huma.Format{jsonType: {
+			Marshal:   func(w io.Writer, v any) error { return writeJSON(w, v) },
+			Unmarshal: json.Unmarshal,
+		}},
+		DefaultFormat: jsonType,
+		Transformers:  []huma.Transformer{inOurWords},
+	}
+}
+
+// read registers a call that changes nothing.
+func read[I, O any](a *api, c call, serve func(ctx context.Context, in *I) (*O, error)) {
+	huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, a.s.cfg.RequestTimeout)
+		defer cancel()
+		out, err := serve(ctx, in)
+		return out, answered(ctx, err)
+	})
+}
+
+// write registers a call that changes something. The change is made even if the client goes away meanwhile, because
+// nobody could tell how far it came.
+func write[I, O any](a *api, c call, serve func(ctx context.Context, in *I) (*O, error)) {
+	huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.s.cfg.RequestTimeout)
+		defer cancel()
+		out, err := serve(ctx, in)
+		if err == nil {
+			a.s.changed(ctx, c.id)
+		}
+		return out, answered(ctx, err)
+	})
+}
+
+// writeBody registers a call that changes something and has a JSON body.
+func writeBody[B, I, O any](a *api, c call, serve func(ctx context.Context, in *I, body B) (*O, error)) {
+	op := a.operation(c)
+	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		var body B
+		if err := readBody(w, r, &body); err != nil {
+			writeError(w, r, err)
+			return
+		}
+		next(huma.WithValue(ctx, bodyKey{}, body))
+	}}
+	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.s.cfg.RequestTimeout)
+		defer cancel()
+		out, err := serve(ctx, in, ctx.Value(bodyKey{}).(B))
+		if err == nil {
+			a.s.changed(ctx, c.id)
+		}
+		return out, answered(ctx, err)
+	})
+	a.describeBody(c, reflect.TypeFor[B]())
+}
+
+type bodyKey struct{}
+
+// stream registers a call that writes its answer itself, as it comes. An error of serve is the answer as long as nothing
+// was written, and breaks the connection afterwards, so that nobody takes a part for the whole.
+func stream[I any](a *api, c call, serve func(w http.ResponseWriter, r *http.Request, in *I) error) {
+	huma.Register(a.API, a.operation(c), func(_ context.Context, in *I) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(ctx huma.Context) {
+			r, w := humago.Unwrap(ctx)
+			err := serve(w, r, in)
+			if err == nil {
+				return
+			}
+			if begun := w.(*recorder).status != 0; begun { // observed makes it one
+				noteOf(r.Context()).cause = err
+				panic(http.ErrAbortHandler)
+			}
+			writeError(w, r, err)
+		}}, nil
+	})
+}
+
+// answered is the error for huma, and a note of it for the log.
+func answered(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	answer := explain(err)
+	noteOf(ctx).failed(answer, err)
+	return answer
+}
+
+func (a *api) operation(c call) huma.Operation {
+	token := map[string][]string{"token": {}}
+	security := []map[string][]string{{"key": {}}, token}
+	if c.method != http.MethodGet || c.tag == "admin" {
+		security = []map[string][]string{{"key": {}, "token": {}}, token}
+	}
+	return huma.Operation{
+		Method: c.method, Path: c.path, OperationID: c.id, Summary: c.summary, Tags: []string{c.tag},
+		DefaultStatus: c.status, Security: security,
+		Responses: map[string]*huma.Response{"default": {
+			Description: "refused or failed",
+			Content:     map[string]*huma.MediaType{jsonType: {Schema: a.schema(reflect.TypeFor[apiError]())}},
+		}},
+	}
+}
+
+// describeBody is done after the call is registered, or else huma would read the body itself.
+func (a *api) describeBody(c call, body reflect.Type) {
+	a.described(c).RequestBody = &huma.RequestBody{
+		Required: true, Content: map[string]*huma.MediaType{jsonType: {Schema: a.schema(body)}},
+	}
+}
+
+// describeAnswer is for calls that write their answer themselves, and for further statuses of success.
+func (a *api) describeAnswer(c call, status int, description, contentType string, body reflect.Type) {
+	answer := &huma.Response{Description: description}
+	if body != nil {
+		answer.Content = map[string]*huma.MediaType{contentType: {Schema: a.schema(body)}}
+	}
+	a.described(c).Responses[strconv.Itoa(status)] = answer
+}
+
+func (a *api) schema(t reflect.Type) *huma.Schema {
+	return a.OpenAPI().Components.Schemas.Schema(t, true, t.Name())
+}
+
+func (a *api) described(c call) *huma.Operation {
+	item := a.OpenAPI().Paths[c.path]
+	for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+		if op != nil && op.Method == c.method {
+			return op
+		}
+	}
+	panic("server: no call " + c.id) // a mistake in this package
+}

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// document is what these tests read of the OpenAPI document.
+type document struct {
+	OpenAPI string
+	Paths   map[string]map[string]struct {
+		OperationID string
+		Security    []map[string][]string
+		RequestBody *struct{ Required bool }
+		Responses   map[string]any
+	}
+}
+
+func readDocument(t *testing.T, h *served) document {
+	t.Helper()
+	var doc document
+	got := h.want(t, 200, "GET", "/openapi.json", "", without("X-API-Key"), without("Authorization"))
+	if err := json.Unmarshal([]byte(got.body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// TestNothingChangesWithoutAToken walks through the document, and so through every call that there is.
+func TestNothingChangesWithoutAToken(t *testing.T) {
+	h := start(t)
+	id := h.tenant(t, "Acme")
+	before := h.want(t, 200, "GET", "/v1/admin/outbox", "").body
+	doc := readDocument(t, h)
+	if doc.OpenAPI != "3.1.0" || len(doc.Paths) < 17 {
+		t.Fatalf("OpenAPI %q with %d paths", doc.OpenAPI, len(doc.Paths))
+	}
+	changes, admins := 0, 0
+	for path, methods := range doc.Paths {
+		filled := strings.NewReplacer("{id}", id, "{service}", "ledger").Replace(path)
+		for method, operation := range methods {
+			method = strings.ToUpper(method)
+			admin := strings.HasPrefix(path, "/v1/admin/")
+			needsToken := method != http.MethodGet || admin
+			denied := []func(http.Header){
+				func(h http.Header) { h.Del("Authorization"); h.Del("X-API-Key") }, with("X-API-Key", h.key+"x"), with("X-API-Key", h.token),
+			}
+			if needsToken {
+				denied = append(denied, without("Authorization"), with("Authorization", "Bearer "+h.key),
+					with("Authorization", "Basic "+h.token), with("Authorization", h.token), with("Authorization", "Bearer "))
+			}
+			for i, change := range denied {
+				got := h.call(t, method, filled, `{}`, change)
+				if got.status != http.StatusUnauthorized || !strings.Contains(got.body, `"code":"UNAUTHORIZED"`) {
+					t.Errorf("%s %s, denial %d: %d %s, want 401", method, path, i, got.status, got.body)
+				}
+			}
+			if needsToken {
+				changes++
+			}
+			if admin {
+				admins++
+			}
+			for _, way := range operation.Security {
+				if _, token := way["token"]; !token && needsToken {
+					t.Errorf("%s: the document says that it needs no token", operation.OperationID)
+				}
+			}
+		}
+	}
+	if changes < 20 || admins < 10 {
+		t.Errorf("%d calls need a token, %d of them are the admin's; were they all there?", changes, admins)
+	}
+	if after := h.want(t, 200, "GET", "/v1/admin/outbox", "").body; after != before {
+		t.Errorf("the outbox was %s and is %s: something changed", before, after)
+	}
+}
+
+func TestWhatIsNoCallIsClosedToo(t *testing.T) {
+	h := start(t)
+	for _, call := range [][2]string{{"GET", "/v1/nothing"}, {"GET", "/"}, {"PUT", "/v1/tenants"}, {"POST", "/healthz"}, {"GET", "/metrics"}, {"GET", "/debug/pprof/"}} {
+		if got := h.call(t, call[0], call[1], "", without("X-API-Key"), without("Authorization")); got.status != 401 {
+			t.Errorf("%s %s: %d, want 401", call[0], call[1], got.status)
+		}
+	}
+	got := h.want(t, 405, "PUT", "/v1/tenants", "")
+	if allow := got.header.Get("Allow"); allow != "POST" {
+		t.Errorf("Allow %q, want POST", allow)
+	}
+	for _, path := range []string{"/v1/%61dmin/keys", "/v1//admin/keys", "/v1/./admin/keys", "/v1/tenants/../admin/keys"} {
+		h.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		if got := h.call(t, "GET", path, "", without("Authorization")); got.status == 200 {
+			t.Errorf("%s: 200 without a token: %s", path, got.body)
+		}
+	}
+}
+
+func TestATokenAloneIsEnough(t *testing.T) {
+	h := start(t)
+	id := idOf(t, h.want(t, 201, "POST", "/v1/tenants", `{"name":"Acme"}`, without("X-API-Key")).body)
+	h.want(t, 200, "GET", "/v1/tenants/"+id, "", without("X-API-Key"))
+	h.want(t, 201, "POST", "/v1/tenants/"+id+"/associations/any", `{}`, without("X-API-Key"))
+	has(t, h.want(t, 200, "GET", "/v1/tenants/active?service=any", "", without("X-API-Key")).body, id)
+	h.want(t, 200, "GET", "/v1/tenants/"+id+"/associations/any/connections", "", without("X-API-Key"))
+	h.want(t, 401, "GET", "/v1/tenants/"+id, "", without("X-API-Key"), with("Authorization", "Bearer x"))
+}
+
+// TestAKeySeesOnlyItsService: what belongs to another service is answered like what is not there, with and without a token.
+func TestAKeySeesOnlyItsService(t *testing.T) {
+	h := start(t)
+	id := h.tenant(t, "Acme")
+	stranger := with("X-API-Key", makeKey(t, h.store, "payments"))
+	connections := func(service string) string { return "/v1/tenants/" + id + "/associations/" + service + "/connections" }
+	same := func(there, missing string) {
+		t.Helper()
+		for _, token := range []func(http.Header){without("Authorization"), func(http.Header) {}} {
+			got, want := h.call(t, "GET", there, "", stranger, token), h.call(t, "GET", missing, "", stranger, token)
+			if got.status != 404 || got.body != want.body {
+				t.Errorf("%s: %d %s, want what is not there: %d %s", there, got.status, got.body, want.status, want.body)
+			}
+		}
+	}
+	same(connections("ledger"), connections("nobody"))
+	same("/v1/tenants/"+id, "/v1/tenants/nobody")
+	same("/v1/tenants/active?service=ledger", "/v1/tenants/active?service=nobody")
+	same("/v1/tenants/events?service=ledger", "/v1/tenants/events?service=nobody")
+
+	h.want(t, 200, "GET", connections("ledger"), "", without("Authorization"))
+	h.want(t, 200, "GET", "/v1/tenants/"+id, "", without("Authorization"))
+	h.want(t, 201, "POST", "/v1/tenants/"+id+"/associations/payments", `{}`)
+	h.want(t, 200, "GET", "/v1/tenants/"+id, "", stranger)
+	fresh := idOf(t, h.want(t, 201, "POST", "/v1/tenants", `{"name":"Fresh"}`).body)
+	h.want(t, 200, "GET", "/v1/tenants/"+fresh, "", stranger, without("Authorization"))
+}
+
+func TestARevokedKeyIsRefusedAtTheNextRequest(t *testing.T) {
+	h := start(t)
+	var made createdKey
+	if err := json.Unmarshal([]byte(h.want(t, 201, "POST", "/v1/admin/keys", `{"service":"billing","name":"first"}`).body), &made); err != nil {
+		t.Fatal(err)
+	}
+	list := "/v1/tenants/active?service=billing"
+	h.want(t, 200, "GET", list, "", with("X-API-Key", made.Key))
+	h.want(t, 404, "DELETE", "/v1/admin/tokens/"+made.ID, "")
+	h.want(t, 204, "DELETE", "/v1/admin/keys/"+made.ID, "")
+	h.want(t, 401, "GET", list, "", with("X-API-Key", made.Key))
+	h.want(t, 404, "DELETE", "/v1/admin/keys/nobody", "")
+}
+
+func TestRateLimit(t *testing.T) {
+	h := start(t, func(c *Config) { c.RateLimit = 0.5 })
+	first, second := h.call(t, "GET", "/v1/tenants/nobody", ""), h.call(t, "GET", "/v1/tenants/nobody", "")
+	if first.status != 404 || second.status != 429 {
+		t.Fatalf("%d, then %d %s, want 404 and 429", first.status, second.status, second.body)
+	}
+	if after := second.header.Get("Retry-After"); after != "1" && after != "2" {
+		t.Errorf("Retry-After %q, want the 2 s in which a request is there again", after)
+	}
+	h.want(t, 404, "GET", "/v1/tenants/nobody", "", with("X-API-Key", makeKey(t, h.store, "payments")))
+	h.want(t, 200, "GET", "/healthz", "")
+}

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	// maxBodyBytes is the largest body of a request.
+	maxBodyBytes = 1 << 20
+	// bodyTimeout is how long a client may take to send it.
+	bodyTimeout = 10 * time.Second
+)
+
+// readBody reads a JSON body into into. What it refuses it refuses as soon as it can know.
+func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+	if err := checkContentType(r.Header); err != nil {
+		return err
+	}
+	if r.ContentLength > maxBodyBytes {
+		return bodyTooLarge()
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a test's recorder has none
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if err != nil {
+		return unreadable(err)
+	}
+	_ = control.SetReadDeadline(time.Time{}) // net/http watches for the client's going away from now on
+	if err := decode(data, into); err != nil {
+		return refuse(http.StatusBadRequest, "INVALID_BODY", "the body cannot be used: "+err.Error())
+	}
+	return nil
+}
+
+// checkContentType takes JSON, and no type at all for it, because there is nothing else that it could be.
+func checkContentType(h http.Header) error {
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return unsupported("the body must not be compressed")
+	}
+	value := h.Get("Content-Type")
+	if value == "" {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(value)
+	isJSON := media == jsonType || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	if err != nil || !isJSON {
+		return unsupported("the body has to be application/json")
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return unsupported("the body has to be UTF-8")
+	}
+	return nil
+}
+
+func unreadable(err error) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return bodyTooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refuse(http.StatusRequestTimeout, "BODY_TIMEOUT", "the body did not arrive in time").with("Connection", "close")
+	default:
+		return refuse(http.StatusBadRequest, "INVALID_BODY", "the body broke off").with("Connection", "close")
+	}
+}
+
+// bodyTooLarge closes the connection too, so that nobody has to read the rest.
+func bodyTooLarge() *apiError {
+	return refuse(http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", "the body is larger than 1 MiB").with("Connection", "close")
+}
+
+func unsupported(message string) *apiError {
+	return refuse(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", message)
+}

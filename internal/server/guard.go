@@ -1,0 +1,233 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// note is what a request leaves behind for its log line and its metrics.
+type note struct {
+	caller string // id of the key or the token
+	code   string // of the refusal
+	cause  error  // of a failure, for the log alone
+}
+
+type noteKey struct{}
+
+// noteOf returns the request's note, and one that nobody reads outside of a request.
+func noteOf(ctx context.Context) *note {
+	if found, ok := ctx.Value(noteKey{}).(*note); ok {
+		return found
+	}
+	return &note{}
+}
+
+// failed keeps the first failure; what follows is its consequence.
+func (n *note) failed(answer *apiError, cause error) {
+	if n.code != "" {
+		return
+	}
+	n.code = answer.Code
+	if answer.status >= http.StatusInternalServerError {
+		n.cause = cause
+	}
+}
+
+// observed is around everything else: it turns a panic into a 500, counts the request and logs it if it was refused.
+func (s *Server) observed(mux *http.ServeMux, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		began, left, answer := time.Now(), &note{}, &recorder{ResponseWriter: w}
+		r = r.WithContext(context.WithValue(r.Context(), noteKey{}, left))
+		defer func() {
+			broken := answer.rescue(r, recover())
+			s.metrics.countRequest(r, routeOf(pattern), answer.status, time.Since(began))
+			s.logRequest(r, routeOf(pattern), answer.status, left, time.Since(began))
+			if broken {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		harden(w.Header())
+		next.ServeHTTP(answer, r)
+	})
+}
+
+// harden sets what belongs on every answer: none is for a cache that others share.
+func harden(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// routeOf is the path of a pattern, for a log line and a metric's label; what clients make up is no route.
+func routeOf(pattern string) string {
+	if _, path, ok := strings.Cut(pattern, " "); ok {
+		return path
+	}
+	return "none"
+}
+
+// logRequest says nothing of the query and of the body.
+func (s *Server) logRequest(r *http.Request, route string, status int, left *note, took time.Duration) {
+	level, message := slog.LevelInfo, "request refused"
+	switch {
+	case status >= http.StatusInternalServerError:
+		level, message = slog.LevelError, "request failed"
+	case status < http.StatusBadRequest && left.cause != nil:
+		level, message = slog.LevelWarn, "answer broken off"
+	case status < http.StatusBadRequest:
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", methodOf(r)), slog.String("route", route), slog.Int("status", status),
+		slog.String("code", left.code), slog.Duration("took", took), slog.String("remote", r.RemoteAddr),
+	}
+	if left.caller != "" {
+		attrs = append(attrs, slog.String("caller", left.caller))
+	}
+	if left.cause != nil {
+		attrs = append(attrs, slog.String("error", left.cause.Error()))
+	}
+	s.log.LogAttrs(r.Context(), level, message, attrs...)
+}
+
+// methodOf keeps methods that clients make up out of labels.
+func methodOf(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return r.Method
+	default:
+		return "other"
+	}
+}
+
+// recorder keeps the status of an answer, and whether it has begun. Zero is an answer that has not.
+type recorder struct {
+	http.ResponseWriter
+
+	status int
+}
+
+// WriteHeader keeps the first status.
+func (a *recorder) WriteHeader(status int) {
+	if a.status == 0 && status >= http.StatusOK {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins the answer with a 200 if nothing has.
+func (a *recorder) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *recorder) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// rescue answers for a handler that panicked, and reports whether the connection has to be broken instead, because half
+// an answer is out.
+func (a *recorder) rescue(r *http.Request, panicked any) bool {
+	if panicked == nil {
+		return false
+	}
+	begun := a.status != 0
+	if err, ok := panicked.(error); ok && err == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
+		return true
+	}
+	cause := fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+	if begun {
+		noteOf(r.Context()).failed(explain(cause), cause)
+		a.status = http.StatusInternalServerError
+		return true
+	}
+	writeError(a, r, cause)
+	return false
+}
+
+// guarded lets a request through to its route when it has shown what the route asks for.
+func (s *Server) guarded(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		if isOpen(pattern) {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		who, err := s.admit(r, pattern)
+		if err != nil {
+			writeError(w, r, err)
+			return
+		}
+		noteOf(r.Context()).caller = who.id
+		if pattern == "" {
+			writeUnknown(w, r, mux)
+			return
+		}
+		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+	})
+}
+
+// isOpen names the routes that ask for nothing.
+func isOpen(pattern string) bool {
+	switch pattern {
+	case "GET /healthz", "GET /readyz", "GET /openapi.json":
+		return true
+	default:
+		return false
+	}
+}
+
+// admit decides by the method and the path, not by what the route says of itself, so that a route that says nothing is
+// closed.
+func (s *Server) admit(r *http.Request, pattern string) (caller, error) {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	needsToken := !reads || strings.HasPrefix(routeOf(pattern), adminPath)
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.RequestTimeout)
+	defer cancel()
+	who, err := s.authorize(ctx, r.Header, needsToken)
+	if err != nil {
+		return caller{}, err
+	}
+	if wait, ok := s.limiter.take(who.id, time.Now()); !ok {
+		seconds := strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
+		return caller{}, refuse(http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "too many requests with this key").
+			with("Retry-After", seconds)
+	}
+	return who, nil
+}
+
+// writeUnknown keeps the status and the headers that the mux gives, and gives it the body that errors have.
+func writeUnknown(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
+	handler, _ := mux.Handler(r)
+	answer := statusOnly{header: http.Header{}}
+	handler.ServeHTTP(&answer, r)
+	code := strings.ToUpper(strings.ReplaceAll(http.StatusText(answer.status), " ", "_"))
+	refusal := refuse(answer.status, code, "there is no such call")
+	if allow := answer.header.Get("Allow"); allow != "" {
+		refusal = refusal.with("Allow", allow)
+	}
+	writeError(w, r, refusal)
+}
+
+// statusOnly keeps the header and the status of an answer.
+type statusOnly struct {
+	header http.Header
+	status int
+}
+
+// Header is what the mux writes into.
+func (s *statusOnly) Header() http.Header { return s.header }
+
+// WriteHeader keeps the status.
+func (s *statusOnly) WriteHeader(status int) { s.status = status }
+
+// Write drops the text.
+func (s *statusOnly) Write(p []byte) (int, error) { return len(p), nil }

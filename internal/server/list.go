@@ -1,0 +1,213 @@
+package server
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const (
+	// listTimeout is how long one reading of a list may take: as long as it goes on, the database keeps what has changed
+	// meanwhile apart for it.
+	listTimeout = 5 * time.Minute
+	// chunkTimeout is how long a client may take for each chunk of a list, or for an event.
+	chunkTimeout = 20 * time.Second
+	chunkBytes   = 32 << 10
+)
+
+// errNotModified ends the reading of a list that the client has.
+var errNotModified = errors.New("the list has not changed")
+
+type listInput struct {
+	Service string `query:"service"        doc:"the name of the service"`
+	Have    string `header:"If-None-Match" doc:"an ETag of before"`
+}
+
+func (s *Server) registerList(a *api) {
+	list := call{method: "GET", path: "/v1/tenants/active", id: "list-active-tenants", summary: "List the tenants that are active for a service", status: http.StatusOK, tag: "tenants"}
+	stream(a, list, s.serveList)
+	a.describeAnswer(list, http.StatusOK, "the tenants, oldest first", jsonType, reflect.TypeFor[[]tenant.Summary]())
+	a.describeAnswer(list, http.StatusNotModified, "the list is the one of the ETag", "", nil)
+}
+
+// serveList sends rows as the database gives them, so that it needs the same memory for one tenant and for a million.
+func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput) error {
+	if err := checkListed(callerOf(r.Context()), in.Service); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), listTimeout)
+	defer cancel()
+	conditions := r.Header.Values("If-None-Match")
+	if len(conditions) > 0 || r.Method == http.MethodHead {
+		v, err := s.activeVersion(ctx, in.Service)
+		if err != nil {
+			return err
+		}
+		setVersion(w.Header(), v)
+		if matches(conditions, v.ETag) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		if r.Method == http.MethodHead {
+			w.Header().Set("Content-Type", jsonType)
+			w.WriteHeader(http.StatusOK)
+			return nil
+		}
+	}
+	l := &listWriter{w: w, conditions: conditions, compressed: acceptsGzip(r.Header)}
+	return l.finish(s.store.Active(ctx, in.Service, l.begin, l.row))
+}
+
+func (s *Server) activeVersion(ctx context.Context, service string) (store.ActiveVersion, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	return s.store.ActiveVersion(ctx, service)
+}
+
+// checkListed refuses another service's list, whether there is such a service or not. An empty list would be an answer, and
+// would stop the workers of whoever has the wrong key.
+func checkListed(who caller, service string) error {
+	switch {
+	case strings.TrimSpace(service) == "":
+		return refuse(http.StatusBadRequest, "SERVICE_REQUIRED", "the query parameter service is missing")
+	case !isName(service):
+		return refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name")
+	case !who.sees(service):
+		return refuse(http.StatusNotFound, "SERVICE_NOT_FOUND", "this key has no such service")
+	}
+	return nil
+}
+
+// listWriter writes a list as JSON, in chunks.
+type listWriter struct {
+	w          http.ResponseWriter
+	conditions []string
+	compressed bool
+
+	out   *bufio.Writer
+	zip   *gzip.Writer // nil without compression
+	began bool         // a row is out
+}
+
+// begin writes the head of the answer for what is going to be read.
+func (l *listWriter) begin(v store.ActiveVersion) error {
+	header := l.w.Header()
+	setVersion(header, v)
+	if matches(l.conditions, v.ETag) { // it has come back to that since we looked
+		l.w.WriteHeader(http.StatusNotModified)
+		return errNotModified
+	}
+	header.Set("Content-Type", jsonType)
+	control := http.NewResponseController(l.w)
+	_ = control.SetReadDeadline(time.Time{}) // the request is read; what comes is only the client's going away
+	var to io.Writer = deadlineWriter{l.w, control}
+	if l.compressed {
+		header.Set("Content-Encoding", "gzip")
+		l.zip = gzip.NewWriter(to)
+		to = l.zip
+	}
+	l.out = bufio.NewWriterSize(to, chunkBytes)
+	return l.out.WriteByte('[')
+}
+
+func (l *listWriter) row(row tenant.Summary) error {
+	if l.began {
+		if err := l.out.WriteByte(','); err != nil {
+			return err
+		}
+	}
+	l.began = true
+	data, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("write a row: %w", err)
+	}
+	_, err = l.out.Write(data)
+	return err
+}
+
+// finish ends the list if the reading did; after an error it is left open, and the connection is broken by whoever gets it.
+func (l *listWriter) finish(err error) error {
+	if errors.Is(err, errNotModified) {
+		return nil
+	}
+	if err != nil {
+		l.forget()
+		return err
+	}
+	if err := errors.Join(l.out.WriteByte(']'), l.out.Flush()); err != nil {
+		return err
+	}
+	if l.zip == nil {
+		return nil
+	}
+	return l.zip.Close()
+}
+
+// forget takes back what the head would have said, for the error that is written instead where nothing is out yet.
+func (l *listWriter) forget() {
+	for _, name := range []string{"ETag", managerapi.HeaderEpoch, managerapi.HeaderRevision, "Content-Encoding"} {
+		l.w.Header().Del(name)
+	}
+}
+
+// deadlineWriter gives the client some time for each chunk, and no less for the last than for the first.
+type deadlineWriter struct {
+	to      io.Writer
+	control *http.ResponseController
+}
+
+// Write is the one of the answer.
+func (d deadlineWriter) Write(p []byte) (int, error) {
+	_ = d.control.SetWriteDeadline(time.Now().Add(chunkTimeout)) // a test's recorder has none
+	return d.to.Write(p)
+}
+
+// setVersion sets what a 200 and a 304 both have.
+func setVersion(h http.Header, v store.ActiveVersion) {
+	h.Set("ETag", v.ETag)
+	h.Set(managerapi.HeaderEpoch, v.Epoch)
+	h.Set(managerapi.HeaderRevision, strconv.FormatUint(v.Revision, 10))
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("Cache-Control", "private, no-cache")
+}
+
+// matches compares weakly, as If-None-Match wants.
+func matches(conditions []string, etag string) bool {
+	return slices.ContainsFunc(conditions, func(condition string) bool {
+		for one := range strings.SplitSeq(condition, ",") {
+			one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
+			if one == etag || one == "*" {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// acceptsGzip knows q=0, and takes any other weight as a yes.
+func acceptsGzip(h http.Header) bool {
+	for coding := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			continue
+		}
+		_, q, weighted := strings.Cut(weight, "=")
+		value, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+		return !weighted || err != nil || value > 0
+	}
+	return false
+}

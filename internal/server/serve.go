@@ -1,0 +1,95 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The bounds of every connection. Answers that take longer than writeTimeout move it along as they get through.
+const (
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 30 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+)
+
+// Serve serves the public handler on public and the admin handler on admin, which may be nil, until ctx ends, and closes
+// both listeners. Then /readyz fails for ShutdownDelay while everything else goes on, streams are ended, requests under
+// way are finished, for at most ShutdownTimeout, and Serve returns nil. Requests that were not finished by then are an
+// error, and so is a listener that fails. Serve can be called once.
+func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
+	servers := []*http.Server{s.httpServer(s.public)}
+	listeners := []net.Listener{public}
+	if admin != nil {
+		servers = append(servers, s.httpServer(s.admin))
+		listeners = append(listeners, admin)
+	}
+	failed := make(chan error, len(servers))
+	for i, server := range servers {
+		go func() { failed <- server.Serve(listeners[i]) }()
+	}
+	err := s.untilDone(ctx, failed)
+	ended := 0
+	if err != nil {
+		ended = 1
+	}
+	err = errors.Join(err, s.shutDown(context.WithoutCancel(ctx), servers))
+	for ; ended < len(servers); ended++ {
+		if stopped := <-failed; !errors.Is(stopped, http.ErrServerClosed) {
+			err = errors.Join(err, fmt.Errorf("serve: %w", stopped))
+		}
+	}
+	return err
+}
+
+// untilDone waits until ctx ends and the delay is over, or a listener fails.
+func (s *Server) untilDone(ctx context.Context, failed <-chan error) error {
+	select {
+	case err := <-failed:
+		s.draining.Store(true)
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "shutting down: not ready any more", slog.Duration("delay", s.cfg.ShutdownDelay))
+	delay := time.NewTimer(s.cfg.ShutdownDelay)
+	defer delay.Stop()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-delay.C:
+		return nil
+	}
+}
+
+// shutDown ends the servers in their order, so that the admin's tells of the end of the public one.
+func (s *Server) shutDown(ctx context.Context, servers []*http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout)
+	defer cancel()
+	s.endStreams()
+	var errs []error
+	for _, server := range servers {
+		if err := server.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("shut down: requests were not finished: %w", err), server.Close())
+		}
+	}
+	return errors.Join(append(errs, s.Close(ctx))...)
+}
+
+func (s *Server) httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+}

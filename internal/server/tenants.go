@@ -1,0 +1,161 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"slices"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+const tenantPath = "/v1/tenants/{id}"
+
+// tenantInput is the path of a call on one tenant.
+type tenantInput struct {
+	ID string `path:"id" doc:"the tenant's id, in any spelling"`
+}
+
+// tenantView is a tenant as clients see it. Unlike in managerapi.Tenant its metadata are there when there are none, because
+// clients range over them.
+type tenantView struct {
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	Slug        string            `json:"slug"`
+	Status      string            `json:"status"                doc:"active or suspended"`
+	Environment string            `json:"environment,omitempty"`
+	Isolation   string            `json:"isolation,omitempty"`
+	Metadata    map[string]string `json:"metadata"`
+	CreatedAt   time.Time         `json:"createdAt"`
+	UpdatedAt   time.Time         `json:"updatedAt"`
+}
+
+func (s *Server) registerTenants(a *api) {
+	create := call{method: "POST", path: "/v1/tenants", id: "create-tenant", summary: "Create a tenant", status: http.StatusCreated, tag: "tenants"}
+	writeBody(a, create, s.createTenant)
+	a.describeAnswer(create, http.StatusOK, "the same tenant is there already", jsonType, reflect.TypeFor[managerapi.CreatedTenant]())
+	read(a, call{method: "GET", path: tenantPath, id: "get-tenant", summary: "Get a tenant", status: http.StatusOK, tag: "tenants"}, s.getTenant)
+	writeBody(a, call{method: "PATCH", path: tenantPath, id: "update-tenant", summary: "Change a tenant", status: http.StatusOK, tag: "tenants"}, s.updateTenant)
+	for _, change := range []struct {
+		call
+
+		make func(ctx context.Context, id string) error
+	}{
+		{call{method: "PUT", path: tenantPath + "/suspend", id: "suspend-tenant", summary: "Suspend a tenant"}, s.store.SuspendTenant},
+		{call{method: "PUT", path: tenantPath + "/reactivate", id: "reactivate-tenant", summary: "End a tenant's suspension"}, s.store.ReactivateTenant},
+		{call{method: "DELETE", path: tenantPath, id: "delete-tenant", summary: "Delete a tenant"}, s.store.DeleteTenant},
+	} {
+		change.status, change.tag = http.StatusNoContent, "tenants"
+		write(a, change.call, func(ctx context.Context, in *tenantInput) (*nothing, error) {
+			if err := checkTenantID(in.ID); err != nil {
+				return nil, err
+			}
+			return nil, aboutTenant(change.make(ctx, in.ID))
+		})
+	}
+}
+
+func (s *Server) createTenant(ctx context.Context, _ *nothing, req managerapi.CreateTenantRequest) (*reply[managerapi.CreatedTenant], error) {
+	t, created, err := s.store.CreateTenant(ctx, store.NewTenant{
+		Name: req.Name, Slug: req.Slug, Environment: req.Environment, Isolation: req.Isolation, Metadata: req.Metadata,
+		Owner: store.Owner{
+			Email: req.Owner.Email, PasswordHash: string(req.Owner.PasswordHash), EmailVerified: req.Owner.EmailVerified,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := &reply[managerapi.CreatedTenant]{
+		Status: http.StatusOK, Body: managerapi.CreatedTenant{ID: t.ID, Slug: t.Slug, Status: t.Status},
+	}
+	if created {
+		answer.Status = http.StatusCreated
+	}
+	return answer, nil
+}
+
+// getTenant shows a key the tenants of its service, and those that are no service's yet: whoever creates a tenant shall
+// find it before it is associated.
+func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantView], error) {
+	if err := checkTenantID(in.ID); err != nil {
+		return nil, err
+	}
+	t, err := s.store.Tenant(ctx, in.ID)
+	if err != nil {
+		return nil, aboutTenant(err)
+	}
+	if who := callerOf(ctx); who.service != "" {
+		associations, err := s.store.Associations(ctx, in.ID)
+		if err != nil {
+			return nil, aboutTenant(err)
+		}
+		mine := func(a store.Association) bool { return who.sees(a.Service) }
+		if len(associations) > 0 && !slices.ContainsFunc(associations, mine) {
+			return nil, noTenant()
+		}
+	}
+	return &reply[tenantView]{Status: http.StatusOK, Body: viewOf(t)}, nil
+}
+
+func (s *Server) updateTenant(ctx context.Context, in *tenantInput, req managerapi.UpdateTenantRequest) (*reply[tenantView], error) {
+	if err := checkTenantID(in.ID); err != nil {
+		return nil, err
+	}
+	t, err := s.store.UpdateTenant(ctx, in.ID, store.TenantPatch{Name: req.Name, Metadata: req.Metadata})
+	if err != nil {
+		return nil, aboutTenant(err)
+	}
+	return &reply[tenantView]{Status: http.StatusOK, Body: viewOf(t)}, nil
+}
+
+func viewOf(t store.Tenant) tenantView {
+	metadata := t.Metadata
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
+	return tenantView{
+		ID: t.ID, Name: t.Name, Slug: t.Slug, Status: t.Status, Environment: t.Environment, Isolation: t.Isolation,
+		Metadata: metadata, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+	}
+}
+
+// checkTenantID keeps what can be no tenant's id away from the database.
+func checkTenantID(id string) error {
+	if !tenant.ValidID(id) {
+		return noTenant()
+	}
+	return nil
+}
+
+// aboutTenant says of an error of the store that it is a tenant which is not there, or its association.
+func aboutTenant(err error) error {
+	switch {
+	case errors.Is(err, store.ErrNoAssociation):
+		return noAssociation()
+	case errors.Is(err, store.ErrNotFound):
+		return noTenant()
+	}
+	return err
+}
+
+// maxServiceName is the longest name of a service, in bytes.
+const maxServiceName = 256
+
+// isName reports whether text can be a name that somebody asks for.
+func isName(text string) bool {
+	if len(text) > maxServiceName || !utf8.ValidString(text) {
+		return false
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
+}
