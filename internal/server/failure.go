@@ -16,6 +16,9 @@ import (
 
 const (
 	jsonType = "application/json"
+	// statusClientGone is for the log and the metrics; nobody reads the answer. It keeps clients that hang up from looking
+	// like failures.
+	statusClientGone = 499
 	// retryAfter is how long a client shall wait, in seconds, when the database does not answer.
 	retryAfter = 1
 )
@@ -95,7 +98,9 @@ func explain(err error) *apiError {
 		return refuse(http.StatusNotFound, "NOT_FOUND", "not found")
 	case errors.Is(err, store.ErrGone):
 		return refuse(http.StatusGone, "EVENTS_GONE", "these events are no longer kept, or are of another epoch: read the list anew")
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
+		return refuse(statusClientGone, "CLIENT_GONE", "the client went away")
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "the database does not answer").
 			with("Retry-After", strconv.Itoa(retryAfter))
 	default:

@@ -3,9 +3,11 @@ package server
 import (
 	"compress/gzip"
 	"database/sql"
+	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +100,92 @@ func TestListOfManyComesInChunks(t *testing.T) {
 		t.Errorf("Content-Length %s: the list was put together first", got.header.Get("Content-Length"))
 	}
 	has(t, got.body, ids...)
+}
+
+// manyTenants puts n tenants into the file of a store, all active for ledger, faster than one by one.
+func manyTenants(t *testing.T, file string, n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`INSERT INTO tenants SELECT 1, value, printf('%032x', value), printf('%032x', value), 'Tenant ' || value,
+			't' || value, 'active', '', '{}', x'', '', 0, 0 FROM (WITH RECURSIVE c(value) AS
+			(SELECT 1 UNION ALL SELECT value + 1 FROM c WHERE value < ?) SELECT value FROM c)`,
+		`INSERT INTO associations SELECT env, 'ledger', seq, 'active', '', x'', 0, 0, 0 FROM tenants WHERE seq <= ?`,
+	} {
+		if _, err := db.ExecContext(t.Context(), statement, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestListNeedsNoMemoryForItsRows: the rows pass through. There would be some 20 MiB of them.
+func TestListNeedsNoMemoryForItsRows(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "manager.db")
+	h := serve(t, openFile(t, file), func(*Server) {})
+	const n, bound = 200_000, 8 << 20
+	manyTenants(t, file, n)
+	heap := func() uint64 {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	for _, coding := range []string{"identity", "gzip"} {
+		before, most := heap(), uint64(0)
+		resp, err := h.client.Do(h.request(t, "GET", h.url+ledgerList, "", with("Accept-Encoding", coding)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body io.Reader = resp.Body
+		if coding == "gzip" {
+			if body, err = gzip.NewReader(body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows := 0
+		chunk := make([]byte, 64<<10)
+		for i := 0; err == nil; i++ {
+			var got int
+			got, err = body.Read(chunk)
+			rows += strings.Count(string(chunk[:got]), "{")
+			if i%100 == 0 {
+				most = max(most, heap())
+			}
+		}
+		_ = resp.Body.Close() // it has been read
+		if !errors.Is(err, io.EOF) || rows != n {
+			t.Errorf("%s: %d rows, %v; want %d", coding, rows, err, n)
+		}
+		if most > before+bound {
+			t.Errorf("%s: %d KiB of heap more than before, want at most %d", coding, (most-before)>>10, bound>>10)
+		}
+	}
+}
+
+// TestNotModifiedReadsNoRows: it is answered also when there is no table to read them from.
+func TestNotModifiedReadsNoRows(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "manager.db")
+	h := serve(t, openFile(t, file), func(*Server) {})
+	h.tenant(t, "Acme")
+	etag := h.want(t, 200, "GET", ledgerList, "").header.Get("ETag")
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "ALTER TABLE associations RENAME TO elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.want(t, 304, "GET", ledgerList, "", with("If-None-Match", etag))
+	h.want(t, 500, "GET", ledgerList, "")
 }
 
 // TestABrokenListIsNoList: a client must not take a list for whole that ended because the database did.
