@@ -39,12 +39,12 @@ func start(t testing.TB, change ...func(*Config)) *served {
 
 func openStore(t testing.TB) *store.Store {
 	t.Helper()
-	return openFile(t, filepath.Join(t.TempDir(), "manager.db"))
+	return openDSN(t, "sqlite:"+filepath.Join(t.TempDir(), "manager.db"))
 }
 
-func openFile(t testing.TB, file string) *store.Store {
+func openDSN(t testing.TB, dsn string) *store.Store {
 	t.Helper()
-	opened, err := store.Open(t.Context(), "sqlite:"+file, store.Options{
+	opened, err := store.Open(t.Context(), dsn, store.Options{
 		Environment: "staging", Key: bytes.Repeat([]byte{7}, 32),
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -127,7 +128,7 @@ func manyTenants(t *testing.T, file string, n int) {
 // TestListNeedsNoMemoryForItsRows: the rows pass through. There would be some 20 MiB of them.
 func TestListNeedsNoMemoryForItsRows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
-	h := serve(t, openFile(t, file), func(*Server) {})
+	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {})
 	const n, bound = 200_000, 8 << 20
 	manyTenants(t, file, n)
 	heap := func() uint64 {
@@ -171,7 +172,7 @@ func TestListNeedsNoMemoryForItsRows(t *testing.T) {
 // TestNotModifiedReadsNoRows: it is answered also when there is no table to read them from.
 func TestNotModifiedReadsNoRows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
-	h := serve(t, openFile(t, file), func(*Server) {})
+	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {})
 	h.tenant(t, "Acme")
 	etag := h.want(t, 200, "GET", ledgerList, "").header.Get("ETag")
 	db, err := sql.Open("sqlite", file)
@@ -244,7 +245,7 @@ func TestListWantsAService(t *testing.T) {
 // again when the lock is gone.
 func TestM07ALockedDatabaseIs503(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
-	h := serve(t, openFile(t, file), func(*Server) {}, func(c *Config) { c.RequestTimeout = 300 * time.Millisecond })
+	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {}, func(c *Config) { c.RequestTimeout = 300 * time.Millisecond })
 	id := h.tenant(t, "Acme")
 	unlock := lockFile(t, file)
 	for _, call := range [][3]string{
@@ -265,6 +266,29 @@ func TestM07ALockedDatabaseIs503(t *testing.T) {
 	if n := strings.Count(h.log.String(), "status=503"); n < 4 {
 		t.Errorf("%d log lines of a 503, want one for each:\n%s", n, h.log)
 	}
+}
+
+// TestM07ADatabaseThatIsGoneIs503, and is back by itself when the database is.
+func TestM07ADatabaseThatIsGoneIs503(t *testing.T) {
+	postgres := testserver.StartPostgres(t)
+	h := serve(t, openDSN(t, postgres.Database(t)), func(*Server) {}, func(c *Config) { c.RequestTimeout = 2 * time.Second })
+	id := h.tenant(t, "Acme")
+	postgres.Kill()
+	for _, call := range [][3]string{
+		{"GET", ledgerList, ""},
+		{"POST", "/v1/tenants", `{"name":"a"}`},
+		{"PUT", "/v1/tenants/" + id + "/suspend", ""},
+		{"GET", "/v1/admin/outbox", ""},
+		{"GET", ledgerEvents, ""},
+		{"GET", "/readyz", ""},
+	} {
+		has(t, h.want(t, 503, call[0], call[1], call[2]).body, `"code":"UNAVAILABLE"`)
+	}
+	has(t, h.fetch(t, h.adminURL+"/metrics"), "200 OK", "tenantwatch_manager_requests_total")
+	postgres.Start(t)
+	eventually(t, "ready again", func() bool { return h.call(t, "GET", "/readyz", "").status == 200 })
+	has(t, h.want(t, 200, "GET", ledgerList, "").body, id)
+	h.want(t, 201, "POST", "/v1/tenants", `{"name":"a"}`)
 }
 
 // lockFile keeps others from writing until unlock is called.

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
 const sampleFolder = "../../docs/samples/rest"
@@ -26,7 +28,14 @@ func sample(t *testing.T, name string) string {
 // the tenant that is made in its course. An answer that is a sample has exactly its fields and values, but for ids and
 // times; other answers have exactly the body that is written here, none when that is empty.
 func TestBaseLinesOfTheProtocol(t *testing.T) {
-	h := start(t)
+	t.Run("SQLite", func(t *testing.T) { goThroughTheProtocol(t, start(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		goThroughTheProtocol(t, serve(t, openDSN(t, testserver.SharedPostgres(t).Database(t)), func(*Server) {}))
+	})
+}
+
+func goThroughTheProtocol(t *testing.T, h *served) {
+	t.Helper()
 	const (
 		tenants     = "/v1/tenants"
 		one         = "/v1/tenants/ID"

@@ -26,8 +26,8 @@ type Config struct {
 	Store *store.Store
 	// Logger gets one line for each request that was refused or failed, without bodies and secrets. Nil is silent.
 	Logger *slog.Logger
-	// OnChange is called after every change that is in the database, on the goroutine of its request. It has to return at
-	// once. Nil is nobody.
+	// OnChange is called after every call that changes something, when it has succeeded and is in the database, on the
+	// goroutine of its request. It has to return at once. Nil is nobody.
 	OnChange func()
 	// RateLimit is how many requests a second each key and each token may make over time; twice as many may come at once,
 	// and the rest is answered with 429. Zero is no limit.

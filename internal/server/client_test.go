@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// TestOurClientUnderstandsIt: what the protocol's client makes of the answers.
+func TestOurClientUnderstandsIt(t *testing.T) {
+	h := start(t)
+	ctx := t.Context()
+	client, err := managerapi.NewClient(h.url,
+		managerapi.WithAPIKey(func(context.Context) (string, error) { return h.key, nil }),
+		managerapi.WithBearerToken(func(context.Context) (string, error) { return h.token, nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := managerapi.CreateTenantRequest{Name: "Acme", Environment: "staging", Owner: managerapi.Owner{Email: "a@b.example"}}
+	created, err := client.CreateTenant(ctx, wanted)
+	if err != nil || !created.Created {
+		t.Fatalf("%+v, %v", created, err)
+	}
+	if again, err := client.CreateTenant(ctx, wanted); err != nil || again.Created || again.ID != created.ID {
+		t.Errorf("once more: %+v, %v", again, err)
+	}
+	if _, err := client.CreateAssociation(ctx, created.ID, "ledger", managerapi.CreateAssociationRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	var rows []tenant.Summary
+	v, same, err := client.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(row tenant.Summary) { rows = append(rows, row) })
+	if err != nil || same || len(rows) != 1 || v.Revision != 2 || v.ETag == "" {
+		t.Fatalf("%v of version %+v, not modified %v, %v", rows, v, same, err)
+	}
+	if _, same, err = client.FetchSnapshot(ctx, "ledger", v, func(tenant.Summary) {}); err != nil || !same {
+		t.Errorf("once more: not modified %v, %v", same, err)
+	}
+	if err := client.SuspendAssociation(ctx, created.ID, "ledger"); err != nil {
+		t.Error(err)
+	}
+	if err := client.SuspendAssociation(ctx, created.ID, "ledger"); !errors.Is(err, managerapi.ErrConflict) {
+		t.Errorf("suspended twice: %v", err)
+	}
+	var refused *managerapi.Error
+	if _, err := client.Connections(ctx, created.ID, "ledger"); !errors.As(err, &refused) || refused.TenantStatus != "suspended" {
+		t.Errorf("connections of what is suspended: %v", err)
+	}
+	if _, err := client.GetActiveTenantsByService(ctx, "other"); !errors.Is(err, managerapi.ErrTenantNotFound) {
+		t.Errorf("the list of another service: %v", err)
+	}
+}
+
+// TestAClientThatHangsUpIsNoFailure: nobody is to be woken for it.
+func TestAClientThatHangsUpIsNoFailure(t *testing.T) {
+	h := start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	request := h.request(t, http.MethodGet, h.url+ledgerList, "").WithContext(ctx)
+	request.RequestURI = ""
+	h.public.ServeHTTP(&discard{header: http.Header{}}, request)
+	if log := h.log.String(); !strings.Contains(log, "level=INFO") || !strings.Contains(log, "status=499") || strings.Contains(log, "ERROR") {
+		t.Errorf("the log:\n%s", log)
+	}
+}
