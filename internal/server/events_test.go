@@ -110,6 +110,17 @@ func (f *follower) nextOf(t *testing.T, name string) frame {
 	}
 }
 
+// untilEnd reads until the stream ends.
+func (f *follower) untilEnd(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if _, ok := f.next(t); !ok {
+			return
+		}
+	}
+	t.Fatal("the stream does not end")
+}
+
 func TestEventsAreStreamedAsTheyHappen(t *testing.T) {
 	h := start(t)
 	id := h.tenant(t, "Acme")
@@ -192,14 +203,12 @@ func TestEventsHeartbeatGoesOnAndWatchesTheKey(t *testing.T) {
 		t.Fatalf("%d keys, %v", len(keys), err)
 	}
 	h.want(t, 204, "DELETE", "/v1/admin/keys/"+keys[0].ID, "", without("X-API-Key"))
-	for ok := true; ok; {
-		_, ok = f.next(t)
-	}
+	f.untilEnd(t)
 }
 
 // TestEventsOfAnotherManager come too, although nobody tells this one of them.
 func TestEventsOfAnotherManager(t *testing.T) {
-	h := start(t)
+	h := serve(t, openStore(t), func(s *Server) { s.beat = time.Hour }) // which would look, too
 	f := h.follow(t, ledgerEvents, "")
 	f.nextOf(t, "heartbeat")
 	if _, _, err := h.store.CreateTenant(t.Context(), store.NewTenant{Name: "Elsewhere"}); err != nil {

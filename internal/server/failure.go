@@ -98,11 +98,11 @@ func explain(err error) *apiError {
 		return refuse(http.StatusNotFound, "NOT_FOUND", "not found")
 	case errors.Is(err, store.ErrGone):
 		return refuse(http.StatusGone, "EVENTS_GONE", "these events are no longer kept, or are of another epoch: read the list anew")
-	case errors.Is(err, context.Canceled):
-		return refuse(statusClientGone, "CLIENT_GONE", "the client went away")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "the database does not answer").
 			with("Retry-After", strconv.Itoa(retryAfter))
+	case errors.Is(err, context.Canceled):
+		return refuse(statusClientGone, "CLIENT_GONE", "the client went away")
 	default:
 		return refuse(http.StatusInternalServerError, "INTERNAL", "the manager failed; its log says more")
 	}

@@ -125,7 +125,9 @@ type answer struct {
 // call sends a request with the key and the token; change takes them off or adds to them.
 func (h *served) call(t testing.TB, method, path, body string, change ...func(http.Header)) answer {
 	t.Helper()
-	resp, err := h.client.Do(h.request(t, method, h.url+path, body, change...))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	resp, err := h.client.Do(h.request(t, method, h.url+path, body, change...).WithContext(ctx))
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}

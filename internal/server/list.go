@@ -29,8 +29,8 @@ const (
 	chunkBytes   = 32 << 10
 )
 
-// errNotModified ends the reading of a list that the client has.
-var errNotModified = errors.New("the list has not changed")
+// errHeadOnly ends the reading of a list, before its first row, when the answer has no body.
+var errHeadOnly = errors.New("the answer has no body")
 
 type listInput struct {
 	Service string `query:"service"        doc:"the name of the service"`
@@ -51,31 +51,21 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), listTimeout)
 	defer cancel()
-	conditions := r.Header.Values("If-None-Match")
-	if len(conditions) > 0 || r.Method == http.MethodHead {
-		v, err := s.activeVersion(ctx, in.Service)
-		if err != nil {
-			return err
-		}
-		setVersion(w.Header(), v)
-		if matches(conditions, v.ETag) {
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
-		if r.Method == http.MethodHead {
-			w.Header().Set("Content-Type", jsonType)
-			w.WriteHeader(http.StatusOK)
-			return nil
-		}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	late := time.AfterFunc(s.cfg.RequestTimeout, func() { giveUp(context.DeadlineExceeded) })
+	defer late.Stop()
+	l := &listWriter{
+		w: w, head: r.Method == http.MethodHead, conditions: r.Header.Values("If-None-Match"), compressed: acceptsGzip(r.Header),
 	}
-	l := &listWriter{w: w, conditions: conditions, compressed: acceptsGzip(r.Header)}
-	return l.finish(s.store.Active(ctx, in.Service, l.begin, l.row))
-}
-
-func (s *Server) activeVersion(ctx context.Context, service string) (store.ActiveVersion, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
-	defer cancel()
-	return s.store.ActiveVersion(ctx, service)
+	err := s.store.Active(ctx, in.Service, func(v store.ActiveVersion) error {
+		late.Stop() // the database has begun to answer, and from now on it waits for the client
+		return l.begin(v)
+	}, l.row)
+	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return l.finish(err)
 }
 
 // checkListed refuses another service's list, whether there is such a service or not. An empty list would be an answer, and
@@ -95,6 +85,7 @@ func checkListed(who caller, service string) error {
 // listWriter writes a list as JSON, in chunks.
 type listWriter struct {
 	w          http.ResponseWriter
+	head       bool // the client wants no body
 	conditions []string
 	compressed bool
 
@@ -103,15 +94,19 @@ type listWriter struct {
 	began bool         // a row is out
 }
 
-// begin writes the head of the answer for what is going to be read.
+// begin writes the head of the answer for what is going to be read, and ends the reading when that is all.
 func (l *listWriter) begin(v store.ActiveVersion) error {
 	header := l.w.Header()
 	setVersion(header, v)
-	if matches(l.conditions, v.ETag) { // it has come back to that since we looked
+	if matches(l.conditions, v.ETag) {
 		l.w.WriteHeader(http.StatusNotModified)
-		return errNotModified
+		return errHeadOnly
 	}
 	header.Set("Content-Type", jsonType)
+	if l.head {
+		l.w.WriteHeader(http.StatusOK)
+		return errHeadOnly
+	}
 	control := http.NewResponseController(l.w)
 	_ = control.SetReadDeadline(time.Time{}) // the request is read; what comes is only the client's going away
 	var to io.Writer = deadlineWriter{l.w, control}
@@ -141,7 +136,7 @@ func (l *listWriter) row(row tenant.Summary) error {
 
 // finish ends the list if the reading did; after an error it is left open, and the connection is broken by whoever gets it.
 func (l *listWriter) finish(err error) error {
-	if errors.Is(err, errNotModified) {
+	if errors.Is(err, errHeadOnly) {
 		return nil
 	}
 	if err != nil {

@@ -107,9 +107,7 @@ func TestM11ShutdownUnderLoad(t *testing.T) {
 	has(t, h.want(t, 503, "GET", "/readyz", "").body, `"code":"SHUTTING_DOWN"`)
 	h.want(t, 200, "GET", "/v1/tenants/"+id, "") // while it is told to look elsewhere
 	h.want(t, 200, "GET", "/healthz", "")
-	for ok := true; ok; {
-		_, ok = stream.next(t)
-	}
+	stream.untilEnd(t)
 	select {
 	case err := <-ended:
 		t.Fatalf("Serve returned %v with a request under way", err)
