@@ -49,7 +49,9 @@ func (s *Server) publicHandler() (http.Handler, error) {
 	s.registerList(a)
 	s.registerEvents(a)
 	s.registerAdmin(a)
-	delete(a.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own, which no call answers with
+	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own, which no call answers with
+		delete(a.OpenAPI().Components.Schemas.Map(), unused)
+	}
 	document, err := json.Marshal(a.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
@@ -66,7 +68,7 @@ func (s *Server) publicHandler() (http.Handler, error) {
 func humaConfig(version string) huma.Config {
 	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	schemas.RegisterTypeAlias(reflect.TypeFor[managerapi.SecretJSON](), reflect.TypeFor[json.RawMessage]())
-	return huma.Config{
+	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info:    &huma.Info{Title: "tenantwatch tenant manager", Version: version},
@@ -82,6 +84,8 @@ func humaConfig(version string) huma.Config {
 		DefaultFormat: jsonType,
 		Transformers:  []huma.Transformer{inOurWords},
 	}
+	config.AllowAdditionalPropertiesByDefault = true // what is no field is ignored
+	return config
 }
 
 // read registers a call that changes nothing.
