@@ -140,6 +140,23 @@ func TestM09LargeHeaders(t *testing.T) {
 	}
 }
 
+// TestM09ABodyThatIsAnnouncedTooLargeIsNotEvenAskedFor: a client that waits for a go-ahead gets the refusal instead.
+func TestM09ABodyThatIsAnnouncedTooLargeIsNotEvenAskedFor(t *testing.T) {
+	h := start(t)
+	conn := dial(t, h.url)
+	_, _ = io.WriteString(conn, "POST /v1/tenants HTTP/1.1\r\nHost: x\r\nX-API-Key: "+h.key+"\r\nAuthorization: Bearer "+h.token+
+		"\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\nExpect: 100-continue\r\n\r\n") // the answer says whether it came
+	_ = conn.SetReadDeadline(time.Now().Add(patience / 4)) // shows at the reading
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }() // nothing is read
+	if resp.StatusCode != http.StatusRequestEntityTooLarge || !resp.Close {
+		t.Errorf("%s, the connection closed %v; want 413, and closed", resp.Status, resp.Close)
+	}
+}
+
 func dial(t testing.TB, url string) net.Conn {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
