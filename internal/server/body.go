@@ -7,17 +7,13 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"time"
 )
 
-const (
-	// maxBodyBytes is the largest body of a request.
-	maxBodyBytes = 1 << 20
-	// bodyTimeout is how long a client may take to send it.
-	bodyTimeout = 10 * time.Second
-)
+// maxBodyBytes is the largest body of a request.
+const maxBodyBytes = 1 << 20
 
-// readBody reads a JSON body into into. What it refuses it refuses as soon as it can know.
+// readBody reads a JSON body into into. What it refuses it refuses as soon as it can know. How long a client may take is the
+// listener's affair.
 func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	if err := checkContentType(r.Header); err != nil {
 		return err
@@ -25,13 +21,10 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	if r.ContentLength > maxBodyBytes {
 		return bodyTooLarge()
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a test's recorder has none
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
 		return unreadable(err)
 	}
-	_ = control.SetReadDeadline(time.Time{}) // net/http watches for the client's going away from now on
 	if err := decode(data, into); err != nil {
 		return refuse(http.StatusBadRequest, "INVALID_BODY", "the body cannot be used: "+err.Error())
 	}

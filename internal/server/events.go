@@ -47,7 +47,6 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, in *eventsI
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy would hold events back
 	w.WriteHeader(http.StatusOK)
-	_ = feed.out.control.SetReadDeadline(time.Time{}) // the request is read; what comes is only the client's going away
 	if r.Method == http.MethodHead {
 		return nil
 	}

@@ -215,8 +215,12 @@ func TestM10SlowClientsHurtNobody(t *testing.T) {
 	h.want(t, 201, "POST", "/v1/tenants", `{"name":"meanwhile"}`)
 	for i, conn := range conns {
 		_ = conn.SetReadDeadline(time.Now().Add(4 * patience)) // shows at the reading
-		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		got, err := io.ReadAll(conn)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("slow client %d is still connected", i)
+		}
+		if i == 1 && !strings.HasPrefix(string(got), "HTTP/1.1 408 ") {
+			t.Errorf("a slow body is answered with %.40q (%v), want 408", got, err)
 		}
 	}
 	cancel()

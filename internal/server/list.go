@@ -107,9 +107,7 @@ func (l *listWriter) begin(v store.ActiveVersion) error {
 		l.w.WriteHeader(http.StatusOK)
 		return errHeadOnly
 	}
-	control := http.NewResponseController(l.w)
-	_ = control.SetReadDeadline(time.Time{}) // the request is read; what comes is only the client's going away
-	var to io.Writer = deadlineWriter{l.w, control}
+	var to io.Writer = deadlineWriter{l.w, http.NewResponseController(l.w)}
 	if l.compressed {
 		header.Set("Content-Encoding", "gzip")
 		l.zip = gzip.NewWriter(to)

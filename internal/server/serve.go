@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// The bounds of every connection. Answers that take longer than writeTimeout move it along as they get through.
+// The bounds of every connection. writeTimeout is for what comes after the database has answered; answers that take longer
+// move the deadline along as they get through.
 const (
 	headerTimeout  = 5 * time.Second
-	readTimeout    = 30 * time.Second
+	readTimeout    = 15 * time.Second
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 64 << 10
@@ -87,7 +88,7 @@ func (s *Server) httpServer(handler http.Handler) *http.Server {
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      writeTimeout + 2*s.cfg.RequestTimeout, // for the key, and for the call
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),

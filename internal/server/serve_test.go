@@ -184,3 +184,34 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatTakesLongIsNotCutOffByTheTimeForReading: net/http would end the ctx of a request whose client has only not hung up.
+func TestWhatTakesLongIsNotCutOffByTheTimeForReading(t *testing.T) {
+	s, err := New(Config{Store: openStore(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/long", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+			w.WriteHeader(http.StatusTeapot)
+		case <-time.After(300 * time.Millisecond):
+		}
+	})
+	short := s.httpServer(s.observed(mux, mux))
+	short.ReadTimeout = 50 * time.Millisecond
+	l := listen(t)
+	ended := make(chan error, 1)
+	go func() { ended <- short.Serve(l) }()
+	h := &served{Server: s, url: "http://" + l.Addr().String(), client: &http.Client{Transport: &http.Transport{}}}
+	h.want(t, 200, "GET", "/v1/long", "")
+	h.client.CloseIdleConnections()
+	if err := short.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-ended
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
