@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -65,5 +67,34 @@ func TestAClientThatHangsUpIsNoFailure(t *testing.T) {
 	h.public.ServeHTTP(&discard{header: http.Header{}}, request)
 	if log := h.log.String(); !strings.Contains(log, "level=INFO") || !strings.Contains(log, "status=499") || strings.Contains(log, "ERROR") {
 		t.Errorf("the log:\n%s", log)
+	}
+}
+
+// TestAChangeGoesOnWhenTheClientHangsUp, because nobody could tell how far it came.
+func TestAChangeGoesOnWhenTheClientHangsUp(t *testing.T) {
+	h := start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	mux := http.NewServeMux()
+	a := &api{humago.New(mux, humaConfig("test")), h.Server}
+	change := func(ctx context.Context) (*nothing, error) {
+		cancel()
+		return nil, ctx.Err()
+	}
+	write(a, call{method: "PUT", path: "/plain", id: "plain", status: http.StatusNoContent},
+		func(ctx context.Context, _ *nothing) (*nothing, error) { return change(ctx) })
+	writeBody(a, call{method: "PUT", path: "/body", id: "body", status: http.StatusNoContent},
+		func(ctx context.Context, _ *nothing, _ tokenRequest) (*nothing, error) { return change(ctx) })
+	read(a, call{method: "GET", path: "/read", id: "read", status: http.StatusNoContent},
+		func(ctx context.Context, _ *nothing) (*nothing, error) { return change(ctx) })
+	for path, want := range map[string]int{"/plain": 204, "/body": 204, "/read": statusClientGone} {
+		method := "PUT"
+		if path == "/read" {
+			method = "GET"
+		}
+		answer := &recorder{ResponseWriter: &discard{header: http.Header{}}}
+		mux.ServeHTTP(answer, h.request(t, method, path, "{}").WithContext(ctx))
+		if answer.status != want {
+			t.Errorf("%s: %d, want %d", path, answer.status, want)
+		}
 	}
 }

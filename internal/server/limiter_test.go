@@ -28,6 +28,20 @@ func TestLimiterFillsWithTime(t *testing.T) {
 	}
 }
 
+func TestLimiterSavesNothingUp(t *testing.T) {
+	l, now := newLimiter(1), time.Now()
+	l.take("a", now)
+	allowed := 0
+	for range 100 {
+		if _, ok := l.take("a", now.Add(time.Hour)); ok {
+			allowed++
+		}
+	}
+	if allowed != 2 {
+		t.Errorf("%d at once after an hour, want 2", allowed)
+	}
+}
+
 func TestLimiterIsBounded(t *testing.T) {
 	l, now := newLimiter(1), time.Now()
 	for i := range 3 * maxBuckets {

@@ -169,6 +169,36 @@ func TestListNeedsNoMemoryForItsRows(t *testing.T) {
 	}
 }
 
+// TestASlowClientGetsItsWholeList: RequestTimeout is for the database alone.
+func TestASlowClientGetsItsWholeList(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "manager.db")
+	const limit = 50 * time.Millisecond
+	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {}, func(c *Config) { c.RequestTimeout = limit })
+	manyTenants(t, file, 2000)
+	slow := &slowWriter{discard: discard{header: http.Header{}}, wait: 5 * limit}
+	request := h.request(t, "GET", "/v1/tenants/active?service=ledger", "")
+	request.RequestURI = ledgerList
+	h.public.ServeHTTP(slow, request)
+	if body := slow.body.String(); slow.waited < 2 || strings.Count(body, "{") != 2000 || !strings.HasSuffix(body, "]") {
+		t.Errorf("%d rows in %d chunks, which end in %.40q", strings.Count(body, "{"), slow.waited, body[max(0, len(body)-40):])
+	}
+}
+
+// slowWriter is an answer that takes long for every chunk, and keeps it.
+type slowWriter struct {
+	discard
+
+	wait   time.Duration
+	waited int
+	body   strings.Builder
+}
+
+func (s *slowWriter) Write(p []byte) (int, error) {
+	<-time.After(s.wait)
+	s.waited++
+	return s.body.Write(p)
+}
+
 // TestNotModifiedReadsNoRows: it is answered also when there is no table to read them from.
 func TestNotModifiedReadsNoRows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
@@ -186,6 +216,7 @@ func TestNotModifiedReadsNoRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.want(t, 304, "GET", ledgerList, "", with("If-None-Match", etag))
+	h.want(t, 200, "HEAD", ledgerList, "")
 	h.want(t, 500, "GET", ledgerList, "")
 }
 

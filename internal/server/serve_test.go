@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -210,7 +211,9 @@ func TestWhatTakesLongIsNotCutOffByTheTimeForReading(t *testing.T) {
 	if err := short.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
