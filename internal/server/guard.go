@@ -54,11 +54,6 @@ func (s *Server) observed(mux *http.ServeMux, next http.Handler) http.Handler {
 				panic(http.ErrAbortHandler)
 			}
 		}()
-		if r.Body == http.NoBody {
-			// The request is read. What may still come is the client's going away, and net/http would take the end of the
-			// time for reading for that.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a test's recorder has none
-		}
 		harden(w.Header())
 		next.ServeHTTP(answer, r)
 	})

@@ -21,22 +21,13 @@ func (s *Server) adminHandler() http.Handler {
 	s.registerHealth(mux)
 	mux.Handle("GET /metrics", s.metrics.handler)
 	if s.cfg.Profiling {
-		mux.HandleFunc("GET /debug/pprof/", patient(pprof.Index))
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("GET /debug/pprof/profile", patient(pprof.Profile))
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/trace", patient(pprof.Trace))
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return mux
-}
-
-// patient lets a profile take as long as an operator asks for; without it net/http takes the end of the time for reading
-// for the client's going away. For the answer pprof does the same itself.
-func patient(profile http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a test's recorder has none
-		profile(w, r)
-	}
 }
 
 // registerHealth adds what says whether the process lives, and whether it should be sent requests.

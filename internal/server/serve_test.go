@@ -186,7 +186,8 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
-// TestWhatTakesLongIsNotCutOffByTheTimeForReading: net/http would end the ctx of a request whose client has only not hung up.
+// TestWhatTakesLongIsNotCutOffByTheTimeForReading: lists, streams and profiles rely on net/http's watching for the client's
+// going away without an end.
 func TestWhatTakesLongIsNotCutOffByTheTimeForReading(t *testing.T) {
 	s, err := New(Config{Store: openStore(t)})
 	if err != nil {
