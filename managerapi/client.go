@@ -1,6 +1,7 @@
 package managerapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,7 +59,8 @@ type request struct {
 	ifNoneMatch string
 	body        []byte
 	private     scrubber // what of the body may not show in an error
-	limit       int64
+	limit       int64    // of the answer's body
+	withToken   bool     // also where it only reads
 	// accept reads a successful answer: any 2xx, or the 304 that ifNoneMatch asked for.
 	accept func(*answer) error
 	// committed reports that accept handed something out that cannot be taken back. Nil means never.
@@ -118,7 +120,7 @@ func (c *Client) attempt(ctx context.Context, req *request) error {
 // send makes a request that has a JSON body, or none when in is nil, and whose answer is read into out, or not at all
 // when out is nil. It returns the HTTP status.
 func (c *Client) send(ctx context.Context, req request, in, out any) (int, error) {
-	req.limit = c.settings.otherLimit
+	req.limit = cmp.Or(req.limit, c.settings.otherLimit)
 	if in != nil {
 		data, err := json.Marshal(in)
 		if err != nil {

@@ -263,7 +263,7 @@ func asJSON(t *testing.T, v any) string {
 }
 
 func TestErrorsByStatus(t *testing.T) {
-	sentinels := []error{ErrTenantNotFound, ErrAccessDenied, ErrConflict, ErrUnauthorized, ErrUnavailable, ErrInvalidArgument}
+	sentinels := []error{ErrTenantNotFound, ErrAccessDenied, ErrConflict, ErrUnauthorized, ErrGone, ErrUnavailable, ErrInvalidArgument}
 	tests := []struct {
 		name   string
 		status int
@@ -281,6 +281,7 @@ func TestErrorsByStatus(t *testing.T) {
 		{"no object", 500, `["error"]`, Error{}, nil},
 		{"huge", 404, `{"error":"` + strings.Repeat("x", 2<<20) + `"}`, Error{}, ErrTenantNotFound},
 		{"long message", 404, `{"error":"` + strings.Repeat("é", 500) + `"}`, Error{Message: strings.Repeat("é", 150) + "…"}, ErrTenantNotFound},
+		{"gone", 410, `{"code":"g","error":"pruned"}`, Error{Code: "g", Message: "pruned"}, ErrGone},
 		{"too many", 429, ``, Error{}, ErrUnavailable},
 		{"bad gateway", 502, `<html>`, Error{}, ErrUnavailable},
 		{"unavailable", 503, ``, Error{}, ErrUnavailable},

@@ -2,8 +2,8 @@
 //
 // A client is made by [NewClient], which touches no network. Every call is bounded by its ctx, retries included, and
 // returns errors that errors.Is and errors.As can tell apart: [ErrTenantNotFound], [ErrAccessDenied], [ErrConflict],
-// [ErrUnauthorized], [ErrUnavailable], [ErrInvalidArgument], and [*Error], [*DecodeError], [*BodyTooLargeError] with
-// the details.
+// [ErrUnauthorized], [ErrGone], [ErrUnavailable], [ErrInvalidArgument], and [*Error], [*DecodeError],
+// [*BodyTooLargeError] with the details.
 //
 // # What is tried again
 //
@@ -17,10 +17,11 @@
 //
 // # What goes over the wire
 //
-// The service key goes into X-API-Key on every request, the bearer token on those that write. Both come from
-// functions that are asked for every attempt, so a rotated key works with the next one. They go to the host of
-// the base URL and to no other: redirects are not followed but returned as an [*Error]. Outside loopback https is
-// required. Neither shows in an error, also when the manager repeats it in its answer.
+// The service key goes into X-API-Key on every request, the bearer token on those that write and on those below
+// /v1/admin; a client that has only a token sends it with all. Both come from functions that are asked for every
+// attempt, so a rotated key works with the next one. They go to the host of the base URL and to no other: redirects are
+// not followed but returned as an [*Error]. Outside loopback https is required. Neither shows in an error, also when the
+// manager repeats it in its answer.
 //
 // An answer that is larger than the limit, counted after decompression, is refused with a [*BodyTooLargeError].
 package managerapi

@@ -17,6 +17,8 @@ var (
 	ErrAccessDenied = errors.New("access denied")
 	// ErrConflict is a 409: the change was made already, or contradicts what is there.
 	ErrConflict = errors.New("conflict")
+	// ErrGone is a 410: the events that were asked for are no longer kept, or are of another epoch.
+	ErrGone = errors.New("gone")
 	// ErrUnauthorized is a 401: the manager does not know the key or the token.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrUnavailable means that the same call may work later: the connection failed or broke, an attempt took too
@@ -74,6 +76,8 @@ func (e *Error) Is(target error) bool {
 		return target == ErrTenantNotFound
 	case http.StatusConflict:
 		return target == ErrConflict
+	case http.StatusGone:
+		return target == ErrGone
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return target == ErrUnavailable
 	default:

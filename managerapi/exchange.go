@@ -55,7 +55,8 @@ func (x *exchange) build(ctx context.Context) (*http.Request, error) {
 	return httpReq, x.authorize(ctx, httpReq)
 }
 
-// authorize adds the service key, and the bearer token if the request writes.
+// authorize adds the service key, and the bearer token if the request writes, is one of the admin's, or has no key to
+// show who it comes from.
 func (x *exchange) authorize(ctx context.Context, httpReq *http.Request) error {
 	x.secrets = append(x.secrets, x.req.private...)
 	key, err := x.ask(ctx, "api key", x.client.settings.apiKey)
@@ -65,7 +66,7 @@ func (x *exchange) authorize(ctx context.Context, httpReq *http.Request) error {
 	if key != "" {
 		httpReq.Header.Set(HeaderAPIKey, key)
 	}
-	if httpReq.Method == http.MethodGet {
+	if httpReq.Method == http.MethodGet && !x.req.withToken && key != "" {
 		return nil
 	}
 	token, err := x.ask(ctx, "bearer token", x.client.settings.bearer)

@@ -55,8 +55,9 @@ func WithAPIKey(provide func(ctx context.Context) (string, error)) Option {
 	}
 }
 
-// WithBearerToken sends the token that provide returns with every request that writes. The rules of [WithAPIKey] apply.
-// Without this option no token is sent.
+// WithBearerToken sends the token that provide returns with every request that writes, with those below /v1/admin, and,
+// in a client without [WithAPIKey], with all others. The rules of [WithAPIKey] apply. Without this option no token is
+// sent.
 func WithBearerToken(provide func(ctx context.Context) (string, error)) Option {
 	return func(s *settings) {
 		s.require(provide != nil, "WithBearerToken: the provider is nil")

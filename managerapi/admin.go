@@ -1,0 +1,267 @@
+package managerapi
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// The calls of this file are those below /v1/admin, which not every manager has. They need the bearer token, also those
+// that only read, and no service key. A manager without them answers 404, which is [ErrTenantNotFound] by its status.
+
+// TenantQuery selects tenants. What is empty selects nothing out.
+type TenantQuery struct {
+	// Search is a part of a name, a slug or an id.
+	Search string
+	// Status is that of the tenant.
+	Status string
+	// Service is one that the tenant is associated with.
+	Service string
+	// After is the Next of the page before. Empty begins at the oldest tenant.
+	After string
+	// Limit is the most tenants of a page. Zero is the manager's choice.
+	Limit int
+}
+
+// TenantPage is a part of the tenants, oldest first.
+type TenantPage struct {
+	Tenants []Tenant `json:"tenants"`
+	// Next is what the query for the next page has as After. Empty on the last page.
+	Next string `json:"next,omitempty"`
+}
+
+// AssociationInfo is one association of a tenant, without its connections.
+type AssociationInfo struct {
+	ServiceName   string    `json:"serviceName"`
+	Status        string    `json:"status"`
+	IsolationMode string    `json:"isolationMode"`
+	CreatedAt     Timestamp `json:"createdAt,omitzero"`
+	UpdatedAt     Timestamp `json:"updatedAt,omitzero"`
+}
+
+// KeyInfo is what a manager tells of an API key. The key itself is shown once, by [CreatedKey].
+type KeyInfo struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Service   string    `json:"service"`
+	CreatedAt Timestamp `json:"createdAt,omitzero"`
+	// RevokedAt is zero while the key holds.
+	RevokedAt Timestamp `json:"revokedAt,omitzero"`
+	// LastUsedAt is zero for a key that was never used. It may lag behind by a minute.
+	LastUsedAt Timestamp `json:"lastUsedAt,omitzero"`
+}
+
+// CreateKeyRequest is the body of POST /v1/admin/keys.
+type CreateKeyRequest struct {
+	Service string `json:"service"`
+	// Name is for people.
+	Name string `json:"name"`
+}
+
+// CreatedKey is a new API key. Nobody can ask for it again.
+type CreatedKey struct {
+	ID      string `json:"id"`
+	Service string `json:"service"`
+	Name    string `json:"name"`
+	Key     Secret `json:"key"`
+}
+
+// LogValue shows which key it is, and not the key.
+func (k CreatedKey) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", k.ID), slog.String("service", k.Service), slog.String("name", k.Name))
+}
+
+// TokenInfo is what a manager tells of a bearer token. The token itself is shown once, by [CreatedToken].
+type TokenInfo struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	CreatedAt Timestamp `json:"createdAt,omitzero"`
+	// RevokedAt is zero while the token holds.
+	RevokedAt Timestamp `json:"revokedAt,omitzero"`
+	// LastUsedAt is zero for a token that was never used. It may lag behind by a minute.
+	LastUsedAt Timestamp `json:"lastUsedAt,omitzero"`
+}
+
+// CreateTokenRequest is the body of POST /v1/admin/tokens.
+type CreateTokenRequest struct {
+	// Name is for people.
+	Name string `json:"name"`
+}
+
+// CreatedToken is a new bearer token. Nobody can ask for it again.
+type CreatedToken struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Token Secret `json:"token"`
+}
+
+// LogValue shows which token it is, and not the token.
+func (t CreatedToken) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", t.ID), slog.String("name", t.Name))
+}
+
+// OutboxStatus tells how far the manager is with publishing its events.
+type OutboxStatus struct {
+	Epoch string `json:"epoch"`
+	// Newest is the newest revision that there is, Sent the newest that was published.
+	Newest uint64 `json:"newest"`
+	Sent   uint64 `json:"sent"`
+	// Pending is how many events wait, Quarantined how many were given up.
+	Pending     int `json:"pending"`
+	Quarantined int `json:"quarantined"`
+	// Oldest is when the oldest pending event was committed. Zero if none is pending.
+	Oldest Timestamp `json:"oldest,omitzero"`
+}
+
+// EventPage is a part of a manager's events, in the order of their revisions.
+type EventPage struct {
+	Epoch  string         `json:"epoch"`
+	Events []tenant.Event `json:"events"`
+	// Next is the revision to ask for more after. It is that of the request when there is nothing newer.
+	Next uint64 `json:"next"`
+}
+
+// Tenants returns one page of the tenants that the query selects.
+func (c *Client) Tenants(ctx context.Context, query TenantQuery) (*TenantPage, error) {
+	values := url.Values{}
+	for name, value := range map[string]string{
+		"search": query.Search, "status": query.Status, "service": query.Service, "after": query.After,
+	} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	setLimit(values, query.Limit)
+	return admin[TenantPage](ctx, c, adminCall{op: "list tenants", path: "tenants", query: values})
+}
+
+// Associations returns the associations of a tenant, or [ErrTenantNotFound].
+func (c *Client) Associations(ctx context.Context, tenantID string) ([]AssociationInfo, error) {
+	const op = "list associations"
+	if !tenant.ValidID(tenantID) {
+		return nil, fmt.Errorf("%s: %w: tenant id %.80q", op, ErrInvalidArgument, tenantID)
+	}
+	path := "tenants/" + url.PathEscape(tenantID) + "/associations"
+	list, err := admin[struct {
+		Associations []AssociationInfo `json:"associations"`
+	}](ctx, c, adminCall{op: op, path: path})
+	if err != nil {
+		return nil, err
+	}
+	return list.Associations, nil
+}
+
+// Keys returns the API keys of a service, revoked ones too. An empty service is all of them.
+func (c *Client) Keys(ctx context.Context, service string) ([]KeyInfo, error) {
+	values := url.Values{}
+	if service != "" {
+		values.Set("service", service)
+	}
+	list, err := admin[struct {
+		Keys []KeyInfo `json:"keys"`
+	}](ctx, c, adminCall{op: "list keys", path: "keys", query: values})
+	if err != nil {
+		return nil, err
+	}
+	return list.Keys, nil
+}
+
+// CreateKey makes an API key for a service. A service that has as many as it may is [ErrConflict].
+func (c *Client) CreateKey(ctx context.Context, wanted CreateKeyRequest) (*CreatedKey, error) {
+	const op = "create key"
+	if err := checkService(wanted.Service); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return admin[CreatedKey](ctx, c, adminCall{op: op, method: http.MethodPost, path: "keys", in: wanted})
+}
+
+// RevokeKey ends an API key; it is refused from its next request on. A key that the manager does not know is
+// [ErrTenantNotFound], by the status.
+func (c *Client) RevokeKey(ctx context.Context, id string) error {
+	return c.revoke(ctx, "revoke key", "keys", id)
+}
+
+// Tokens returns the bearer tokens, revoked ones too.
+func (c *Client) Tokens(ctx context.Context) ([]TokenInfo, error) {
+	list, err := admin[struct {
+		Tokens []TokenInfo `json:"tokens"`
+	}](ctx, c, adminCall{op: "list tokens", path: "tokens"})
+	if err != nil {
+		return nil, err
+	}
+	return list.Tokens, nil
+}
+
+// CreateToken makes a bearer token.
+func (c *Client) CreateToken(ctx context.Context, wanted CreateTokenRequest) (*CreatedToken, error) {
+	return admin[CreatedToken](ctx, c, adminCall{op: "create token", method: http.MethodPost, path: "tokens", in: wanted})
+}
+
+// RevokeToken ends a bearer token; it is refused from its next request on. The errors are those of [Client.RevokeKey].
+func (c *Client) RevokeToken(ctx context.Context, id string) error {
+	return c.revoke(ctx, "revoke token", "tokens", id)
+}
+
+// Outbox tells how far the manager is with publishing.
+func (c *Client) Outbox(ctx context.Context) (*OutboxStatus, error) {
+	return admin[OutboxStatus](ctx, c, adminCall{op: "get outbox", path: "outbox"})
+}
+
+// Events returns the events after a revision, at most limit of them, or as many as the manager likes with a limit of
+// zero. It is [ErrGone] when some of them are no longer kept.
+func (c *Client) Events(ctx context.Context, after uint64, limit int) (*EventPage, error) {
+	values := url.Values{"after": {strconv.FormatUint(after, 10)}}
+	setLimit(values, limit)
+	return admin[EventPage](ctx, c, adminCall{op: "list events", path: "events", query: values})
+}
+
+func (c *Client) revoke(ctx context.Context, op, kind, id string) error {
+	if strings.TrimSpace(id) == "" || id == "." || id == ".." {
+		return fmt.Errorf("%s: %w: id %.80q", op, ErrInvalidArgument, id)
+	}
+	a := adminCall{op: op, method: http.MethodDelete, path: kind + "/" + url.PathEscape(id)}
+	_, err := c.send(ctx, a.request(c), nil, nil)
+	return err
+}
+
+func setLimit(values url.Values, limit int) {
+	if limit > 0 {
+		values.Set("limit", strconv.Itoa(limit))
+	}
+}
+
+// adminCall is a request below /v1/admin.
+type adminCall struct {
+	op     string
+	method string // empty is GET
+	path   string // escaped, below /v1/admin
+	query  url.Values
+	in     any
+}
+
+// request allows a page as much as the list of active tenants: a thousand rows are more than other answers have.
+func (a adminCall) request(c *Client) request {
+	req := request{
+		op: a.op, method: cmp.Or(a.method, http.MethodGet), path: "/v1/admin/" + a.path,
+		limit: c.settings.listLimit, withToken: true,
+	}
+	if len(a.query) > 0 {
+		req.path += "?" + a.query.Encode()
+	}
+	return req
+}
+
+func admin[T any](ctx context.Context, c *Client, a adminCall) (*T, error) {
+	var out T
+	if _, err := c.send(ctx, a.request(c), a.in, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
