@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -65,6 +66,11 @@ type streams struct {
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Try it: a tenant manager, Redis and a discovery in one process, with tenants that come and go."`
 	Follow  followCommand  `cmd:"" help:"Show the active tenants of a service, and then every change."`
+	Tenant  tenantCommand  `cmd:"" help:"Create, list, show, suspend, reactivate and delete tenants."`
+	Service serviceCommand `cmd:"" help:"Associate tenants with services, and end that."`
+	Key     keyCommand     `cmd:"" help:"Make, list and revoke the API keys of services."`
+	Token   tokenCommand   `cmd:"" help:"Make, list and revoke the tokens that changes need."`
+	Events  eventsCommand  `cmd:"" help:"Show the lifecycle events that the manager keeps."`
 	Version versionCommand `cmd:"" help:"Show what this binary was built from."`
 }
 
@@ -78,7 +84,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	name := "tenantwatch"
 	if err == nil {
-		name += " " + command.Command()
+		name += " " + commandName(command.Command())
 		command.BindTo(ctx, (*context.Context)(nil))
 		command.Bind(std)
 		err = command.Run()
@@ -87,6 +93,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}
 	return report(std.err, name, err)
+}
+
+// commandName is a command without its arguments.
+func commandName(command string) string {
+	name, _, _ := strings.Cut(command, " <")
+	return name
 }
 
 // parse returns done when the arguments asked for help, which has been given then.

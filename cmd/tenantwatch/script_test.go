@@ -40,6 +40,7 @@ func runScripts(t *testing.T, dir string) {
 			"jsonl":     scriptJSONLines,
 			"paste":     scriptPaste,
 			"startline": scriptStartLine,
+			"manager":   scriptManager,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", noNap)
@@ -96,7 +97,7 @@ func running(ts *testscript.TestScript) processes {
 func scriptEnv(ts *testscript.TestScript) []string {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "GORACE=" + noNap}
 	for _, name := range []string{
-		"TMPDIR", "SystemRoot", "TENANTWATCH_URL", "TENANTWATCH_API_KEY", "TENANTWATCH_REDIS_URL", "APPLICATION_NAME",
+		"TMPDIR", "SystemRoot", "TENANTWATCH_URL", "TENANTWATCH_API_KEY", "TENANTWATCH_TOKEN", "TENANTWATCH_REDIS_URL", "APPLICATION_NAME",
 		"ENVIRONMENT_NAME", "ENV_NAME", "MULTI_TENANT_URL", "MULTI_TENANT_SERVICE_API_KEY", "MULTI_TENANT_REDIS_HOST",
 		"MULTI_TENANT_REDIS_PORT", "MULTI_TENANT_REDIS_PASSWORD", "MULTI_TENANT_REDIS_TLS", "MULTI_TENANT_REDIS_CA_CERT",
 	} {

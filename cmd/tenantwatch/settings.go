@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -17,7 +16,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
-// maxKeyFile is the largest API key file that is read, in bytes.
+// maxKeyFile is the largest file with a key or a token that is read, in bytes.
 const maxKeyFile = 16 << 10
 
 // settings are what following a service needs.
@@ -27,7 +26,7 @@ type settings struct {
 	key                              keySource
 }
 
-// keySource is where the API key comes from.
+// keySource is where the API key, or the token, comes from.
 type keySource struct {
 	name    string // as the user knows it
 	provide func(ctx context.Context) (string, error)
@@ -136,7 +135,7 @@ func readOnce(stdin io.Reader) func(context.Context) (string, error) {
 func readKey(r io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxKeyFile+1))
 	if len(text) > maxKeyFile {
-		err = fmt.Errorf("more than %d bytes, which is no API key", maxKeyFile)
+		err = fmt.Errorf("more than %d bytes, which is no key", maxKeyFile)
 	}
 	return string(text), err
 }
@@ -188,23 +187,8 @@ func checkRedis(source string, cfg redisevents.Config, err error) error {
 	}
 }
 
-// client returns a client for the manager. A few retries are enough: whoever waits for the first list is a person, and
-// later ones are asked for again anyway.
+// client returns a client for the manager.
 func (s settings) client(allowInsecureHTTP bool) (*managerapi.Client, error) {
-	parsed, err := url.Parse(s.managerURL)
-	if err == nil && parsed.Scheme == "http" && parsed.Hostname() != "" && !allowInsecureHTTP && !isLoopback(parsed.Hostname()) {
-		return nil, &usageError{
-			text:   "the manager's URL is http, and not on this machine: the API key would cross the network in clear text",
-			advice: "Use https or, where you trust the network, --allow-insecure-http.",
-		}
-	}
-	options := []managerapi.Option{managerapi.WithAPIKey(s.key.provide), managerapi.WithRetries(3)}
-	if allowInsecureHTTP {
-		options = append(options, managerapi.WithAllowInsecureHTTP())
-	}
-	client, err := managerapi.NewClient(s.managerURL, options...)
-	if err != nil {
-		return nil, &usageError{text: err.Error(), advice: "The manager's URL looks like https://tenants.example.com."}
-	}
-	return client, nil
+	return newManagerClient(s.managerURL, allowInsecureHTTP, insecure{secret: "API key", flag: "--allow-insecure-http"},
+		managerapi.WithAPIKey(s.key.provide))
 }

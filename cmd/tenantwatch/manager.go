@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+)
+
+// callTimeout bounds one attempt at a call. Whoever waits is a person, or a script of one.
+const callTimeout = 30 * time.Second
+
+// managerFlags are what every command has that talks to a running manager.
+type managerFlags struct {
+	ManagerURL string `help:"The tenant manager ($$TENANTWATCH_URL)." name:"manager-url" placeholder:"URL"`
+
+	TokenFile string `help:"A file with the token; - reads standard input ($$TENANTWATCH_TOKEN has the token itself)." name:"token-file" placeholder:"FILE"`
+
+	Insecure bool `help:"Let the manager's URL be http also where it is not this machine: the token then crosses the network in clear text."`
+
+	JSON bool `help:"One JSON object a line." name:"json"`
+}
+
+// session is what a command needs to talk to a manager and to whoever called it.
+type session struct {
+	*managerapi.Client
+	streams
+
+	url    string
+	token  keySource
+	asJSON bool
+}
+
+// do runs work against the manager, and says what to do about its error.
+func (f *managerFlags) do(ctx context.Context, std streams, work func(*session) error) error {
+	s, err := f.open(os.Getenv, std)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.explain(ctx, work(s))
+}
+
+func (f *managerFlags) open(env func(string) string, std streams) (*session, error) {
+	l := &lookup{env: env}
+	s := &session{
+		streams: std, asJSON: f.JSON,
+		url:   l.need("the manager", "--manager-url", f.ManagerURL, "TENANTWATCH_URL"),
+		token: f.tokenSource(l, std.in),
+	}
+	if len(l.missing) > 0 {
+		return nil, &usageError{
+			text:   "settings are missing:\n" + strings.Join(l.missing, "\n"),
+			advice: "\"tenantwatch token create --db …\" makes the first token, on the machine of the manager.",
+		}
+	}
+	client, err := newManagerClient(s.url, f.Insecure, insecure{secret: "token", flag: "--insecure"},
+		managerapi.WithBearerToken(s.token.provide), managerapi.WithTimeout(callTimeout))
+	s.Client = client
+	return s, err
+}
+
+func (f *managerFlags) tokenSource(l *lookup, stdin io.Reader) keySource {
+	const name = "TENANTWATCH_TOKEN"
+	switch token := l.env(name); {
+	case f.TokenFile == "-":
+		return keySource{name: "standard input", provide: readOnce(stdin)}
+	case f.TokenFile != "":
+		return keySource{name: "--token-file", provide: readFile(f.TokenFile)}
+	case token != "":
+		return keySource{name: name, provide: managerapi.StaticKey(token)}
+	}
+	l.miss("the token", "--token-file", name)
+	return keySource{}
+}
+
+// insecure is what would cross a network in clear text, and the flag that allows it.
+type insecure struct {
+	secret, flag string
+}
+
+// newManagerClient returns a client for the manager. A few retries are enough: whoever waits is a person, and who follows
+// asks again anyway.
+func newManagerClient(managerURL string, allowed bool, what insecure, options ...managerapi.Option) (*managerapi.Client, error) {
+	parsed, err := url.Parse(managerURL)
+	if err == nil && parsed.Scheme == "http" && parsed.Hostname() != "" && !allowed && !isLoopback(parsed.Hostname()) {
+		return nil, &usageError{
+			text:   "the manager's URL is http, and not on this machine: the " + what.secret + " would cross the network in clear text",
+			advice: "Use https or, where you trust the network, " + what.flag + ".",
+		}
+	}
+	options = append(options, managerapi.WithRetries(3))
+	if allowed {
+		options = append(options, managerapi.WithAllowInsecureHTTP())
+	}
+	client, err := managerapi.NewClient(managerURL, options...)
+	if err != nil {
+		return nil, &usageError{text: err.Error(), advice: "The manager's URL looks like https://tenants.example.com."}
+	}
+	return client, nil
+}
+
+// explain turns the error of a call into one that says what to do.
+func (s *session) explain(ctx context.Context, err error) error {
+	_, usage := errors.AsType[*usageError](err)
+	_, advised := errors.AsType[*failure](err)
+	switch {
+	case err == nil || usage || advised || errors.Is(err, errOutput):
+		return err
+	case ctx.Err() != nil:
+		return &failure{
+			err:    errors.New("interrupted: the manager may have done it or not"),
+			advice: "Look before you do it again: \"tenantwatch tenant get\" and the lists show what there is.",
+		}
+	case errors.Is(err, managerapi.ErrInvalidArgument):
+		return &usageError{text: err.Error(), advice: "An id is 1 to 256 letters, digits, - and _; a name has something in it besides white space."}
+	}
+	return &failure{err: fmt.Errorf("the manager at %s: %w", s.url, err), advice: s.advice(err)}
+}
+
+func (s *session) advice(err error) string {
+	answer, answered := errors.AsType[*managerapi.Error](err)
+	_, unreadable := errors.AsType[*managerapi.DecodeError](err)
+	switch {
+	case answered && (answer.StatusCode == http.StatusNotFound && answer.Code == "" || answer.StatusCode/100 == 3) || unreadable:
+		return "Check the manager's URL: what answers there does not speak like a tenant manager."
+	case errors.Is(err, managerapi.ErrUnauthorized):
+		return "Check the token in " + s.token.name + ": the manager does not know it, or it was revoked."
+	case errors.Is(err, managerapi.ErrAccessDenied) && answer.TenantStatus != "":
+		return "The tenant or its association is " + answer.TenantStatus + ": reactivate it first."
+	case errors.Is(err, managerapi.ErrAccessDenied):
+		return "The token in " + s.token.name + " may not do this."
+	case errors.Is(err, managerapi.ErrTenantNotFound):
+		return "Check the id and the name: \"tenant list\", \"tenant get\", \"key list\" and \"token list\" show what there is."
+	case errors.Is(err, managerapi.ErrConflict):
+		return "What is there does not allow it: \"tenant list\", \"tenant get\" and \"key list\" show what there is."
+	case answered && answer.StatusCode == http.StatusTooManyRequests:
+		return "The tenant manager gets too many requests. Try again later."
+	case errors.Is(err, managerapi.ErrUnavailable):
+		return "Check that the tenant manager is running, that its URL is right, and that it has its database."
+	case answered && answer.StatusCode/100 == 4:
+		return "The manager does not take this: what it says above names the reason."
+	case answered:
+		return "Look at the log of the tenant manager."
+	default:
+		return "Check the manager's URL and the token in " + s.token.name + "."
+	}
+}
+
+// done tells of a change in one line: as the object for programs, or as text for people.
+func (s *session) done(object any, format string, args ...any) error {
+	if s.asJSON {
+		return s.out.object(object)
+	}
+	return s.out.line(format, args...)
+}
+
+// changed makes a call that finds its own work done when it is sent twice: the conflict with one of the codes is success.
+// It reports whether there was anything to change.
+func changed(err error, doneCode string) (bool, error) {
+	answer, answered := errors.AsType[*managerapi.Error](err)
+	if answered && errors.Is(err, managerapi.ErrConflict) && answer.Code == doneCode {
+		return false, nil
+	}
+	return err == nil, err
+}

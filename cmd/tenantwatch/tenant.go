@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+)
+
+// pageSize is how many rows are asked for at once.
+const pageSize = 500
+
+// The codes of conflicts that say that there is nothing left to do.
+const (
+	codeAlreadySuspended = "ALREADY_SUSPENDED"
+	codeNotSuspended     = "NOT_SUSPENDED"
+)
+
+// tenantCommand is what can be done to tenants.
+type tenantCommand struct {
+	Create tenantCreateCommand `cmd:"" help:"Make a tenant."`
+
+	List tenantListCommand `cmd:"" help:"Show the tenants, oldest first."`
+
+	Get tenantGetCommand `cmd:"" help:"Show one tenant and its associations."`
+
+	Suspend tenantSuspendCommand `cmd:"" help:"Take a tenant away from all its services, until it is reactivated."`
+
+	Reactivate tenantReactivateCommand `cmd:"" help:"End the suspension of a tenant."`
+
+	Delete tenantDeleteCommand `cmd:"" help:"Delete a tenant and its associations for good."`
+}
+
+type tenantCreateCommand struct {
+	managerFlags
+
+	Name string `arg:"" help:"The name, for people."`
+
+	Slug string `help:"The short name; one made of the name if there is none."`
+
+	Environment string `help:"The environment; the manager's if there is none, and no other."`
+
+	Isolation string `default:"shared" help:"How its data is kept apart, as in shared or isolated."`
+
+	OwnerEmail string `help:"The address of its first user." name:"owner-email" placeholder:"ADDRESS"`
+
+	Metadata map[string]string `help:"What else is known of it; may be repeated." placeholder:"KEY=VALUE"`
+}
+
+// createdTenant is a new tenant for programs.
+type createdTenant struct {
+	managerapi.CreatedTenant
+
+	Created bool `json:"created"`
+}
+
+// Run makes the tenant, or finds the very same one.
+func (c *tenantCreateCommand) Run(ctx context.Context, std streams) error {
+	return c.do(ctx, std, func(s *session) error {
+		created, err := s.CreateTenant(ctx, managerapi.CreateTenantRequest{
+			Name: c.Name, Slug: c.Slug, Environment: c.Environment, Isolation: c.Isolation, Metadata: c.Metadata,
+			Owner: managerapi.Owner{Email: c.OwnerEmail},
+		})
+		if err != nil {
+			return err
+		}
+		word := "there already: "
+		if created.Created {
+			word = "created "
+		}
+		return s.done(createdTenant{*created, created.Created}, "%s%s, with the slug %s", word, shown(created.ID), shown(created.Slug))
+	})
+}
+
+type tenantListCommand struct {
+	managerFlags
+
+	Search string `help:"Only those that have this in their name, slug or id." placeholder:"TEXT"`
+
+	Status string `help:"Only those that are active, or suspended." placeholder:"STATUS"`
+
+	Service string `help:"Only those that are associated with this service." placeholder:"NAME"`
+
+	Limit int `help:"At most so many; 0 is all." placeholder:"N"`
+}
+
+// Run prints page by page, so that a million tenants take no more memory than a page.
+func (c *tenantListCommand) Run(ctx context.Context, std streams) error {
+	if c.Limit < 0 {
+		return &usageError{text: "--limit has to be 0 or more", advice: "Run \"tenantwatch tenant list --help\" for the flags."}
+	}
+	return c.do(ctx, std, func(s *session) error {
+		list := &listing{session: s, noun: "tenant", header: []string{"ID", "SLUG", "STATUS", "CREATED", "NAME"}}
+		query := managerapi.TenantQuery{Search: c.Search, Status: c.Status, Service: c.Service, Limit: pageSize}
+		for {
+			if c.Limit > 0 {
+				query.Limit = min(pageSize, c.Limit-list.printed)
+			}
+			found, err := s.Tenants(ctx, query)
+			if err != nil {
+				return err
+			}
+			if err := page(list, found.Tenants, tenantCells); err != nil {
+				return err
+			}
+			if query.After = found.Next; query.After == "" || c.Limit > 0 && list.printed >= c.Limit {
+				return list.end()
+			}
+		}
+	})
+}
+
+func tenantCells(t managerapi.Tenant) []string {
+	return []string{t.ID, t.Slug, t.Status, day(t.CreatedAt), t.Name}
+}
+
+type tenantGetCommand struct {
+	managerFlags
+	tenantArgument
+}
+
+// tenantArgument is the tenant that a command is about.
+type tenantArgument struct {
+	ID string `arg:"" help:"The tenant's id." name:"tenant-id"`
+}
+
+// tenantView is a tenant for programs.
+type tenantView struct {
+	managerapi.Tenant
+
+	Associations []managerapi.AssociationInfo `json:"associations"`
+}
+
+// Run prints the tenant.
+func (c *tenantGetCommand) Run(ctx context.Context, std streams) error {
+	return c.do(ctx, std, func(s *session) error {
+		found, err := s.Tenant(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		associations, err := s.Associations(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if s.asJSON {
+			return s.out.object(tenantView{*found, append([]managerapi.AssociationInfo{}, associations...)})
+		}
+		if err := columns(s.out, tenantLines(found)); err != nil || len(associations) == 0 {
+			return err
+		}
+		lines := [][]string{{"SERVICE", "STATUS", "ISOLATION", "SINCE"}}
+		for _, a := range associations {
+			lines = append(lines, []string{a.ServiceName, a.Status, a.IsolationMode, day(a.CreatedAt)})
+		}
+		if err := s.out.line(""); err != nil {
+			return err
+		}
+		return columns(s.out, lines)
+	})
+}
+
+func tenantLines(t *managerapi.Tenant) [][]string {
+	var metadata []string
+	for _, key := range slices.Sorted(maps.Keys(t.Metadata)) {
+		metadata = append(metadata, key+"="+t.Metadata[key])
+	}
+	return [][]string{
+		{"id", t.ID},
+		{"name", t.Name},
+		{"slug", t.Slug},
+		{"status", t.Status},
+		{"environment", t.Environment},
+		{"isolation", t.Isolation},
+		{"metadata", strings.Join(metadata, ", ")},
+		{"created", day(t.CreatedAt)},
+		{"updated", day(t.UpdatedAt)},
+	}
+}
+
+// transition is what a change of state answers to programs.
+type transition struct {
+	ID      string `json:"id"`
+	Service string `json:"service,omitempty"`
+	Status  string `json:"status"`
+	Changed bool   `json:"changed"` // false: it was so already
+}
+
+// tell tells of a transition.
+func (s *session) tell(t transition) error {
+	what := shown(t.ID)
+	if t.Service != "" {
+		what += " for " + shown(t.Service)
+	}
+	word := map[bool]string{true: "is", false: "was"}[t.Changed]
+	return s.done(t, "%s %s %s%s", what, word, t.Status, map[bool]string{false: " already"}[t.Changed])
+}
+
+type tenantSuspendCommand struct {
+	managerFlags
+	tenantArgument
+}
+
+// Run suspends the tenant.
+func (c *tenantSuspendCommand) Run(ctx context.Context, std streams) error {
+	return c.do(ctx, std, func(s *session) error {
+		made, err := changed(s.SuspendTenant(ctx, c.ID), codeAlreadySuspended)
+		if err != nil {
+			return err
+		}
+		return s.tell(transition{ID: c.ID, Status: managerapi.StatusSuspended, Changed: made})
+	})
+}
+
+type tenantReactivateCommand struct {
+	managerFlags
+	tenantArgument
+}
+
+// Run reactivates the tenant.
+func (c *tenantReactivateCommand) Run(ctx context.Context, std streams) error {
+	return c.do(ctx, std, func(s *session) error {
+		made, err := changed(s.ReactivateTenant(ctx, c.ID), codeNotSuspended)
+		if err != nil {
+			return err
+		}
+		return s.tell(transition{ID: c.ID, Status: managerapi.StatusActive, Changed: made})
+	})
+}
+
+type tenantDeleteCommand struct {
+	managerFlags
+	tenantArgument
+}
+
+// Run deletes the tenant.
+func (c *tenantDeleteCommand) Run(ctx context.Context, std streams) error {
+	return c.do(ctx, std, func(s *session) error {
+		if err := s.DeleteTenant(ctx, c.ID); err != nil {
+			return err
+		}
+		return s.tell(transition{ID: c.ID, Status: "deleted", Changed: true})
+	})
+}
