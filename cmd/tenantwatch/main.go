@@ -1,14 +1,25 @@
-// Command tenantwatch shows which tenants are active for a service, and every change of them as it happens.
+// Command tenantwatch shows which tenants are active for a service, and every change of them as it happens; and it is the
+// tenant manager, which holds the truth about them.
 //
 //	tenantwatch dev        everything in one process: a tenant manager, Redis, a discovery, and tenants that come and go
 //	tenantwatch follow     the active tenants of a service, and then every change, from a real manager and a real Redis
+//	tenantwatch serve      the tenant manager: a REST API over a database, whose changes are announced on Redis
+//	tenantwatch tenant     create, list, get, suspend, reactivate and delete tenants
+//	tenantwatch service    associate a tenant with a service, suspend and reactivate that, and end it
+//	tenantwatch key        the API keys of services: create, list, revoke
+//	tenantwatch token      the tokens that changes need: create, list, revoke
+//	tenantwatch events     the lifecycle events that the manager keeps
+//	tenantwatch backup     a copy of the manager's SQLite database, while it runs
+//	tenantwatch restore    a backup in the place of the database, with a new epoch
 //	tenantwatch version    what this binary was built from
 //
-// It exits with 0 when it did what it was asked to, which includes being ended by Ctrl-C, SIGTERM or SIGHUP, with 1 when it
-// could not, and with 2 when it was asked for something that makes no sense. When it fails it says on standard error what
-// went wrong and what to do about it. When the reader of its output goes away, as in "tenantwatch follow | head -1", it
-// takes down what it started, on Linux at once and elsewhere with the next line that it has to print, and ends with 1 and
-// without a word.
+// All but serve, backup, restore and "token create --db" talk to a running manager.
+//
+// It exits with 0 when it did what it was asked to, which for dev, follow and serve includes being ended by Ctrl-C, SIGTERM
+// or SIGHUP, with 1 when it could not, and with 2 when it was asked for something that makes no sense. When it fails it says
+// on standard error what went wrong and what to do about it. When the reader of its output goes away, as in
+// "tenantwatch follow | head -1", it takes down what it started, on Linux at once and elsewhere with the next line that it
+// has to print, and ends with 1 and without a word.
 package main
 
 import (
@@ -66,11 +77,14 @@ type streams struct {
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Try it: a tenant manager, Redis and a discovery in one process, with tenants that come and go."`
 	Follow  followCommand  `cmd:"" help:"Show the active tenants of a service, and then every change."`
+	Serve   serveCommand   `cmd:"" help:"Run the tenant manager: a REST API over a database, whose changes are announced on Redis."`
 	Tenant  tenantCommand  `cmd:"" help:"Create, list, show, suspend, reactivate and delete tenants."`
 	Service serviceCommand `cmd:"" help:"Associate tenants with services, and end that."`
 	Key     keyCommand     `cmd:"" help:"Make, list and revoke the API keys of services."`
 	Token   tokenCommand   `cmd:"" help:"Make, list and revoke the tokens that changes need."`
 	Events  eventsCommand  `cmd:"" help:"Show the lifecycle events that the manager keeps."`
+	Backup  backupCommand  `cmd:"" help:"Copy a SQLite database, while its manager runs."`
+	Restore restoreCommand `cmd:"" help:"Put a backup in the place of the database, with a new epoch."`
 	Version versionCommand `cmd:"" help:"Show what this binary was built from."`
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -41,6 +42,9 @@ func runScripts(t *testing.T, dir string) {
 			"paste":     scriptPaste,
 			"startline": scriptStartLine,
 			"manager":   scriptManager,
+			"redis":     scriptRedis,
+			"serving":   scriptServing,
+			"field":     scriptField,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", noNap)
@@ -98,6 +102,7 @@ func scriptEnv(ts *testscript.TestScript) []string {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "GORACE=" + noNap}
 	for _, name := range []string{
 		"TMPDIR", "SystemRoot", "TENANTWATCH_URL", "TENANTWATCH_API_KEY", "TENANTWATCH_TOKEN", "TENANTWATCH_REDIS_URL", "APPLICATION_NAME",
+		"TENANTWATCH_ENVIRONMENT", "TENANTWATCH_DB", "TENANTWATCH_ENCRYPTION_KEY_FILE", "TENANTWATCH_LISTEN", "TENANTWATCH_ADMIN_LISTEN",
 		"ENVIRONMENT_NAME", "ENV_NAME", "MULTI_TENANT_URL", "MULTI_TENANT_SERVICE_API_KEY", "MULTI_TENANT_REDIS_HOST",
 		"MULTI_TENANT_REDIS_PORT", "MULTI_TENANT_REDIS_PASSWORD", "MULTI_TENANT_REDIS_TLS", "MULTI_TENANT_REDIS_CA_CERT",
 	} {
@@ -172,6 +177,31 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 	} {
 		ts.Setenv(name, value)
 	}
+}
+
+// scriptRedis is "redis": it starts one and puts its URL into the environment.
+func scriptRedis(ts *testscript.TestScript, _ bool, _ []string) {
+	redis := miniredis.NewMiniRedis()
+	ts.Check(redis.StartAddr("127.0.0.1:0"))
+	ts.Defer(redis.Close)
+	ts.Setenv("TENANTWATCH_REDIS_URL", "redis://"+redis.Addr())
+}
+
+// scriptServing is "serving FILE": it waits for the line of "serve --json" and puts where it listens into the environment.
+func scriptServing(ts *testscript.TestScript, _ bool, args []string) {
+	scriptAwait(ts, false, []string{args[0], `^\{"type":"ready".*\}$`})
+	var ready serveReady
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready))
+	ts.Setenv("TENANTWATCH_URL", ready.ManagerURL)
+	ts.Setenv("OPERATOR", ready.AdminURL)
+	ts.Setenv("ADDRESS", strings.TrimPrefix(ready.ManagerURL, "http://"))
+}
+
+// scriptField is "field FILE NAME VARIABLE": it puts a field of the object in the file into the environment.
+func scriptField(ts *testscript.TestScript, _ bool, args []string) {
+	var object map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &object))
+	ts.Setenv(args[2], fmt.Sprint(object[args[1]]))
 }
 
 // scriptHTTP is "http STATUS METHOD URL HEADERFILE [BODY]".

@@ -36,18 +36,34 @@ type keySource struct {
 type lookup struct {
 	env     func(string) string
 	missing []string
+	found   []foundSetting
+}
+
+// foundSetting is a setting with where it came from, for people.
+type foundSetting struct {
+	Name, Value, From string
 }
 
 // need returns the flag's value or that of the first variable that has one. Without any the setting is noted as missing.
 func (l *lookup) need(what, flag, value string, variables ...string) string {
+	return l.or("", what, flag, value, variables...)
+}
+
+// or is need with a value for when there is none; it may be empty, and is then missing.
+func (l *lookup) or(fallback, what, flag, value string, variables ...string) string {
+	from := flag
 	for _, name := range variables {
 		if value == "" {
-			value = l.env(name)
+			value, from = l.env(name), name
 		}
+	}
+	if value == "" {
+		value, from = fallback, "default"
 	}
 	if value == "" {
 		l.miss(what, flag, variables...)
 	}
+	l.found = append(l.found, foundSetting{what, value, from})
 	return value
 }
 

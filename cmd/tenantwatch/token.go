@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -18,11 +20,20 @@ type tokenCommand struct {
 type tokenCreateCommand struct {
 	managerFlags
 
-	Name string `help:"A name, for people."`
+	Name string `default:"cli" help:"A name, for people."`
+
+	DB string `help:"Make the first token in the database itself: sqlite:FILE or postgres://… Then no manager is asked." name:"db" placeholder:"URL"`
+
+	Environment string `help:"With --db: the environment ($$TENANTWATCH_ENVIRONMENT)." placeholder:"NAME"`
+
+	EncryptionKeyFile string `help:"With --db: the file with the encryption key, as for serve ($$TENANTWATCH_ENCRYPTION_KEY_FILE)." name:"encryption-key-file" placeholder:"FILE"`
 }
 
 // Run prints the token alone on standard output, so that a shell can take it.
 func (c *tokenCreateCommand) Run(ctx context.Context, std streams) error {
+	if c.DB != "" {
+		return c.inDatabase(ctx, std)
+	}
 	return c.do(ctx, std, func(s *session) error {
 		created, err := s.CreateToken(ctx, managerapi.CreateTokenRequest{Name: c.Name})
 		if err != nil {
@@ -30,6 +41,27 @@ func (c *tokenCreateCommand) Run(ctx context.Context, std streams) error {
 		}
 		return s.secret(created, string(created.Token), "token "+created.ID)
 	})
+}
+
+// inDatabase makes a token where no manager runs yet. It makes the database too, if it is not there.
+func (c *tokenCreateCommand) inDatabase(ctx context.Context, std streams) (err error) {
+	l := &lookup{env: os.Getenv}
+	flags := databaseFlags{DB: c.DB, Environment: c.Environment, EncryptionKeyFile: c.EncryptionKeyFile}
+	d := flags.resolve(l)
+	if err := d.check(l, "token create"); err != nil {
+		return err
+	}
+	opened, err := d.open(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	created, secret, err := opened.CreateToken(ctx, c.Name)
+	if err != nil {
+		return d.explain(err)
+	}
+	answer := managerapi.CreatedToken{ID: created.ID, Name: created.Name, Token: managerapi.Secret(secret)}
+	return std.secret(c.JSON, answer, secret, "token "+created.ID)
 }
 
 type tokenListCommand struct {

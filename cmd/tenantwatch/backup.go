@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/internal/store"
+)
+
+// backupCommand copies the database while a manager may be using it.
+type backupCommand struct {
+	DB string `help:"The database: sqlite:FILE ($$TENANTWATCH_DB)." name:"db" placeholder:"URL"`
+
+	To string `arg:"" help:"The file to write. It must not be there." name:"file"`
+
+	JSON bool `help:"One JSON object." name:"json"`
+}
+
+// Help is what --help adds.
+func (c *backupCommand) Help() string {
+	return `The manager may be running. The copy is the data at one moment. Connection data in it is encrypted: keep the ` +
+		`encryption key too, and elsewhere. PostgreSQL is backed up with pg_dump.`
+}
+
+// backupDone is a backup for programs.
+type backupDone struct {
+	File  string `json:"file"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Run writes the copy.
+func (c *backupCommand) Run(ctx context.Context, std streams) error {
+	l := &lookup{env: os.Getenv}
+	d := database{dsn: l.or(defaultDB, "the database", "--db", c.DB, "TENANTWATCH_DB")}
+	var p problems
+	p.note(databaseProblem(d.dsn))
+	if err := p.usage("backup"); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(d.dsn, schemeSQLite) {
+		return &usageError{text: "PostgreSQL is backed up with its own tools", advice: "Use pg_dump, and keep the encryption key too."}
+	}
+	if err := store.Backup(ctx, d.dsn, c.To); err != nil {
+		return d.explain(err)
+	}
+	info, err := os.Stat(c.To)
+	if err != nil {
+		return fmt.Errorf("look at the backup: %w", err)
+	}
+	if c.JSON {
+		return std.out.object(backupDone{File: c.To, Bytes: info.Size()})
+	}
+	return std.out.line("%s has %d bytes; the encryption key is not in it", shown(c.To), info.Size())
+}
+
+// restoreCommand puts a backup in the place of the database.
+type restoreCommand struct {
+	databaseFlags
+
+	From string `arg:"" help:"The file that backup wrote; none for a PostgreSQL that pg_restore has filled." name:"file" optional:""`
+
+	JSON bool `help:"One JSON object." name:"json"`
+}
+
+// Help is what --help adds.
+func (c *restoreCommand) Help() string {
+	return `The manager must not be running, and a SQLite file must not be there yet: move the old one away. The data gets a ` +
+		`new epoch, so that services take a new list instead of going on with revisions that are no longer so. With ` +
+		`PostgreSQL, fill the database with pg_restore first, and then run this without a file.`
+}
+
+// restoreDone is a restore for programs.
+type restoreDone struct {
+	Database    string `json:"database"`
+	Environment string `json:"environment"`
+	Epoch       string `json:"epoch"`
+}
+
+// Run restores, and opens the result once to see that it is one.
+func (c *restoreCommand) Run(ctx context.Context, std streams) (err error) {
+	l := &lookup{env: os.Getenv}
+	d := c.resolve(l)
+	if err := d.check(l, "restore"); err != nil {
+		return err
+	}
+	if sqlite := strings.HasPrefix(d.dsn, schemeSQLite); sqlite != (c.From != "") {
+		return &usageError{
+			text:   "a backup file goes with sqlite:FILE, and only with that",
+			advice: "Fill a PostgreSQL with pg_restore, and then run restore without a file.",
+		}
+	}
+	options, err := d.options(nil)
+	if err != nil {
+		return err
+	}
+	if err := store.Restore(ctx, d.dsn, c.From, options); err != nil {
+		return d.explain(err)
+	}
+	restored, err := store.Open(ctx, d.dsn, options)
+	if err != nil {
+		return d.explain(err)
+	}
+	defer func() { err = errors.Join(err, restored.Close()) }()
+	v, err := restored.Version(ctx)
+	if err != nil {
+		return d.explain(err)
+	}
+	if c.JSON {
+		return std.out.object(restoreDone{Database: withoutPassword(d.dsn), Environment: d.environment, Epoch: v.Epoch})
+	}
+	return std.out.line("%s is restored; its epoch is now %s", withoutPassword(d.dsn), v.Epoch)
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"slices"
+
+	"github.com/tenantwatch/tenantwatch/internal/outbox"
+	"github.com/tenantwatch/tenantwatch/internal/server"
+	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/redisevents"
+)
+
+// serveCommand runs the tenant manager.
+type serveCommand struct {
+	databaseFlags
+	redisFlags
+	tlsFlags
+
+	Listen string `help:"Where the API is served; 127.0.0.1:8080 if there is none ($$TENANTWATCH_LISTEN)." placeholder:"ADDR"`
+
+	AdminListen string `help:"Where /metrics, /healthz and /readyz are served, which ask for no credentials; 127.0.0.1:8081 if there is none ($$TENANTWATCH_ADMIN_LISTEN)." name:"admin-listen" placeholder:"ADDR"`
+
+	Channels string `help:"Where events are published: env, one channel for the environment; tenant, one for each tenant; both. env if there is none ($$TENANTWATCH_CHANNELS)." placeholder:"env|tenant|both"`
+
+	KeepEvents string `help:"How long events are kept after they were published, for readers that resume; 24h if there is none ($$TENANTWATCH_KEEP_EVENTS)." name:"keep-events" placeholder:"TIME"`
+
+	RateLimit string `help:"Requests a second for each key and each token; no limit if there is none ($$TENANTWATCH_RATE_LIMIT)." name:"rate-limit" placeholder:"N"`
+
+	ShutdownDelay string `help:"How long requests are still taken at the end while /readyz fails already, for a load balancer to notice; 0s if there is none ($$TENANTWATCH_SHUTDOWN_DELAY)." name:"shutdown-delay" placeholder:"TIME"`
+
+	Pprof bool `help:"Serve /debug/pprof/ beside the metrics."`
+
+	JSON bool `help:"Say where everything is, and log, as one JSON object a line." name:"json"`
+
+	Verbose bool `help:"Log more." short:"v"`
+}
+
+// Help is what --help adds.
+func (c *serveCommand) Help() string {
+	return `It runs until Ctrl-C or SIGTERM, and then finishes what is under way. Standard output says what it works with, ` +
+		`without secrets, once it is ready; standard error has the log. There has to be a token in the database, since nobody ` +
+		`could use it without: "tenantwatch token create --db …" makes the first. Redis may be down: events wait in the ` +
+		`database. A flag wins over the environment.`
+}
+
+// manager is all that serve starts.
+type manager struct {
+	store            *store.Store
+	publisher        *redisevents.Publisher
+	server           *server.Server
+	relay            *outbox.Relay
+	public, operator net.Listener
+
+	closers []func() error
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
+	s, err := c.settings(os.Getenv)
+	if err != nil {
+		return err
+	}
+	logger := c.logger(std.err)
+	m, err := c.open(ctx, s, logger)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // Ctrl-C is no failure, whatever it interrupted
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	if err := c.printReady(m, s, std.out); err != nil {
+		return err
+	}
+	return m.run(ctx)
+}
+
+func (c *serveCommand) logger(stderr *printer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if c.Verbose {
+		options.Level = slog.LevelDebug
+	}
+	if c.JSON {
+		return slog.New(slog.NewJSONHandler(stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(stderr, options))
+}
+
+// open starts everything but the serving and the relaying. On an error nothing is left.
+func (c *serveCommand) open(ctx context.Context, s serveSettings, logger *slog.Logger) (*manager, error) {
+	m := &manager{}
+	steps := []func() error{
+		func() error { return m.openStore(ctx, s.database, logger) },
+		func() error { return m.openRelay(c, s, logger) },
+		func() error { return m.listen(ctx, s, logger) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, m.close())
+		}
+	}
+	return m, nil
+}
+
+// close ends what was opened, the last first.
+func (m *manager) close() error {
+	var errs []error
+	for _, closer := range slices.Backward(m.closers) {
+		errs = append(errs, closer())
+	}
+	m.closers = nil
+	return errors.Join(errs...)
+}
+
+func (m *manager) closeLater(f func() error) { m.closers = append(m.closers, f) }
+
+// openStore refuses a database without a token: nobody could use the manager, and nobody shall be tempted to build a
+// default one in.
+func (m *manager) openStore(ctx context.Context, d database, logger *slog.Logger) error {
+	var err error
+	if m.store, err = d.open(ctx, logger); err != nil {
+		return err
+	}
+	m.closeLater(m.store.Close)
+	tokens, err := m.store.Tokens(ctx)
+	if err != nil {
+		return d.explain(err)
+	}
+	if !slices.ContainsFunc(tokens, func(t store.Key) bool { return t.RevokedAt.IsZero() }) {
+		return &failure{
+			err: fmt.Errorf("the database has no token for the environment %q, so nobody could use the manager", d.environment),
+			advice: "Make the first: tenantwatch token create --db " + quote(withoutPassword(d.dsn)) +
+				" --environment " + quote(d.environment) + " --encryption-key-file " + quote(d.keyFile),
+		}
+	}
+	return nil
+}
+
+func (m *manager) openRelay(c *serveCommand, s serveSettings, logger *slog.Logger) error {
+	var err error
+	if m.publisher, err = redisevents.NewPublisher(s.redis, s.channels, redisevents.WithStream(0)); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	m.closeLater(m.publisher.Close)
+	m.server, err = server.New(server.Config{
+		Store: m.store, Logger: logger, OnChange: func() { m.relay.Wake() }, RateLimit: s.rateLimit,
+		ShutdownDelay: s.shutdownDelay, Profiling: c.Pprof, Version: newBuild(debug.ReadBuildInfo()).Version,
+	})
+	if err != nil {
+		return err
+	}
+	m.relay, err = outbox.New(outbox.Config{
+		Store: m.store, Publisher: m.publisher, Logger: logger, MeterProvider: m.server.MeterProvider(),
+		Keep: cmp.Or(s.keepEvents, 1), // zero would be the default of the relay
+	})
+	return err
+}
+
+func (m *manager) listen(ctx context.Context, s serveSettings, logger *slog.Logger) error {
+	var secure *tls.Config
+	if s.certFile != "" {
+		cert, err := newCertificate(s.certFile, s.keyFile, logger)
+		if err != nil {
+			return &failure{err: err, advice: "Check --tls-cert and --tls-key: PEM files that belong to each other."}
+		}
+		secure = cert.config()
+	}
+	for _, wanted := range []struct {
+		flag, address string
+		listener      *net.Listener
+	}{{"--listen", s.listen, &m.public}, {"--admin-listen", s.admin, &m.operator}} {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", wanted.address)
+		if err != nil {
+			return &failure{err: err, advice: "Give another address with " + wanted.flag + ", or end what listens there."}
+		}
+		m.closeLater(func() error { return ignoreClosed(listener.Close()) })
+		if *wanted.listener = listener; secure != nil {
+			*wanted.listener = tls.NewListener(listener, secure)
+		}
+	}
+	return nil
+}
+
+// run serves until ctx ends. The relay ends after the last request, so that it may still send what that one changed; what
+// it does not, waits in the database for the next start.
+func (m *manager) run(ctx context.Context) error {
+	relaying, stopRelay := context.WithCancel(context.WithoutCancel(ctx))
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	relayed := make(chan error, 1)
+	go func() {
+		err := m.relay.Run(relaying)
+		stopServing() // without a relay nobody would hear of a change
+		relayed <- err
+	}()
+	err := m.server.Serve(serving, m.public, m.operator)
+	stopRelay()
+	if relayErr := <-relayed; !errors.Is(relayErr, context.Canceled) {
+		err = errors.Join(err, fmt.Errorf("publish events: %w", relayErr))
+	}
+	return err
+}
+
+// serveReady says where a manager is, for programs.
+type serveReady struct {
+	Type        string `json:"type"`
+	ManagerURL  string `json:"manager_url"`
+	AdminURL    string `json:"admin_url"`
+	Environment string `json:"environment"`
+	Database    string `json:"database"`  // without its password
+	RedisURL    string `json:"redis_url"` // the same
+	Channels    string `json:"channels"`
+	Version     string `json:"version"`
+}
+
+func (c *serveCommand) printReady(m *manager, s serveSettings, out *printer) error {
+	scheme := "http://"
+	if s.certFile != "" {
+		scheme = "https://"
+	}
+	api, operator := scheme+m.public.Addr().String(), scheme+m.operator.Addr().String()
+	if c.JSON {
+		return out.object(serveReady{
+			Type: "ready", ManagerURL: api, AdminURL: operator, Environment: s.environment,
+			Database: withoutPassword(s.dsn), RedisURL: s.redisURL(), Channels: s.channels.String(),
+			Version: newBuild(debug.ReadBuildInfo()).Version,
+		})
+	}
+	lines := make([][]string, 0, len(s.found))
+	for _, setting := range s.found {
+		lines = append(lines, []string{setting.Name, setting.Value, "(" + setting.From + ")"})
+	}
+	if err := columns(out, lines); err != nil {
+		return err
+	}
+	return out.line("\nThe API is at %s, what operators look at is at %s/metrics", api, operator)
+}
