@@ -299,7 +299,7 @@ func (s *liveSim) crash(damage, down int) {
 			defer func() { s.damaged = saved }()
 		}
 		if saved != nil {
-			s.must(os.WriteFile(s.cfg.SnapshotFile, saved, 0o600)) //nolint:gosec // in the directory of the test
+			s.must(os.WriteFile(s.cfg.SnapshotFile, saved, 0o600))
 		}
 	}
 	s.healManager()

@@ -213,10 +213,10 @@ func replaceFile(path string, data []byte) error {
 	}
 	err = errors.Join(err, pending.Close())
 	if err == nil {
-		err = os.Rename(pending.Name(), path) //nolint:gosec // where the user wants it
+		err = os.Rename(pending.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(pending.Name())) //nolint:gosec // made above
+		return errors.Join(err, os.Remove(pending.Name()))
 	}
 	return nil
 }
@@ -230,7 +230,7 @@ func removePending(path string) error {
 	var errs []error
 	for _, entry := range entries {
 		if isPending(entry.Name(), filepath.Base(path)) {
-			errs = append(errs, os.Remove(filepath.Join(filepath.Dir(path), entry.Name()))) //nolint:gosec // found there, by a name of ours
+			errs = append(errs, os.Remove(filepath.Join(filepath.Dir(path), entry.Name())))
 		}
 	}
 	return errors.Join(errs...)

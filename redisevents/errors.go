@@ -2,7 +2,6 @@ package redisevents
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ var (
 	ErrRefused = errors.New("refused by Redis")
 	// ErrUnready comes with ErrRefused where the answer says nothing of the event: Redis is loading, is a replica, has no
 	// memory left, cannot write to its disk, has lost its master or a part of its Cluster, or does not know us.
-	ErrUnready = errors.New("not the time for it")
+	ErrUnready = errors.New("not ready")
 	// ErrSkipped is what PublishAll returns for an event that it did not send, because an earlier one of the same
 	// tenant had failed, or because its time was up.
 	ErrSkipped = errors.New("not sent")
@@ -43,13 +42,24 @@ func classify(err error, passwords []string) error {
 			err = errors.New(strings.ReplaceAll(text, password, redacted))
 		}
 	}
-	if unready {
-		return fmt.Errorf("%w: %w: %w", ErrRefused, ErrUnready, err)
-	}
-	if refused {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+	if refused || unready {
+		return &refusal{err, unready}
 	}
 	return err
+}
+
+// refusal is an ErrRefused that may be an ErrUnready too. Redis' own words say enough of why, so that is not in the text.
+type refusal struct {
+	reply   error
+	unready bool
+}
+
+func (r *refusal) Error() string { return ErrRefused.Error() + ": " + r.reply.Error() }
+
+func (r *refusal) Unwrap() error { return r.reply }
+
+func (r *refusal) Is(target error) bool {
+	return target == ErrRefused || r.unready && target == ErrUnready
 }
 
 // unreadyReplies are the beginnings of the error replies that have nothing to do with what was sent.
