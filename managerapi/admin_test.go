@@ -186,7 +186,7 @@ func TestAPageIsBoundedLikeAList(t *testing.T) {
 	}
 }
 
-func TestNewKeysAndTokensRedactThemselves(t *testing.T) {
+func TestS08NewKeysAndTokensRedactThemselves(t *testing.T) {
 	var out bytes.Buffer
 	for _, v := range []any{CreatedKey{ID: "k1", Key: "canary"}, &CreatedKey{Key: "canary"}, CreatedToken{ID: "t1", Token: "canary"}} {
 		fmt.Fprintf(&out, "%v %+v %#v %s\n", v, v, v, v)

@@ -13,7 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-func TestNewClientURL(t *testing.T) {
+func TestS07NewClientURL(t *testing.T) {
 	tests := []struct {
 		name, url string
 		ok        bool

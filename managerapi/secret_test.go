@@ -24,7 +24,7 @@ const (
 )
 
 // The manager, the network and the transport repeat every credential that they were given, in every way that there is.
-func TestNoErrorShowsACredential(t *testing.T) {
+func TestS08NoErrorShowsACredential(t *testing.T) {
 	for name, transport := range echoes() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestCredentialThatCannotBeSent(t *testing.T) {
 	}
 }
 
-func TestSecretsRedactThemselves(t *testing.T) {
+func TestS08SecretsRedactThemselves(t *testing.T) {
 	secret := SecretJSON(`{"password":"canary"}`)
 	databases := map[string]DatabaseConnections{"m": {PostgreSQL: secret, MongoDB: secret, ConnectionSettings: secret}}
 	values := []any{
@@ -160,7 +160,7 @@ func TestSecretsRedactThemselves(t *testing.T) {
 	}
 }
 
-func TestTLSIsVerified(t *testing.T) {
+func TestS07TLSIsVerified(t *testing.T) {
 	server := httptest.NewUnstartedServer(always(http.StatusOK, oneRow))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
@@ -175,7 +175,7 @@ func TestTLSIsVerified(t *testing.T) {
 	}
 }
 
-func TestOldTLSIsRefused(t *testing.T) {
+func TestS07OldTLSIsRefused(t *testing.T) {
 	server := httptest.NewUnstartedServer(always(http.StatusOK, oneRow))
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // to see it refused
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)

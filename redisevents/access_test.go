@@ -126,7 +126,7 @@ func startTLS(t *testing.T, more ...string) (Config, *testserver.Redis) {
 	return cfg, redis
 }
 
-func TestTLS(t *testing.T) {
+func TestS07TLS(t *testing.T) {
 	cfg, _ := startTLS(t)
 	expectAll(t, newFeed(t, cfg, environment), newPublisher(t, cfg, EnvironmentChannel), 50)
 
@@ -166,7 +166,7 @@ func TestTLS(t *testing.T) {
 	})
 }
 
-func TestTLSRefusesOldVersions(t *testing.T) {
+func TestS07TLSRefusesOldVersions(t *testing.T) {
 	certFile, keyFile, inBase64 := authority(t)
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {

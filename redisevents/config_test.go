@@ -80,7 +80,7 @@ func TestZeroValues(t *testing.T) {
 	}
 }
 
-func TestThePasswordIsNeverShown(t *testing.T) {
+func TestS08ThePasswordIsNeverShown(t *testing.T) {
 	cfg := Config{
 		Addrs: []string{"the-host:1"}, MasterName: "m", Username: "u", Password: canary,
 		SentinelUsername: "s", SentinelPassword: "s-" + canary,

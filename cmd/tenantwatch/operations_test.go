@@ -43,7 +43,7 @@ func rules(t *testing.T) [][]any {
 	return all
 }
 
-func TestTheManualsRulesForRedisAreEnoughAndNoMore(t *testing.T) {
+func TestS13TheManualsRulesForRedisAreEnoughAndNoMore(t *testing.T) {
 	redis := testserver.StartRedis(t)
 	for _, rule := range rules(t) {
 		redis.Do(t.Context(), rule...)

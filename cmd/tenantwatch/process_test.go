@@ -149,7 +149,7 @@ func TestFollowsThroughARealRedis(t *testing.T) {
 	assertNoSecrets(t, follow, ready.APIKey, ready.Token)
 }
 
-func TestNoSecretShows(t *testing.T) {
+func TestS08NoSecretShows(t *testing.T) {
 	const right, wrong = "canary-password", "canary-mistake"
 	redis := testserver.StartRedis(t, "--requirepass", right)
 	dev := startProcess(t, nil, "dev", "--verbose", "--json", "--redis-url", "redis://:"+right+"@"+redis.Addr())

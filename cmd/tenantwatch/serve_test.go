@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,7 +141,44 @@ func TestServeOnEachDatabase(t *testing.T) {
 	}
 }
 
-func TestServeSpeaksTLS(t *testing.T) {
+// TestS05NothingStartsWithoutCredentials: no token that somebody might know is made on the way, and one that was revoked is
+// none.
+func TestS05NothingStartsWithoutCredentials(t *testing.T) {
+	s := startServe(t, "sqlite:"+filepath.Join(t.TempDir(), "t.db"))
+	var token struct{ ID string }
+	if err := json.Unmarshal([]byte(s.command("token", "list", "--json")), &token); err != nil || token.ID == "" {
+		t.Fatalf("not one token: %+v, %v", token, err)
+	}
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for _, credentials := range []string{"", "admin", "admin:admin", "changeme", "twt_", "test"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.ready.ManagerURL+"/v1/admin/tokens", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+credentials)
+		req.Header.Set("X-Api-Key", credentials)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("with %q: %s", credentials, resp.Status)
+		}
+	}
+	s.command("token", "revoke", token.ID)
+	s.interrupt()
+	again := startProcess(t, s.serve, "serve")
+	if err := again.cmd.Wait(); again.cmd.ProcessState.ExitCode() != exitFailure {
+		t.Errorf("it ended with %v", err)
+	}
+	if out, log := again.out.String(), again.err.String(); out != "" || !strings.Contains(log, "tenantwatch token create --db") {
+		t.Errorf("it says\n%s\n%s", out, log)
+	}
+}
+
+func TestS07ServeSpeaksTLS(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	selfSigned(t, certFile, keyFile, 1)

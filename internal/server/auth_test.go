@@ -36,8 +36,8 @@ func readDocument(t *testing.T, h *served) document {
 	return doc
 }
 
-// TestNothingChangesWithoutAToken walks through the document, and so through every call that there is.
-func TestNothingChangesWithoutAToken(t *testing.T) {
+// TestS04NothingChangesWithoutAToken walks through the document, and so through every call that there is.
+func TestS04NothingChangesWithoutAToken(t *testing.T) {
 	h := start(t)
 	id := h.tenant(t, "Acme")
 	before := h.want(t, 200, "GET", "/v1/admin/outbox", "").body
@@ -89,7 +89,7 @@ func TestNothingChangesWithoutAToken(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoCallIsClosedToo(t *testing.T) {
+func TestS04WhatIsNoCallIsClosedToo(t *testing.T) {
 	h := start(t)
 	for _, call := range [][2]string{{"GET", "/v1/nothing"}, {"GET", "/"}, {"PUT", "/v1/tenants"}, {"POST", "/healthz"}, {"GET", "/metrics"}, {"GET", "/debug/pprof/"}} {
 		if got := h.call(t, call[0], call[1], "", without("X-API-Key"), without("Authorization")); got.status != 401 {
@@ -118,8 +118,8 @@ func TestATokenAloneIsEnough(t *testing.T) {
 	h.want(t, 401, "GET", "/v1/tenants/"+id, "", without("X-API-Key"), with("Authorization", "Bearer x"))
 }
 
-// TestAKeySeesOnlyItsService: what belongs to another service is answered like what is not there, with and without a token.
-func TestAKeySeesOnlyItsService(t *testing.T) {
+// TestS03AKeySeesOnlyItsService: what belongs to another service is answered like what is not there, with and without a token.
+func TestS03AKeySeesOnlyItsService(t *testing.T) {
 	h := start(t)
 	id := h.tenant(t, "Acme")
 	stranger := with("X-API-Key", makeKey(t, h.store, "payments"))
@@ -146,7 +146,7 @@ func TestAKeySeesOnlyItsService(t *testing.T) {
 	h.want(t, 200, "GET", "/v1/tenants/"+fresh, "", stranger, without("Authorization"))
 }
 
-func TestARevokedKeyIsRefusedAtTheNextRequest(t *testing.T) {
+func TestS02ARevokedKeyIsRefusedAtTheNextRequest(t *testing.T) {
 	h := start(t)
 	var made createdKey
 	if err := json.Unmarshal([]byte(h.want(t, 201, "POST", "/v1/admin/keys", `{"service":"billing","name":"first"}`).body), &made); err != nil {
@@ -160,7 +160,7 @@ func TestARevokedKeyIsRefusedAtTheNextRequest(t *testing.T) {
 	h.want(t, 404, "DELETE", "/v1/admin/keys/nobody", "")
 }
 
-func TestRateLimit(t *testing.T) {
+func TestS06RateLimit(t *testing.T) {
 	h := start(t, func(c *Config) { c.RateLimit = 0.5 })
 	first, second := h.call(t, "GET", "/v1/tenants/nobody", ""), h.call(t, "GET", "/v1/tenants/nobody", "")
 	if first.status != 404 || second.status != 429 {

@@ -167,8 +167,8 @@ func dial(t testing.TB, url string) net.Conn {
 	return conn
 }
 
-// TestM10EveryListenerHasItsBounds, because each that is zero is one that a client can wait for ever behind.
-func TestM10EveryListenerHasItsBounds(t *testing.T) {
+// TestS06EveryListenerHasItsBounds, because each that is zero is one that a client can wait for ever behind.
+func TestS06EveryListenerHasItsBounds(t *testing.T) {
 	s, err := New(Config{Store: openStore(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -297,7 +297,7 @@ func TestAPanicIsA500AndOneLine(t *testing.T) {
 	eventually(t, "the second panic in the log", func() bool { return strings.Contains(h.log.String(), "route=/v1/late") })
 }
 
-func TestLogHasNoSecrets(t *testing.T) {
+func TestS08LogHasNoSecrets(t *testing.T) {
 	h := start(t)
 	const canary = "c4n4ry"
 	h.want(t, 401, "GET", "/v1/tenants/x?token="+canary, "", with("X-API-Key", canary), with("Authorization", "Bearer "+canary))

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestMetrics(t *testing.T) {
+func TestS09Metrics(t *testing.T) {
 	var changes atomic.Int64
 	h := start(t, func(c *Config) { c.OnChange = func() { changes.Add(1) } })
 	id := h.tenant(t, "Acme")
@@ -62,7 +62,7 @@ func (h *served) fetch(t testing.TB, url string) string {
 	return resp.Status + " " + string(data)
 }
 
-func TestProfilesAreThereOnlyWhenAsked(t *testing.T) {
+func TestS10ProfilesAreThereOnlyWhenAsked(t *testing.T) {
 	plain, profiled := start(t), start(t, func(c *Config) { c.Profiling = true })
 	for url, want := range map[string]string{
 		plain.adminURL: "404", profiled.adminURL: "200", profiled.url: "401",

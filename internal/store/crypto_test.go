@@ -13,8 +13,8 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
-// TestSecretsAreEncryptedAtRest looks for what was stored in all that the database has on the disk, or in its dump.
-func TestSecretsAreEncryptedAtRest(t *testing.T) {
+// TestS11SecretsAreEncryptedAtRest looks for what was stored in all that the database has on the disk, or in its dump.
+func TestS11SecretsAreEncryptedAtRest(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		s := db.open(t)
 		id := create(t, s, acme()).ID
@@ -68,7 +68,7 @@ func dump(t *testing.T, s *Store, dsn string) []byte {
 	return all
 }
 
-func TestAnotherKeyIsNoticedAtOnce(t *testing.T) {
+func TestS11AnotherKeyIsNoticedAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		do(t, db.open(t).Close())
 		other := bytes.Repeat([]byte{7}, keyBytes)
@@ -86,8 +86,8 @@ func TestAnotherKeyIsNoticedAtOnce(t *testing.T) {
 	})
 }
 
-// TestWhatIsSealedOpensOnlyWhereItBelongs moves the connection data of one association to another.
-func TestWhatIsSealedOpensOnlyWhereItBelongs(t *testing.T) {
+// TestS11WhatIsSealedOpensOnlyWhereItBelongs moves the connection data of one association to another.
+func TestS11WhatIsSealedOpensOnlyWhereItBelongs(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		id := create(t, s, acme()).ID
 		associate(t, s, id, "ledger", "billing")
@@ -104,7 +104,7 @@ func TestWhatIsSealedOpensOnlyWhereItBelongs(t *testing.T) {
 	})
 }
 
-func TestWhatWasChangedDoesNotOpen(t *testing.T) {
+func TestS11WhatWasChangedDoesNotOpen(t *testing.T) {
 	s, err := newSealer(testKey)
 	do(t, err)
 	sealed := s.seal([]byte("plain"), "a", "b")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestKeysAreMadeCheckedAndRevoked(t *testing.T) {
+func TestS01KeysAreMadeCheckedAndRevoked(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
 		k, secret, err := s.CreateKey(ctx, "ledger", "first")
@@ -44,7 +44,7 @@ func TestKeysAreMadeCheckedAndRevoked(t *testing.T) {
 	})
 }
 
-func TestAServiceHasTwoLiveKeys(t *testing.T) {
+func TestS02AServiceHasTwoLiveKeys(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
 		first, oldSecret, err := s.CreateKey(ctx, "ledger", "")
@@ -76,8 +76,8 @@ func TestAServiceHasTwoLiveKeys(t *testing.T) {
 	})
 }
 
-// TestTwoLiveKeysAtTheMost lets many ask at once.
-func TestTwoLiveKeysAtTheMost(t *testing.T) {
+// TestS02TwoLiveKeysAtTheMost lets many ask at once.
+func TestS02TwoLiveKeysAtTheMost(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		var wg sync.WaitGroup
 		for range 8 {
@@ -94,7 +94,7 @@ func TestTwoLiveKeysAtTheMost(t *testing.T) {
 	})
 }
 
-func TestTokensAreNoKeys(t *testing.T) {
+func TestS01TokensAreNoKeys(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
 		for range 3 {

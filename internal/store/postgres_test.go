@@ -193,7 +193,7 @@ func TestAddressesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestTLSIsVerifiedUnlessItIsToldOtherwise(t *testing.T) {
+func TestS07TLSIsVerifiedUnlessItIsToldOtherwise(t *testing.T) {
 	t.Setenv("PGSSLMODE", "")
 	for dsn, want := range map[string]bool{
 		"postgres://db.example/x":                      true,
