@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -130,6 +131,32 @@ func TestM06NothingIsSetAsideWhileNothingIsTaken(t *testing.T) {
 	}
 }
 
+// TestM06EverythingIsRefusedFromTheMiddleOfABatchOn: what Redis took before says nothing of the minutes after.
+func TestM06EverythingIsRefusedFromTheMiddleOfABatchOn(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		took := 0
+		w.publisher.set(func() {
+			w.publisher.noBeat = errRefused
+			w.publisher.refuse = func(tenant.Event) error {
+				if took++; took > 2 {
+					return errRefused
+				}
+				return nil
+			}
+		})
+		w.wake("a", "b", "c", "d", "e", "a")
+		w.passes(time.Hour)
+		w.publisher.set(func() { w.publisher.refuse = nil })
+		w.passes(mostHold)
+		if got := w.status(); got.Quarantined != 0 || got.Pending != 0 {
+			t.Errorf("%+v", got)
+		}
+		if got := inOrder(t, w.publisher.sent); got != 6 {
+			t.Errorf("sent %d", got)
+		}
+	})
+}
+
 // TestM06RefusedAlone is one event that nothing else comes after: heartbeats show that Redis takes what it likes.
 func TestM06RefusedAlone(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
@@ -194,6 +221,23 @@ func TestM06AttemptsOutliveTheRelay(t *testing.T) {
 	})
 }
 
+// TestAHoldEndsWithWhatItWasFor: somebody else, such as a relay that was frozen, marks the event that a tenant waits for. The
+// relay does not turn round and round for a tenant that has nothing to send, and a new event of it goes at once.
+func TestAHoldEndsWithWhatItWasFor(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() { w.publisher.refuse = onlyTenant("bad", errAway) })
+		w.wake("good", "bad")
+		w.set(func() { w.rows[1].sent = time.Now() })
+		w.passes(mostWait)
+		w.wake("bad")
+		w.expectSent(1)
+		w.passes(mostWait)
+		w.publisher.set(func() { w.publisher.refuse = nil })
+		w.passes(mostWait)
+		w.expectSent(1, 3)
+	})
+}
+
 func TestHoldsGrowAndAreBounded(t *testing.T) {
 	now := time.Now()
 	h := holds{}
@@ -209,7 +253,18 @@ func TestHoldsGrowAndAreBounded(t *testing.T) {
 			t.Errorf("holds: %+v", h)
 		}
 	}
-	if got := h.next(now, time.Millisecond); got != time.Millisecond {
+	if got := h.next(now, now, time.Millisecond); got != time.Millisecond {
 		t.Errorf("next: %s", got)
+	}
+	late := h["a"].until
+	if got := h.next(now, late, time.Hour); got != 0 {
+		t.Errorf("next of one that is due: %s", got)
+	}
+	if got := h.next(late, late, time.Hour); got != time.Hour {
+		t.Errorf("next of one that was due and had nothing: %s", got)
+	}
+	h.add("b", false, now)
+	if h.keep([]store.Event{{Event: tenant.Event{TenantID: "b"}}}); len(h) != 1 || !h.waits("b", now) {
+		t.Errorf("holds where b alone has something pending: %+v", h)
 	}
 }

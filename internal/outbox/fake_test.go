@@ -44,6 +44,7 @@ type fakeStore struct {
 	markErr error // of everything that writes
 	lock    chan struct{}
 	leading func() error
+	turns   turns
 }
 
 func newFakeStore() *fakeStore { return &fakeStore{lock: make(chan struct{}, 1)} }
@@ -101,6 +102,7 @@ func (s *fakeStore) Pending(_ context.Context, limit int) ([]store.Event, error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
+	s.turns.count()
 	var found []store.Event
 	for i := s.settled; i < len(s.rows) && len(found) < limit; i++ {
 		switch {

@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // A refused event is tried again less often than one that nobody could take: what refuses it is seldom over in a second.
@@ -19,6 +23,8 @@ type holds map[string]hold
 
 type hold struct {
 	since   time.Time     // of the first failure
+	before  time.Time     // of the last failure but one; zero after the first
+	last    time.Time     // of the last one
 	until   time.Time     // when it may be tried again
 	wait    time.Duration // the bound of the last wait
 	refused bool          // by Redis, the last time
@@ -38,18 +44,35 @@ func (h holds) add(id string, refused bool, now time.Time) bool {
 	// Half of it at least, or the attempts that an event has would be over in no time.
 	one.until = now.Add(one.wait/2 + rand.N(one.wait/2)) //nolint:gosec // jitter is no secret
 	one.refused = refused
+	one.before, one.last = one.last, now
 	h[id] = one
 	return !held
 }
 
 func (h holds) waits(id string, now time.Time) bool { return now.Before(h[id].until) }
 
-// next returns how long it is until the first tenant may be tried again, or most if that is sooner.
-func (h holds) next(now time.Time, most time.Duration) time.Duration {
+// next returns how long it is until the first tenant may be tried again, or most if that is sooner. One that might have
+// been tried in the pass that began at a time, and was not, has nothing that the pass has seen, and makes no haste.
+func (h holds) next(pass, now time.Time, most time.Duration) time.Duration {
 	for _, one := range h {
-		most = min(most, max(0, one.until.Sub(now)))
+		if one.until.After(pass) {
+			most = min(most, max(0, one.until.Sub(now)))
+		}
 	}
 	return most
+}
+
+// keep forgets the tenants that have nothing pending: somebody else has sent what they waited for, such as a relay that was
+// frozen before it could mark it.
+func (h holds) keep(pending []store.Event) {
+	if len(h) == 0 {
+		return
+	}
+	there := map[string]bool{}
+	for _, event := range pending {
+		there[tenant.CanonicalID(event.TenantID)] = true
+	}
+	maps.DeleteFunc(h, func(id string, _ hold) bool { return !there[id] })
 }
 
 func (h holds) refused() int {
@@ -86,10 +109,15 @@ func (t *term) holdUp(ctx context.Context, failed []failure, now time.Time, done
 	return nil
 }
 
-// toBlame reports whether it is the event that is refused, and not every event: Redis has taken another one since, or, if
-// none came, it takes heartbeats, and no other tenant's event is refused.
+// toBlame reports whether it is the event that is refused, and not every event: Redis has taken another one since it was
+// refused the time before, or since the first time and takes heartbeats still. If none came at all, it takes heartbeats, and
+// no other tenant's event is refused.
 func (t *term) toBlame(f failure) bool {
-	return !t.taken.Before(t.holds[f.tenant].since) || t.beating && t.holds.refused() == 1
+	one := t.holds[f.tenant]
+	if t.taken.Before(one.since) {
+		return t.beating && t.holds.refused() == 1
+	}
+	return t.beating || t.taken.After(one.before)
 }
 
 // count counts a refusal in the store, where it outlives us, and sets the event aside if it was one too many.

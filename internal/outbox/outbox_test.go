@@ -224,3 +224,18 @@ func TestSentEventsArePruned(t *testing.T) {
 		})
 	}
 }
+
+// turns are the reads at one instant of simulated time, which does not pass while the relay never waits.
+type turns struct {
+	at time.Time
+	n  int
+}
+
+func (t *turns) count() {
+	if now := time.Now(); now != t.at {
+		*t = turns{at: now}
+	}
+	if t.n++; t.n > 10_000 {
+		panic("the relay turns round and round and never waits")
+	}
+}

@@ -84,15 +84,18 @@ func (t *term) pass(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	full := len(pending) == t.window
+	if !full {
+		t.holds.keep(pending)
+	}
 	version.Revision = reached(version.Revision, pending, full, done)
 	if err := t.beat(ctx, version); err != nil {
 		return 0, err
 	}
 	grown := t.resize(full && len(done) == 0)
-	if grown || full && len(done) > 0 {
+	if grown || len(done) > 0 && (full || len(batch) == t.cfg.Batch) {
 		return 0, nil
 	}
-	return t.holds.next(time.Now(), min(t.cfg.Poll, t.untilBeat())), nil
+	return t.holds.next(now, time.Now(), min(t.cfg.Poll, t.untilBeat())), nil
 }
 
 // read returns the newest version, and then what is pending: whatever is not pending was there before, or is newer.
