@@ -144,7 +144,7 @@ func (d database) explain(err error) error {
 	advice := "Check " + withoutPassword(d.dsn) + "."
 	switch {
 	case errors.Is(err, store.ErrInUse):
-		advice = "A manager has the file open. Talk to that one with --manager-url, or end it first; several managers need PostgreSQL."
+		advice = "A manager has it open. Talk to that one with --manager-url, or end it first; several managers need PostgreSQL."
 	case errors.Is(err, store.ErrSchemaTooNew):
 		advice = "Run the version of tenantwatch that migrated it, or a newer one."
 	case errors.Is(err, store.ErrWrongKey):

@@ -37,7 +37,7 @@ var (
 	ErrUnavailable = errors.New("the database is unavailable")
 	// ErrSchemaTooNew means that a newer version has migrated the database.
 	ErrSchemaTooNew = errors.New("the database's schema is newer than this program")
-	// ErrInUse means that another manager has the SQLite file open.
+	// ErrInUse means that another manager has the SQLite file open, or that one runs where none may.
 	ErrInUse = errors.New("another manager has the database open")
 	// ErrWrongKey means that the data was encrypted with another key.
 	ErrWrongKey = errors.New("the encryption key is not the one that the data was written with")

@@ -8,9 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
+
+// restoreLimit is for a ctx without a deadline.
+const restoreLimit = 6 * time.Hour
 
 var (
 	errUseDump    = errors.New("PostgreSQL is backed up with its own tools: use pg_dump")
@@ -47,11 +51,17 @@ func Backup(ctx context.Context, dsn, path string) error {
 // environment: who has seen the data of before takes a new list. Without a path, the database that is there gets a new
 // epoch; that is for PostgreSQL, after pg_restore.
 //
-// It returns ErrInUse, ErrWrongKey, ErrSchemaTooNew, and ErrNotFound when the backup has no such environment.
+// It returns ErrInUse, also while a manager relays the events of one of the environments, ErrWrongKey, ErrSchemaTooNew, and
+// ErrNotFound when the backup has no such environment. A ctx without a deadline bounds it to hours.
 func Restore(ctx context.Context, dsn, path string, o Options) error {
 	db, err := dialectOf(dsn)
 	if err != nil {
 		return err
+	}
+	if _, ok := ctx.Deadline(); !ok { // what is read and written is as much as there is
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, restoreLimit)
+		defer cancel()
 	}
 	if path == "" {
 		return renew(ctx, dsn, o)
@@ -92,6 +102,12 @@ func newEpochOfAll(ctx context.Context, t tx) error {
 		return err
 	}
 	for _, env := range envs {
+		// A relay that has read the events of before would mark those that got their numbers.
+		if shared, ok := t.db.(*postgres); ok {
+			if err := shared.alone(ctx, t, env); err != nil {
+				return err
+			}
+		}
 		if err := newEpochOf(ctx, t, env); err != nil {
 			return err
 		}
@@ -134,9 +150,11 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 		for _, evt := range left {
 			last = evt.Revision
 			newest++
-			data, err := encodeEvent(evt.Event, tenant.Version{Epoch: epoch, Revision: newest})
-			if err != nil {
-				return 0, err
+			data := evt.Data // what is no event stays as it is, for who looks into why
+			if evt.Validate() == nil {
+				if data, err = encodeEvent(evt.Event, tenant.Version{Epoch: epoch, Revision: newest}); err != nil {
+					return 0, err
+				}
 			}
 			if _, err := t.exec(ctx, `UPDATE outbox SET revision = ?1, data = ?2 WHERE env = ?3 AND revision = ?4`,
 				newest, data, env, last); err != nil {
@@ -152,8 +170,8 @@ func (l *sqlite) backup(ctx context.Context, path string) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s is there already", path)
 	}
-	unfinished := path + ".unfinished"
-	if err := touch(unfinished); err != nil {
+	unfinished, err := touch(path)
+	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(unfinished) }() // it is gone when all went well
@@ -168,13 +186,14 @@ func (l *sqlite) backup(ctx context.Context, path string) (err error) {
 	return finish(unfinished, path)
 }
 
-// touch makes an empty file that only its owner can read; SQLite takes it as it is.
-func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, filePerm)
+// touch makes an empty file beside path, with a name that nobody else has and that only its owner can read; SQLite takes it
+// as it is.
+func touch(path string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.unfinished")
 	if err != nil {
-		return err
+		return "", err
 	}
-	return f.Close()
+	return f.Name(), f.Close()
 }
 
 // finish has what was written reach the disk before it gets its name.
@@ -203,6 +222,10 @@ func (l *sqlite) restore(ctx context.Context, path string, o Options) (err error
 		if _, err := os.Lstat(l.path + suffix); err == nil {
 			return fmt.Errorf("%s is there: move it away first", l.path+suffix)
 		}
+	}
+	// What a backup wrote has none. A file that was moved away may have, and part of its data is in there.
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return fmt.Errorf("%s is no backup: %s-wal has a part of its data; use the backup command on it", path, path)
 	}
 	copied := l.path + ".unfinished"
 	defer removeAll(copied)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
@@ -120,7 +121,50 @@ func TestWhatCannotBeRestored(t *testing.T) {
 	if err := Restore(t.Context(), journal.dsn, path, o); err == nil || !strings.Contains(err.Error(), "-wal") {
 		t.Errorf("beside the journal of another: %v", err)
 	}
+	do(t, os.WriteFile(path+"-wal", []byte("x"), filePerm))
+	if err := Restore(t.Context(), sqliteFile(t).dsn, path, o); err == nil || !strings.Contains(err.Error(), "-wal has a part") {
+		t.Errorf("what is no backup but was moved away: %v", err)
+	}
 	wantEvents(t, db.open(t), "1 tenant.created")
+}
+
+// TestRestoringUnderARunningManagerIsRefused, because its relay would mark as sent what got the number of what it has sent.
+func TestRestoringUnderARunningManagerIsRefused(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		s := db.openAs(t, "production")
+		makeEvents(t, s, 1)
+		release, err := s.Lead(t.Context())
+		do(t, err)
+		before := version(t, s)
+		o := Options{Environment: testEnvironment, Key: testKey}
+		if err := Restore(t.Context(), db.dsn, "", o); !errors.Is(err, ErrInUse) {
+			t.Errorf("got %v", err)
+		}
+		if v := version(t, s); v != before {
+			t.Errorf("it is at %+v, was at %+v", v, before)
+		}
+		release()
+		do(t, s.Close())
+		do(t, Restore(t.Context(), db.dsn, "", o))
+	})
+}
+
+// TestBackupsToOneFileAtOnce: each writes a file of its own, so that what is there in the end is whole.
+func TestBackupsToOneFileAtOnce(t *testing.T) {
+	s := sqliteFile(t).open(t)
+	makeEvents(t, s, 3)
+	path := filepath.Join(t.TempDir(), "backup.db")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := s.Backup(t.Context(), path); err != nil && !strings.Contains(err.Error(), "is there already") {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	wantFiles(t, database{dsn: "sqlite:" + path}, "backup.db")
+	wantEvents(t, database{dsn: "sqlite:" + path}.open(t), "1 tenant.created", "2 tenant.created", "3 tenant.created")
 }
 
 // TestRestoringWithoutAFile gives what is there a new epoch, of every environment.

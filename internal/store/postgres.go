@@ -26,6 +26,11 @@ const (
 	idleTime        = 5 * time.Minute
 	dialLimit       = 10 * time.Second
 
+	// How long the server lets a transaction do nothing, and one that reads a list.
+	idleParameter = "idle_in_transaction_session_timeout"
+	idleLimit     = "10s"
+	idleListLimit = "10min"
+
 	// What the advisory locks of this program are called: the first of their two numbers. The second is the environment.
 	lockMigrate = 0x7477_0001
 	lockRelay   = 0x7477_0002
@@ -52,10 +57,10 @@ func newPostgres(dsn string) (*postgres, error) {
 	for name, value := range map[string]string{
 		"application_name": "tenantwatch",
 		// A process that is frozen in a change, or gone without a word, must not keep the others waiting.
-		"idle_in_transaction_session_timeout": "10s",
-		"tcp_keepalives_idle":                 "10",
-		"tcp_keepalives_interval":             "5",
-		"tcp_keepalives_count":                "3",
+		idleParameter:             idleLimit,
+		"tcp_keepalives_idle":     "10",
+		"tcp_keepalives_interval": "5",
+		"tcp_keepalives_count":    "3",
 	} {
 		if config.RuntimeParams[name] == "" {
 			config.RuntimeParams[name] = value
@@ -101,15 +106,25 @@ func onThisMachine(dsn *url.URL) bool {
 }
 
 func (p *postgres) open(ctx context.Context) (pools, error) {
-	all := pools{writer: p.pool(), reader: p.pool(), lists: p.pool()}
+	all := pools{writer: p.pool(p.config), reader: p.pool(p.config), lists: p.pool(p.patient())}
 	if err := all.writer.PingContext(ctx); err != nil {
 		return pools{}, errors.Join(err, all.closeAll())
 	}
 	return all, nil
 }
 
-func (p *postgres) pool() *sql.DB {
-	db := stdlib.OpenDB(*p.config)
+// patient is for lists: the server has sent all of one, and is idle, while a slow client still takes it. A transaction
+// that only reads keeps nobody waiting.
+func (p *postgres) patient() *pgx.ConnConfig {
+	config := p.config.Copy()
+	if config.RuntimeParams[idleParameter] == idleLimit {
+		config.RuntimeParams[idleParameter] = idleListLimit
+	}
+	return config
+}
+
+func (p *postgres) pool(config *pgx.ConnConfig) *sql.DB {
+	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(idleConnections)
 	db.SetConnMaxIdleTime(idleTime)
@@ -128,11 +143,11 @@ func (p *postgres) intact() error { return nil }
 
 // unavailable knows the errors of the connection, and of those that the server sends the ones that are about itself.
 func (p *postgres) unavailable(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // whatever the server's reason: it may let us in later
+		return true
+	}
 	if failed, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return isServerTrouble(failed.Code)
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return true
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
@@ -203,6 +218,16 @@ func tryLock(ctx context.Context, conn *sql.Conn, env int64) (got bool, err erro
 	defer cancel()
 	err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1, $2)`, lockRelay, env).Scan(&got)
 	return got, err
+}
+
+// alone keeps others from relaying for env until the transaction ends, or returns ErrInUse.
+func (p *postgres) alone(ctx context.Context, t tx, env int64) error {
+	var got bool
+	err := t.row(ctx, `SELECT pg_try_advisory_xact_lock(?1, ?2)`, lockRelay, env).Scan(&got)
+	if err == nil && !got {
+		return ErrInUse
+	}
+	return err
 }
 
 // holds asks the session itself, so that one that was replaced is seen too.

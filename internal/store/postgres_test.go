@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/url"
 	"strings"
@@ -51,6 +52,33 @@ func TestM07PostgresIsSilent(t *testing.T) {
 	proxy.Set(testserver.Pass)
 	eventually(t, "the store recovered", func() bool { return s.Ping(t.Context()) == nil })
 	wantRecovered(t, s, 2)
+}
+
+// TestM07PostgresDoesNotLetUsIn is trouble of the server's, whatever its reason is.
+func TestM07PostgresDoesNotLetUsIn(t *testing.T) {
+	dsn := testserver.SharedPostgres(t).Database(t)
+	s := database{dsn: dsn}.open(t)
+	makeEvents(t, s, 1)
+	_, err := Open(t.Context(), dsn+"_of_nobody", Options{Environment: testEnvironment, Key: testKey})
+	if !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a database that is not there: %v", err)
+	}
+}
+
+// TestASlowReaderOfAListIsNotTakenForAFrozenManager: the server has sent all of a short list and is idle while a client takes
+// its time. The bound of what may keep others waiting stays.
+func TestASlowReaderOfAListIsNotTakenForAFrozenManager(t *testing.T) {
+	s := database{dsn: testserver.SharedPostgres(t).Database(t)}.open(t)
+	for name, tt := range map[string]struct {
+		pool *sql.DB
+		want string
+	}{"writer": {s.writer, "10s"}, "reader": {s.reader, "10s"}, "lists": {s.lists, "10min"}} {
+		var got string
+		do(t, tt.pool.QueryRowContext(t.Context(), `SHOW idle_in_transaction_session_timeout`).Scan(&got))
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
 }
 
 func TestM07PostgresIsReadOnly(t *testing.T) {

@@ -51,6 +51,9 @@ func realPath(path string) (string, error) {
 	if file, err := filepath.EvalSymlinks(absolute); err == nil {
 		return file, nil
 	}
+	if _, err := os.Lstat(absolute); err == nil { // once its target is made, the file would have a second name
+		return "", fmt.Errorf("%s is a link to nothing", path)
+	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(absolute))
 	if err != nil {
 		return "", err

@@ -141,6 +141,19 @@ func TestM08ASecondManagerOnOneFileIsRefused(t *testing.T) {
 	wantEvents(t, db.open(t), "1 tenant.created")
 }
 
+// TestM08ALinkToNothingIsRefused: by the next start it would be another name of the file that it has made, with another lock.
+func TestM08ALinkToNothingIsRefused(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link.db")
+	do(t, os.Symlink(link+".target", link))
+	s, err := Open(t.Context(), "sqlite:"+link, Options{Environment: testEnvironment, Key: testKey})
+	if err == nil || !strings.Contains(err.Error(), "link to nothing") {
+		t.Errorf("got %v", err)
+	}
+	if err == nil {
+		do(t, s.Close())
+	}
+}
+
 func TestFilesMayHaveStrangeNames(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?c=d&e#f%20g_é.db")
 	s := database{dsn: "sqlite:" + path}.open(t)
