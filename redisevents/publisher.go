@@ -53,7 +53,7 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 	if err != nil {
 		return nil, err
 	}
-	plain := (&net.Dialer{}).DialContext
+	plain := dialFunc(dialAbortive)
 	driver := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if cfg.MasterName != "" {
 			master, err := cfg.locate(ctx, plain, secure)
@@ -118,6 +118,23 @@ func (p *Publisher) Close() error {
 		return fmt.Errorf("close the Redis client: %w", err)
 	}
 	return nil
+}
+
+// dialAbortive makes a connection that drops what it has not got through when it is closed. Otherwise the kernel would go on
+// sending it after a publish was given up, and once the network is back an event of before would come behind those that were
+// sent on the next connection.
+func dialAbortive(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if plain, ok := conn.(*net.TCPConn); ok {
+		if err := plain.SetLinger(0); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+	}
+	return conn, nil
 }
 
 // queue adds to the pipeline what announces one event, and returns it.

@@ -3,6 +3,8 @@ package redisevents
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -73,5 +75,33 @@ func TestPublishHeedsTheDeadline(t *testing.T) {
 	}
 	if took := time.Since(began); took > publishTimeout-time.Second {
 		t.Errorf("Publish returned after %s", took)
+	}
+}
+
+// TestWhatWasGivenUpIsNotSentLater: a server that has not answered in time sees the connection reset, not ended. The kernel
+// does not go on sending what is on its way then, so that it cannot come behind what the next connection sends.
+func TestWhatWasGivenUpIsNotSentLater(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	ended := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			_, err = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+		ended <- err
+	}()
+	host, port, _ := net.SplitHostPort(listener.Addr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := newPublisher(t, Config{Host: host, Port: port}, EnvironmentChannel).Publish(ctx, numbered(1)); err == nil {
+		t.Error("published to nobody")
+	}
+	if err := <-ended; err == nil {
+		t.Error("the connection was ended, and what is on its way will arrive")
 	}
 }
