@@ -83,8 +83,10 @@ func (s *Store) Outbox(ctx context.Context) (OutboxStatus, error) {
 	var status OutboxStatus
 	err := s.read(ctx, "read the outbox's status", func(ctx context.Context, t tx) error {
 		var oldest sql.NullInt64
-		if err := t.row(ctx, `SELECT COUNT(*), MIN(committed_at) FROM outbox
-			WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL`, s.env).Scan(&status.Pending, &oldest); err != nil {
+		// The first is the oldest, since revisions are in the order of commits. So the index is all that is read of the others.
+		if err := t.row(ctx, `SELECT COUNT(*), (SELECT committed_at FROM outbox
+			WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL ORDER BY revision LIMIT 1)
+			FROM outbox WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL`, s.env).Scan(&status.Pending, &oldest); err != nil {
 			return err
 		}
 		status.Oldest = fromNullMicros(oldest)

@@ -57,10 +57,12 @@ func newPostgres(dsn string) (*postgres, error) {
 	for name, value := range map[string]string{
 		"application_name": "tenantwatch",
 		// A process that is frozen in a change, or gone without a word, must not keep the others waiting.
-		idleParameter:             idleLimit,
-		"tcp_keepalives_idle":     "10",
-		"tcp_keepalives_interval": "5",
-		"tcp_keepalives_count":    "3",
+		idleParameter: idleLimit,
+		// Whoever waited for the row of the environment has to see what the one before made of it, whatever the default is.
+		"default_transaction_isolation": "read committed",
+		"tcp_keepalives_idle":           "10",
+		"tcp_keepalives_interval":       "5",
+		"tcp_keepalives_count":          "3",
 	} {
 		if config.RuntimeParams[name] == "" {
 			config.RuntimeParams[name] = value

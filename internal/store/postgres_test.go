@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,6 +65,26 @@ func TestM07PostgresDoesNotLetUsIn(t *testing.T) {
 	if !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a database that is not there: %v", err)
 	}
+}
+
+// TestADatabaseMayHaveAnotherIsolationByDefault: changes wait for each other, and do not fail, all the same.
+func TestADatabaseMayHaveAnotherIsolationByDefault(t *testing.T) {
+	db := database{dsn: testserver.SharedPostgres(t).Database(t)}
+	address, err := url.Parse(db.dsn)
+	do(t, err)
+	_, err = db.open(t).writer.ExecContext(t.Context(),
+		`ALTER DATABASE `+strings.TrimPrefix(address.Path, "/")+` SET default_transaction_isolation = 'serializable'`)
+	do(t, err)
+	s := db.open(t)
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			if _, _, err := s.CreateTenant(t.Context(), named(strconv.Itoa(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestASlowReaderOfAListIsNotTakenForAFrozenManager: the server has sent all of a short list and is idle while a client takes
