@@ -86,9 +86,26 @@ func (c *change) event(r *record, h happening) ([]byte, error) {
 	return encodeEvent(evt, tenant.Version{Epoch: c.epoch, Revision: c.revision})
 }
 
+// wireEvent is an event with a timestamp that always has its six digits: time.Time leaves zeros at the end out, and there are
+// readers that take a fixed form.
+type wireEvent struct {
+	EventID     string           `json:"event_id"`
+	EventType   tenant.EventType `json:"event_type"`
+	Timestamp   string           `json:"timestamp"`
+	TenantID    string           `json:"tenant_id"`
+	TenantSlug  string           `json:"tenant_slug"`
+	Environment string           `json:"environment"`
+	Payload     json.RawMessage  `json:"payload,omitempty"`
+	Epoch       string           `json:"epoch"`
+	Revision    uint64           `json:"revision"`
+}
+
 func encodeEvent(evt tenant.Event, v tenant.Version) ([]byte, error) {
-	evt.Epoch, evt.Revision = v.Epoch, v.Revision
-	data, err := json.Marshal(evt)
+	data, err := json.Marshal(wireEvent{
+		EventID: evt.EventID, EventType: evt.EventType, Timestamp: evt.Timestamp.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		TenantID: evt.TenantID, TenantSlug: evt.TenantSlug, Environment: evt.Environment, Payload: evt.Payload,
+		Epoch: v.Epoch, Revision: v.Revision,
+	})
 	if err != nil {
 		return nil, err
 	}
