@@ -32,6 +32,7 @@ type serving struct {
 	*process
 
 	ready serveReady
+	redis *testserver.Redis
 	env   []string // of commands that talk to it
 	serve []string // the same, of serve itself
 	more  []string // arguments of serve
@@ -45,7 +46,7 @@ func startServe(t *testing.T, dsn string, more ...string) *serving {
 	if err := os.WriteFile(key, []byte(strings.Repeat("0f", encryptionKey)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &serving{more: more, serve: []string{
+	s := &serving{redis: redis, more: more, serve: []string{
 		"TENANTWATCH_DB=" + dsn, "TENANTWATCH_ENVIRONMENT=staging", "TENANTWATCH_ENCRYPTION_KEY_FILE=" + key,
 		"TENANTWATCH_REDIS_URL=redis://" + redis.Addr(), "TENANTWATCH_LISTEN=127.0.0.1:0", "TENANTWATCH_ADMIN_LISTEN=127.0.0.1:0",
 	}}

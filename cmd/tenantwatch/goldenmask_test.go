@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// masks puts words in braces where values differ from run to run, and looks at the form of each value that it hides.
+type masks struct {
+	words    map[string]string // what a word stands for
+	seen     map[string]bool   // ids of events
+	epoch    string
+	revision uint64 // of the last event
+}
+
+func newMasks() *masks {
+	return &masks{words: map[string]string{}, seen: map[string]bool{}}
+}
+
+var (
+	idForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,255}$`)
+	uuid7   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$`)
+	micros  = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6,9}Z$`)
+
+	timeField = regexp.MustCompile(`"(createdAt|updatedAt)":"([^"]*)"`)
+	eventHead = regexp.MustCompile(`^{"event_id":"([^"]*)","event_type":"[a-z.]+","timestamp":"([^"]*)","tenant_id":"([^"]*)","tenant_slug":"[^"]+","environment":"staging"[,}]`)
+	eventTail = regexp.MustCompile(`,"epoch":"([^"]+)","revision":(\d+)}$`)
+)
+
+// fill puts the values in. A tenant's id can be asked for in another spelling too.
+func (m *masks) fill(text string) string {
+	for word, value := range m.words {
+		bare := strings.ReplaceAll(value, "-", "")
+		text = strings.ReplaceAll(text, word, value)
+		text = strings.ReplaceAll(text, strings.TrimSuffix(word, "}")+" without dashes}", bare)
+		text = strings.ReplaceAll(text, strings.TrimSuffix(word, "}")+" in capitals}", strings.ToUpper(value))
+	}
+	return text
+}
+
+// hide puts the words in.
+func (m *masks) hide(text string) string {
+	for word, value := range m.words {
+		text = strings.ReplaceAll(text, value, word)
+	}
+	return text
+}
+
+// answer masks a body. A tenant that was created is called by its slug from then on.
+func (m *masks) answer(t *testing.T, call string, status int, body string) string {
+	t.Helper()
+	if call == "POST /v1/tenants" && status == 201 {
+		var made struct{ ID, Slug string }
+		if err := json.Unmarshal([]byte(body), &made); err != nil || !idForm.MatchString(made.ID) {
+			t.Fatalf("%s is no tenant, or its id has not the form of one: %v", body, err)
+		}
+		m.words["{"+made.Slug+"}"] = made.ID
+	}
+	body = timeField.ReplaceAllStringFunc(body, func(field string) string {
+		parts := timeField.FindStringSubmatch(field)
+		if !instant.MatchString(parts[2]) {
+			t.Errorf("%s is no time in %s", field, body)
+		}
+		return `"` + parts[1] + `":"{time}"`
+	})
+	return m.hide(body)
+}
+
+// event masks an event, which comes once, and whose revision is the next.
+func (m *masks) event(t *testing.T, data string) string {
+	t.Helper()
+	head, tail := eventHead.FindStringSubmatch(data), eventTail.FindStringSubmatch(data)
+	if head == nil || tail == nil {
+		t.Errorf("an event has to begin with its id, type, time and tenant, and ours end with a version: %s", data)
+		return data
+	}
+	revision, err := strconv.ParseUint(tail[2], 10, 64)
+	switch {
+	case !uuid7.MatchString(head[1]) || m.seen[head[1]]:
+		t.Errorf("event_id %q is no new UUID of version 7", head[1])
+	case !micros.MatchString(head[2]):
+		t.Errorf("timestamp %q has no microseconds, or is not in UTC", head[2])
+	case err != nil || m.revision > 0 && revision != m.revision+1:
+		t.Errorf("revision %s after %d, %v", tail[2], m.revision, err)
+	case m.epoch != "" && m.epoch != tail[1]:
+		t.Errorf("epoch %s after %s", tail[1], m.epoch)
+	}
+	m.seen[head[1]], m.revision, m.epoch = true, revision, tail[1]
+	data = strings.Replace(data, head[1], "{event id}", 1)
+	data = strings.Replace(data, head[2], "{time}", 1)
+	data = strings.TrimSuffix(data, tail[0]) + `,"epoch":"{epoch}","revision":{revision}}`
+	return m.hide(data)
+}
