@@ -19,6 +19,7 @@ type readyLine struct {
 	Service     string `json:"service"`
 	Environment string `json:"environment"`
 	RedisURL    string `json:"redis_url"` // without its password
+	MetricsURL  string `json:"metrics_url"`
 	APIKeyFile  string `json:"api_key_file"`
 	HeadersFile string `json:"headers_file"` // all headers that a write needs
 	Tenants     int    `json:"tenants"`
@@ -28,19 +29,20 @@ type readyLine struct {
 func (c *devCommand) printReady(s *stack, out *printer) error {
 	if c.JSON {
 		return out.object(readyLine{
-			Type: "ready", ManagerURL: s.managerURL(), APIKey: s.manager.APIKey(), Token: s.manager.Token(),
-			Service: s.service, Environment: s.environment, RedisURL: s.redisURL,
+			Type: "ready", ManagerURL: s.managerURL(), APIKey: s.apiKey, Token: s.token,
+			Service: s.service, Environment: s.environment, RedisURL: s.redisURL, MetricsURL: s.metricsURL(),
 			APIKeyFile: s.keyFile(), HeadersFile: s.headersFile(), Tenants: s.discovery.Len(),
 		})
 	}
 	var text strings.Builder
 	for _, row := range [][2]string{
 		{"manager", s.managerURL()},
-		{"API key", s.manager.APIKey()},
-		{"token", s.manager.Token()},
+		{"API key", s.apiKey},
+		{"token", s.token},
 		{"service", s.service},
 		{"environment", s.environment},
 		{"Redis", s.redisURL},
+		{"metrics", s.metricsURL()},
 		{"tenants", strconv.Itoa(s.discovery.Len())},
 	} {
 		fmt.Fprintf(&text, "%-12s %s\n", row[0], row[1])
@@ -49,7 +51,7 @@ func (c *devCommand) printReady(s *stack, out *printer) error {
 	if c.rate() == 0 {
 		text.WriteString("\nNothing changes by itself. Change something:\n\n" + strings.Join(s.curls(c.Tenants), "\n") + "\n")
 	}
-	text.WriteString("\nTime, + came, - went, ~ was reconfigured, why, and how long after the manager had committed it:\n")
+	text.WriteString("\nTime, + came, - went, ~ was reconfigured, why, and how long after the manager began to commit it:\n")
 	_, err := fmt.Fprintf(out, "%s\n", text.String())
 	return err
 }
@@ -78,12 +80,12 @@ func (s *stack) curls(tenants int) []string {
 	service := "/associations/" + url.PathEscape(s.service)
 	lines := []string{
 		call("POST", "", fmt.Sprintf(`{"name":"Acme","environment":%q,"isolation":"shared","owner":{"email":"it@acme.example"}}`, s.environment)),
-		call("POST", "/"+tenantID(tenants+1)+service, `{"isolationMode":"shared"}`),
+		call("POST", "/"+tenantID(int64(tenants)+1)+service, `{"isolationMode":"shared"}`),
 	}
 	if tenants > 0 {
 		first := "/" + tenantID(1)
 		lines = append(lines, call("PUT", first+"/suspend", ""), call("PUT", first+"/reactivate", ""))
-		last := "/" + tenantID(tenants) + service
+		last := "/" + tenantID(int64(tenants)) + service
 		lines = append(lines, call("POST", last+"/credentials/rotate", ""), call("DELETE", last, ""))
 	}
 	return append(lines, call("GET", "/active?service="+url.QueryEscape(s.service), ""))

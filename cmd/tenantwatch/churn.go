@@ -8,21 +8,34 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
-	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // churn lets tenants come and go, by the REST API like anybody else.
 type churn struct {
 	api                  *managerapi.Client
 	service, environment string
-	target               int // how many active tenants there should be, about
-	active               func() []tenant.Summary
+	target               int           // how many active tenants there should be, about
 	intn                 func(int) int // a random number below its argument
 	failed               func(context.Context, error)
 
-	suspended, gone []string        // that it has suspended, and whose association it has ended
-	whole           map[string]bool // those of the suspended that are so for every service
-	made            int
+	// What it believes of the tenants, by what it has done. Somebody else's change shows in a refusal, after which it
+	// believes what was refused because it was so already.
+	active, suspended []string
+	gone              []string        // whose association was ended
+	whole             map[string]bool // those of the suspended that are so for every service
+	made              int
+}
+
+// What all tenants have that dev makes.
+const (
+	isolation  = "shared"
+	ownerEmail = "owner@tenant.example"
+)
+
+func newTenant(name, environment string) managerapi.CreateTenantRequest {
+	return managerapi.CreateTenantRequest{
+		Name: name, Environment: environment, Isolation: isolation, Owner: managerapi.Owner{Email: ownerEmail},
+	}
 }
 
 // move is one kind of change.
@@ -55,8 +68,7 @@ func (c *churn) run(ctx context.Context, interval time.Duration) {
 
 // step makes one change. That somebody else was there first, by curl, is no error.
 func (c *churn) step(ctx context.Context) error {
-	active := c.active()
-	err := c.do(ctx, choose(len(active), c.target, len(c.suspended), len(c.gone), c.intn), active)
+	err := c.do(ctx, choose(len(c.active), c.target, len(c.suspended), len(c.gone), c.intn))
 	for _, settled := range []error{managerapi.ErrConflict, managerapi.ErrTenantNotFound, managerapi.ErrAccessDenied} {
 		if errors.Is(err, settled) {
 			return nil
@@ -91,20 +103,20 @@ func choose(active, target, suspended, gone int, intn func(int) int) move {
 	}
 }
 
-func (c *churn) do(ctx context.Context, m move, active []tenant.Summary) error {
+func (c *churn) do(ctx context.Context, m move) error {
 	switch m {
 	case moveReactivate:
 		return c.reactivate(ctx, c.take(&c.suspended))
 	case moveAssociate:
 		return c.associate(ctx, c.take(&c.gone))
 	case moveSuspend:
-		return c.suspend(ctx, active[c.intn(len(active))].ID)
+		return c.suspend(ctx, c.take(&c.active))
 	case moveDisassociate:
-		id := active[c.intn(len(active))].ID
+		id := c.take(&c.active)
 		c.gone = append(c.gone, id)
 		return c.api.DeleteAssociation(ctx, id, c.service)
 	case moveRotate:
-		return c.api.RotateCredentials(ctx, active[c.intn(len(active))].ID, c.service)
+		return c.api.RotateCredentials(ctx, c.active[c.intn(len(c.active))], c.service)
 	default:
 		return c.create(ctx)
 	}
@@ -112,12 +124,7 @@ func (c *churn) do(ctx context.Context, m move, active []tenant.Summary) error {
 
 func (c *churn) create(ctx context.Context) error {
 	c.made++
-	created, err := c.api.CreateTenant(ctx, managerapi.CreateTenantRequest{
-		Name:        fmt.Sprintf("Churned %d", c.made),
-		Environment: c.environment,
-		Isolation:   "shared",
-		Owner:       managerapi.Owner{Email: "owner@tenant.example"},
-	})
+	created, err := c.api.CreateTenant(ctx, newTenant(fmt.Sprintf("Churned %d", c.made), c.environment))
 	if err != nil {
 		return err
 	}
@@ -125,7 +132,13 @@ func (c *churn) create(ctx context.Context) error {
 }
 
 func (c *churn) associate(ctx context.Context, id string) error {
-	_, err := c.api.CreateAssociation(ctx, id, c.service, managerapi.CreateAssociationRequest{IsolationMode: "shared"})
+	_, err := c.api.CreateAssociation(ctx, id, c.service, managerapi.CreateAssociationRequest{IsolationMode: isolation})
+	switch {
+	case err == nil || errors.Is(err, managerapi.ErrConflict):
+		c.active = append(c.active, id)
+	case !errors.Is(err, managerapi.ErrTenantNotFound): // somebody has deleted it
+		c.gone = append(c.gone, id)
+	}
 	return err
 }
 
@@ -144,6 +157,7 @@ func (c *churn) suspend(ctx context.Context, id string) error {
 }
 
 func (c *churn) reactivate(ctx context.Context, id string) error {
+	c.active = append(c.active, id)
 	if !c.whole[id] {
 		return c.api.ReactivateAssociation(ctx, id, c.service)
 	}

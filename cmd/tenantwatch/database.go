@@ -32,6 +32,7 @@ type databaseFlags struct {
 // database is what opening the store needs.
 type database struct {
 	dsn, environment, keyFile string
+	tenantID                  func(n int64) string // how ids are made; nil is the store's way
 }
 
 // resolve notes what is missing in l.
@@ -136,7 +137,7 @@ func (d database) options(logger *slog.Logger) (store.Options, error) {
 			advice: "\"openssl rand -hex 32\" makes one. Keep it: without it connection data cannot be read again.",
 		}
 	}
-	return store.Options{Environment: d.environment, Key: key, Logger: logger}, nil
+	return store.Options{Environment: d.environment, Key: key, TenantID: d.tenantID, Logger: logger}, nil
 }
 
 // explain says what to do about an error of the store.

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // What dev agrees to.
@@ -48,9 +46,10 @@ type devCommand struct {
 
 // Help is what --help adds.
 func (c *devCommand) Help() string {
-	return `No flag is needed. Everything is in memory, listens on loopback only, has keys of its own, and is gone at the end. ` +
+	return `No flag is needed. It is the manager of "tenantwatch serve" on a temporary SQLite file. Everything listens on loopback ` +
+		`only, has keys of its own, and is gone at the end. ` +
 		`Each line is one change: when the discovery told of it, + a tenant came, - it went, ~ its configuration changed, ` +
-		`why, and how long that was after the manager had committed it.`
+		`why, and how long that was after the manager began to commit it.`
 }
 
 // Run serves and shows changes until ctx or the duration ends.
@@ -64,17 +63,39 @@ func (c *devCommand) Run(ctx context.Context, std streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	return s.serving(ctx, func(ctx context.Context) error {
-		if err := s.discovery.Start(ctx); err != nil {
+		if err := c.start(ctx, s, std); err != nil {
 			return startFailure(ctx, err)
 		}
 		return errors.Join(c.show(ctx, s, std), s.discovery.Close())
 	})
 }
 
+// start makes all that needs the manager, which is served by now.
+func (c *devCommand) start(ctx context.Context, s *stack, std streams) error {
+	if err := s.populate(ctx, c.Tenants); err != nil {
+		return fmt.Errorf("make %s: %w", count(c.Tenants, "tenant"), err)
+	}
+	if err := s.writeFiles(); err != nil {
+		return fmt.Errorf("write the keys: %w", err)
+	}
+	if err := s.discover(); err != nil {
+		return err
+	}
+	s.discovery.OnStatusChange(tellStatus(std.err, c.JSON))
+	if err := s.discovery.Start(ctx); err != nil {
+		return err
+	}
+	_, err := s.unpublished(ctx) // what comes next shall not wait behind the events of the first tenants
+	return err
+}
+
 // startFailure is nil when the start failed because the user ended it.
 func startFailure(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) || brokenPipe(cause) {
 		return nil
+	}
+	if _, advised := errors.AsType[*failure](err); advised {
+		return err
 	}
 	return &failure{err: err, advice: "Run \"tenantwatch dev --help\" for what can be set."}
 }
@@ -91,6 +112,7 @@ func (c *devCommand) check() error {
 	demand(c.Churn == 0 || c.Churn >= minChurn && c.Churn <= maxChurn, fmt.Sprintf("--churn has to be 0, or from %v to %d", minChurn, maxChurn))
 	demand(c.Duration >= 0, "--duration has to be 0 or more")
 	demand(c.Service != "", "--service is empty")
+	demand(c.Environment != "", "--environment is empty")
 	problems = append(problems, oddNames("--service", c.Service, "--environment", c.Environment)...)
 	demand(listensOnLoopback(c.Listen), "--listen has to be a loopback address and a port, as in 127.0.0.1:8080, because it speaks plain HTTP")
 	if len(problems) == 0 {
@@ -116,24 +138,28 @@ func isLoopback(host string) bool {
 
 // show prints what there is, lets tenants come and go, and prints what the discovery tells of it.
 func (c *devCommand) show(ctx context.Context, s *stack, std streams) error {
-	log := newReport(std.out, c.JSON, &s.commits)
+	seen, err := newCommits(ctx, s.manager.store)
+	if err != nil {
+		return err
+	}
+	log := newReport(std.out, c.JSON, seen)
 	if err := c.printReady(s, std.out); err != nil {
 		return err
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	var working sync.WaitGroup
-	working.Go(func() { s.beat(ctx) })
 	if rate := c.rate(); rate > 0 {
 		working.Go(func() { s.churn(c.Tenants).run(ctx, time.Duration(float64(time.Second)/rate)) })
 	}
-	err := log.follow(s.discovery.Changes(ctx))
+	err = log.follow(context.WithoutCancel(ctx), s.discovery.Changes(ctx))
 	cancel()
 	working.Wait()
 	if err != nil {
 		return err
 	}
-	return log.summary(s.manager.PublishFailures())
+	unpublished, err := s.unpublished(context.WithoutCancel(ctx))
+	return errors.Join(err, log.summary(unpublished))
 }
 
 // limit ends ctx after the duration, if there is one. The clock starts when everything is up.
@@ -153,9 +179,9 @@ func (c *devCommand) rate() float64 {
 
 func (s *stack) churn(target int) *churn {
 	return &churn{
-		api: s.client, service: s.service, environment: s.environment, target: target,
+		api: s.admin, service: s.service, environment: s.environment, target: target,
+		active: s.discovery.ActiveTenantIDs(),
 		intn:   rand.IntN,
-		active: func() []tenant.Summary { return s.manager.Active(s.service) },
 		failed: func(ctx context.Context, err error) {
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "a change was refused", slog.Any("error", err))
 		},

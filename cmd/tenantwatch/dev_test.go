@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -54,20 +56,20 @@ func TestTheNumberOfTenantsHoversAroundTheTarget(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	var seen commits
+	seen := commits{history: &fakeHistory{}, last: map[string]commit{}}
 	now := time.Now()
 	for i, id := range []string{"a", "b", "c"} {
-		seen.note(tenant.Event{TenantID: id, Timestamp: now.Add(-time.Duration(i+1) * time.Millisecond)})
+		seen.last[id] = commit{at: now.Add(-time.Duration(i+1) * time.Millisecond)}
 	}
 	var out bytes.Buffer
 	r := newReport(&printer{w: &out}, true, &seen)
 	for i, kind := range []tenant.Kind{tenant.Added, tenant.Removed, tenant.Reconfigured} {
 		id := string(rune('a' + i))
-		if err := r.change(tenant.Change{Kind: kind, TenantID: id, Cause: tenant.CauseEvent, At: now}, now); err != nil {
+		if err := r.change(t.Context(), tenant.Change{Kind: kind, TenantID: id, Cause: tenant.CauseEvent, At: now}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.summary(4, errors.New("no Redis")); err != nil {
+	if err := r.summary(4); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -86,17 +88,20 @@ func TestReport(t *testing.T) {
 }
 
 func TestReportKnowsNoLatencyOfWhatTheManagerDidNotDo(t *testing.T) {
-	var seen commits
 	now := time.Now()
-	seen.note(tenant.Event{TenantID: "acme", EventType: tenant.EventServiceAssociated, Timestamp: now.Add(-time.Hour)})
+	past, future := now.Add(-time.Hour), now.Add(time.Millisecond)
+	seen := commits{history: &fakeHistory{}, last: map[string]commit{
+		"acme": {tenant.EventServiceAssociated, past}, "again": {tenant.EventCredentialsRotated, future},
+	}}
 	for _, asJSON := range []bool{false, true} {
 		var out bytes.Buffer
 		r := newReport(&printer{w: &out}, asJSON, &seen)
 		for _, change := range []tenant.Change{
 			{Kind: tenant.Reconfigured, TenantID: "acme", EventType: tenant.EventCacheInvalidate, At: now}, // by redis-cli
 			{Kind: tenant.Removed, TenantID: "forged", Cause: tenant.CauseReconcile, At: now},
+			{Kind: tenant.Reconfigured, TenantID: "again", EventType: tenant.EventCredentialsRotated, At: now}, // once more since
 		} {
-			if err := r.change(change, now); err != nil {
+			if err := r.change(t.Context(), change, now); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -106,8 +111,60 @@ func TestReportKnowsNoLatencyOfWhatTheManagerDidNotDo(t *testing.T) {
 	}
 }
 
+// fakeHistory has events, and is asked for those after a revision.
+type fakeHistory struct {
+	events []store.Event
+	pruned uint64
+}
+
+func (h *fakeHistory) Version(context.Context) (tenant.Version, error) {
+	return tenant.Version{Epoch: "e", Revision: uint64(len(h.events))}, nil
+}
+
+func (h *fakeHistory) EventsAfter(_ context.Context, v tenant.Version, limit int) ([]store.Event, error) {
+	if v.Revision < h.pruned {
+		return nil, store.ErrGone
+	}
+	rest := h.events[v.Revision:]
+	return rest[:min(len(rest), limit)], nil
+}
+
+func (h *fakeHistory) add(id string, at time.Time) {
+	evt := store.Event{Event: tenant.Event{TenantID: id, EventType: tenant.EventServiceAssociated, Timestamp: at}}
+	evt.Revision = uint64(len(h.events)) + 1
+	h.events = append(h.events, evt)
+}
+
+func TestCommitsAreThoseOfTheManager(t *testing.T) {
+	var h fakeHistory
+	at := time.Now().Truncate(time.Second)
+	h.add("before", at)
+	seen, err := newCommits(t.Context(), &h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(id string, known bool) {
+		t.Helper()
+		got, ok := seen.of(t.Context(), tenant.Change{TenantID: id, EventType: tenant.EventServiceAssociated}, at)
+		if ok != known || ok && !got.Equal(at) {
+			t.Errorf("%s: got %v, %t, want it to be known: %t", id, got, ok, known)
+		}
+	}
+	want("before", false)
+	for n := range 2_500 {
+		h.add(tenantID(int64(n)), at)
+	}
+	want(tenantID(2_499), true)
+	want(tenantID(0), true)
+	h.add("pruned", at)
+	h.pruned = uint64(len(h.events))
+	want("pruned", false)
+	h.add("after", at)
+	want("after", true)
+}
+
 func TestReportKeepsTheNewestLatencies(t *testing.T) {
-	r := newReport(&printer{}, false, &commits{})
+	r := newReport(&printer{}, false, nil)
 	for range 3 {
 		r.keep(time.Hour)
 	}
@@ -124,8 +181,8 @@ func TestReportKeepsTheNewestLatencies(t *testing.T) {
 
 func TestReportLeavesTheFirstSetOut(t *testing.T) {
 	var out bytes.Buffer
-	r := newReport(&printer{w: &out}, false, &commits{})
-	err := r.follow(slices.Values([]tenant.Change{
+	r := newReport(&printer{w: &out}, false, &commits{history: &fakeHistory{}})
+	err := r.follow(t.Context(), slices.Values([]tenant.Change{
 		{Kind: tenant.Added, TenantID: "a", Cause: tenant.CauseBootstrap},
 		{Kind: tenant.Added, TenantID: "b", Cause: tenant.CauseReconcile},
 	}))

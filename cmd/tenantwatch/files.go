@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,32 +20,51 @@ const (
 	filesPrefix = "tenantwatch-dev-"
 	// youngFolder is how long a folder is left alone that nobody holds: its owner may be about to lock it.
 	youngFolder = time.Minute
+
+	filePerm = 0o600
 )
 
-// writeFiles makes what the commands to paste read, so that they are short and show no key in the list of processes. The
-// folder is locked for as long as this process lives; those of processes that were killed are removed first.
-func (s *stack) writeFiles(ctx context.Context) error {
+// makeFolder makes the folder that all files are in. It is locked for as long as this process lives; those of processes
+// that were killed are removed first.
+func (s *stack) makeFolder(ctx context.Context) error {
 	s.removeLeftBehind(ctx, os.TempDir())
 	var err error
 	if s.files, err = os.MkdirTemp("", filesPrefix); err != nil {
-		return fmt.Errorf("make a folder for the API key: %w", err)
+		return fmt.Errorf("make a folder for the database and the keys: %w", err)
 	}
 	s.closeLater(func() error { return os.RemoveAll(s.files) })
 	// Where folders cannot be locked nobody takes one that is not locked for one that was left behind.
 	if unlock, err := lockFolder(s.files); err == nil {
 		s.closeLater(unlock)
 	}
-	headers := managerapi.HeaderAPIKey + ": " + s.manager.APIKey() + "\n" +
-		"Authorization: Bearer " + s.manager.Token() + "\n" +
-		"Content-Type: application/json\n"
-	return errors.Join(
-		os.WriteFile(s.keyFile(), []byte(s.manager.APIKey()+"\n"), 0o600),
-		os.WriteFile(s.headersFile(), []byte(headers), 0o600))
+	return nil
 }
 
-func (s *stack) keyFile() string { return filepath.Join(s.files, "api-key") }
+// writeEncryptionKey makes a key for the database and returns its file.
+func (s *stack) writeEncryptionKey() (string, error) {
+	key := make([]byte, encryptionKey)
+	if _, err := rand.Read(key); err != nil {
+		return "", fmt.Errorf("make an encryption key: %w", err)
+	}
+	path := s.file("encryption-key")
+	return path, os.WriteFile(path, []byte(hex.EncodeToString(key)+"\n"), filePerm)
+}
 
-func (s *stack) headersFile() string { return filepath.Join(s.files, "headers") }
+// writeFiles makes what the commands to paste read, so that they are short and show no key in the list of processes.
+func (s *stack) writeFiles() error {
+	headers := managerapi.HeaderAPIKey + ": " + s.apiKey + "\n" +
+		"Authorization: Bearer " + s.token + "\n" +
+		"Content-Type: application/json\n"
+	return errors.Join(
+		os.WriteFile(s.keyFile(), []byte(s.apiKey+"\n"), filePerm),
+		os.WriteFile(s.headersFile(), []byte(headers), filePerm))
+}
+
+func (s *stack) keyFile() string { return s.file("api-key") }
+
+func (s *stack) headersFile() string { return s.file("headers") }
+
+func (s *stack) file(name string) string { return filepath.Join(s.files, name) }
 
 // removeLeftBehind removes the folders in dir whose process is gone and could not do so itself. What cannot be removed,
 // because it is another user's, stays.
@@ -63,6 +84,6 @@ func (s *stack) removeLeftBehind(ctx context.Context, dir string) {
 			continue // it is in use
 		}
 		err = errors.Join(os.RemoveAll(path), unlock())
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "removed the keys of a dev that was killed", slog.String("folder", path), slog.Any("error", err))
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "removed the files of a dev that was killed", slog.String("folder", path), slog.Any("error", err))
 	}
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"io"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -14,7 +12,8 @@ import (
 // TestDevSendsHeartbeats: the version in them is never ahead of the events, and in the end it is the manager's.
 func TestDevSendsHeartbeats(t *testing.T) {
 	c := devCommand{Tenants: 3, Service: "ledger", Environment: "dev", Listen: "127.0.0.1:0"}
-	s, err := c.open(t.Context(), streams{out: &printer{w: io.Discard}, err: &printer{w: io.Discard}})
+	std := streams{out: &printer{w: io.Discard}, err: &printer{w: io.Discard}}
+	s, err := c.open(t.Context(), std)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,42 +26,37 @@ func TestDevSendsHeartbeats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	known := s.manager.Version().Revision
-	var beating sync.WaitGroup
-	defer beating.Wait()
-	defer cancel()
-	var reached bool
-	err = feed.Run(ctx, func(signal tenant.Signal) {
-		switch signal.Kind {
-		case tenant.SignalSubscribed:
-			beating.Go(func() {
-				for n := 100; ctx.Err() == nil; n++ {
-					if err := s.manager.Add(ctx, "ledger", tenantID(n)); err != nil && ctx.Err() == nil {
-						t.Error(err)
-						return
-					}
+	err = s.serving(t.Context(), func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		var known, beats uint64
+		heard := context.Canceled
+		err := feed.Run(ctx, func(signal tenant.Signal) {
+			switch signal.Kind {
+			case tenant.SignalSubscribed:
+				if err := s.populate(ctx, c.Tenants); err != nil {
+					t.Error(err)
 				}
-			})
-			beating.Go(func() {
-				for ctx.Err() == nil {
-					s.heartbeat(ctx)
+			case tenant.SignalEvent:
+				known = signal.Event.Revision
+			case tenant.SignalHeartbeat:
+				beats++
+				if signal.Version.Revision > known {
+					t.Errorf("the heartbeat says %d, the last event %d", signal.Version.Revision, known)
 				}
-			})
-		case tenant.SignalEvent:
-			known = signal.Event.Revision
-		case tenant.SignalHeartbeat:
-			if signal.Version.Revision > known {
-				t.Errorf("the heartbeat says %d, the last event %d", signal.Version.Revision, known)
+				if signal.Version.Revision == uint64(2*c.Tenants) {
+					heard = nil
+					cancel()
+				}
+			default:
 			}
-			if reached = signal.Version.Revision > 100; reached {
-				cancel()
-			}
-		default:
+		})
+		if heard != nil {
+			t.Errorf("%d heartbeats, none of the last event: %v", beats, err)
 		}
+		return nil
 	})
-	if !reached {
+	if err != nil {
 		t.Error(err)
 	}
 }

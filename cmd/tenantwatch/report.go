@@ -1,46 +1,69 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // mostLatencies is how many of the newest latencies the percentiles are taken from.
 const mostLatencies = 1 << 16
 
-// commits remembers the last event of each tenant, for every tenant that the manager ever had.
-type commits struct {
-	mu   sync.Mutex // guards last
-	last map[string]commit
+// history is what a manager keeps of its events.
+type history interface {
+	Version(ctx context.Context) (tenant.Version, error)
+	EventsAfter(ctx context.Context, v tenant.Version, limit int) ([]store.Event, error)
 }
 
-// commit is the type of an event, and when the manager committed its change.
+// commits knows the last event of each tenant for which there was one since it was made.
+type commits struct {
+	history history
+	read    tenant.Version // up to which events were looked at
+	last    map[string]commit
+}
+
+// commit is the type of an event, and when the manager began to commit its change: later than that it cannot have been
+// decided, and earlier than the end of the commit nobody can be told.
 type commit struct {
 	eventType tenant.EventType
 	at        time.Time
 }
 
-func (c *commits) note(evt tenant.Event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.last == nil {
-		c.last = map[string]commit{}
-	}
-	c.last[evt.TenantID] = commit{evt.EventType, evt.Timestamp}
+func newCommits(ctx context.Context, h history) (*commits, error) {
+	v, err := h.Version(ctx)
+	return &commits{history: h, read: v, last: map[string]commit{}}, err
 }
 
-// of returns when the manager committed what change tells. That is not known of an event that somebody else has published,
-// nor of one after which there was another already.
-func (c *commits) of(change tenant.Change) (time.Time, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// of returns when the manager committed what change tells, by its own record of it. That is not known of an event that
+// somebody else has published, nor of one after which there was another already.
+func (c *commits) of(ctx context.Context, change tenant.Change, told time.Time) (time.Time, bool) {
+	for c.readOn(ctx) {
+	}
 	last, known := c.last[change.TenantID]
-	return last.at, known && (change.EventType == "" || change.EventType == last.eventType)
+	return last.at, known && (change.EventType == "" || change.EventType == last.eventType) && !last.at.After(told)
+}
+
+// readOn looks at the next events and reports whether there may be more. Where there is no reading them, latencies are
+// not known.
+func (c *commits) readOn(ctx context.Context) bool {
+	const limit = 1_000
+	events, err := c.history.EventsAfter(ctx, c.read, limit)
+	if errors.Is(err, store.ErrGone) { // nobody has asked for longer than they are kept
+		if v, err := c.history.Version(ctx); err == nil {
+			c.read = v
+		}
+	}
+	for _, evt := range events {
+		c.last[evt.TenantID] = commit{evt.EventType, evt.Timestamp}
+		c.read.Revision = evt.Revision
+	}
+	return len(events) == limit
 }
 
 // devReport prints changes with their latency, and sums up.
@@ -88,22 +111,22 @@ func newReport(out *printer, asJSON bool, seen *commits) *devReport {
 }
 
 // follow prints every change but the set that there was at the start.
-func (r *devReport) follow(changes iter.Seq[tenant.Change]) error {
+func (r *devReport) follow(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	for change := range changes {
 		if change.Cause == tenant.CauseBootstrap {
 			continue
 		}
-		if err := r.change(change, time.Now()); err != nil {
+		if err := r.change(ctx, change, time.Now()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *devReport) change(change tenant.Change, now time.Time) error {
+func (r *devReport) change(ctx context.Context, change tenant.Change, now time.Time) error {
 	r.kinds[change.Kind]++
 	line, latency := changeLine{Type: "change", Change: change}, ""
-	if at, known := r.commits.of(change); known {
+	if at, known := r.commits.of(ctx, change, now); known {
 		took := now.Sub(at)
 		r.keep(took)
 		line.LatencyMS, latency = new(milliseconds(took)), duration(took)
@@ -124,8 +147,8 @@ func (r *devReport) keep(latency time.Duration) {
 	r.told++
 }
 
-// summary prints the closing line. unpublished is how many events did not get out, and lastErr why the last did not.
-func (r *devReport) summary(unpublished int, lastErr error) error {
+// summary prints the closing line. unpublished is how many events did not get out.
+func (r *devReport) summary(unpublished int) error {
 	sum := summaryLine{
 		Type: "summary", Seconds: time.Since(r.began).Round(10 * time.Millisecond).Seconds(),
 		Added: r.kinds[tenant.Added], Removed: r.kinds[tenant.Removed], Reconfigured: r.kinds[tenant.Reconfigured],
@@ -140,7 +163,7 @@ func (r *devReport) summary(unpublished int, lastErr error) error {
 		text += fmt.Sprintf("; latency p50 %.2f, p99 %.2f, max %.2f ms", sum.Latency.P50, sum.Latency.P99, sum.Latency.Max)
 	}
 	if unpublished > 0 {
-		text += fmt.Sprintf("\n%s not published, the last because: %v", count(unpublished, "event"), lastErr)
+		text += fmt.Sprintf("\n%s not published; --verbose logs why", count(unpublished, "event"))
 	}
 	return r.out.line("%s", text)
 }

@@ -51,7 +51,7 @@ func (c *serveCommand) Help() string {
 		`database. A flag wins over the environment.`
 }
 
-// manager is all that serve starts.
+// manager is all that serve starts, and dev too.
 type manager struct {
 	store            *store.Store
 	publisher        *redisevents.Publisher
@@ -69,7 +69,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	logger := c.logger(std.err)
-	m, err := c.open(ctx, s, logger)
+	m, err := openManager(ctx, s, logger)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // Ctrl-C is no failure, whatever it interrupted
@@ -94,12 +94,12 @@ func (c *serveCommand) logger(stderr *printer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(stderr, options))
 }
 
-// open starts everything but the serving and the relaying. On an error nothing is left.
-func (c *serveCommand) open(ctx context.Context, s serveSettings, logger *slog.Logger) (*manager, error) {
+// openManager starts everything but the serving and the relaying. On an error nothing is left.
+func openManager(ctx context.Context, s serveSettings, logger *slog.Logger) (*manager, error) {
 	m := &manager{}
 	steps := []func() error{
 		func() error { return m.openStore(ctx, s.database, logger) },
-		func() error { return m.openRelay(c, s, logger) },
+		func() error { return m.openRelay(s, logger) },
 		func() error { return m.listen(ctx, s, logger) },
 	}
 	for _, step := range steps {
@@ -144,7 +144,7 @@ func (m *manager) openStore(ctx context.Context, d database, logger *slog.Logger
 	return nil
 }
 
-func (m *manager) openRelay(c *serveCommand, s serveSettings, logger *slog.Logger) error {
+func (m *manager) openRelay(s serveSettings, logger *slog.Logger) error {
 	var err error
 	if m.publisher, err = redisevents.NewPublisher(s.redis, s.channels, redisevents.WithStream(0)); err != nil {
 		return fmt.Errorf("publish: %w", err)
@@ -152,7 +152,7 @@ func (m *manager) openRelay(c *serveCommand, s serveSettings, logger *slog.Logge
 	m.closeLater(m.publisher.Close)
 	m.server, err = server.New(server.Config{
 		Store: m.store, Logger: logger, OnChange: func() { m.relay.Wake() }, RateLimit: s.rateLimit,
-		ShutdownDelay: s.shutdownDelay, Profiling: c.Pprof, Version: newBuild(debug.ReadBuildInfo()).Version,
+		ShutdownDelay: s.shutdownDelay, ShutdownTimeout: s.shutdownTimeout, Profiling: s.profiling, Version: newBuild(debug.ReadBuildInfo()).Version,
 	})
 	if err != nil {
 		return err
@@ -187,6 +187,14 @@ func (m *manager) listen(ctx context.Context, s serveSettings, logger *slog.Logg
 		}
 	}
 	return nil
+}
+
+// ignoreClosed drops the error of a listener that the server has closed already.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // run serves until ctx ends. The relay ends after the last request, so that it may still send what that one changed; what

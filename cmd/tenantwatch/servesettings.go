@@ -52,6 +52,8 @@ type serveSettings struct {
 	keepEvents        time.Duration
 	rateLimit         float64
 	shutdownDelay     time.Duration
+	shutdownTimeout   time.Duration // zero is the server's
+	profiling         bool
 	found             []foundSetting // for people, without secrets
 }
 
@@ -75,6 +77,7 @@ func (c *serveCommand) settings(env func(string) string) (serveSettings, error) 
 	}
 	c.limits(l, &s, &problems)
 	c.tls(l, &s, &problems)
+	s.profiling = c.Pprof
 	s.found = shownSettings(l.found)
 	if len(l.missing) > 0 {
 		return s, &usageError{

@@ -6,27 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/url"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/redisevents"
-	"github.com/tenantwatch/tenantwatch/tenant"
-	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
 
 const (
 	// shutdownGrace is how long requests that are under way get at the end.
 	shutdownGrace = time.Second
-	// publishPatience is how long a change waits for a Redis that does not answer.
-	publishPatience = 2 * time.Second
+	// publishPatience is how long the first events, and the last, get to be published.
+	publishPatience = 3 * time.Second
 )
 
 // stack is all that dev starts.
@@ -36,36 +32,29 @@ type stack struct {
 	redis                redisevents.Config
 	redisURL             string // without its password
 	redisIsPrivate       bool   // it has one
-	publisher            *redisevents.Publisher
-	manager              *tenanttest.Manager
-	commits              commits
-	seeded               atomic.Bool
-	announced            atomic.Pointer[tenant.Version] // the newest whose event was published, or was to be
-	listener             net.Listener
-	server               *http.Server
-	client               *managerapi.Client
+	files                string // a folder for the database, and for what the commands to paste read
+	manager              *manager
+	token, apiKey        string
+	admin                *managerapi.Client // with the token
+	client               *managerapi.Client // with the key, as a service has it
 	discovery            *discovery.TenantDiscovery
-	files                string // a folder for what the commands to paste read
 
 	closers []func() error
 }
 
-// open starts everything but the serving and the discovery. On an error nothing is left.
+// open starts everything that does not need a manager that is served. On an error nothing is left.
 func (c *devCommand) open(ctx context.Context, std streams) (*stack, error) {
 	s := &stack{service: c.Service, environment: c.Environment, logger: cmp.Or(logger(c.Verbose, std.err), slog.New(slog.DiscardHandler))}
 	steps := []func() error{
 		func() error { return s.openRedis(c.RedisURL) },
-		func() error { return s.openManager(ctx, c.Tenants) },
-		func() error { return s.listen(ctx, c.Listen) },
-		s.openDiscovery,
-		func() error { return s.writeFiles(ctx) },
+		func() error { return s.makeFolder(ctx) },
+		func() error { return s.openManager(ctx, c.Listen) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
-	s.discovery.OnStatusChange(tellStatus(std.err, c.JSON))
 	return s, nil
 }
 
@@ -81,7 +70,7 @@ func (s *stack) close() error {
 
 func (s *stack) closeLater(f func() error) { s.closers = append(s.closers, f) }
 
-// openRedis starts the embedded Redis unless there is a URL, and makes a publisher for it.
+// openRedis starts the embedded Redis unless there is a URL.
 func (s *stack) openRedis(text string) error {
 	if text == "" {
 		embedded := miniredis.NewMiniRedis()
@@ -99,85 +88,95 @@ func (s *stack) openRedis(text string) error {
 	if parsed, err := url.Parse(text); err == nil {
 		s.redisURL = parsed.Redacted()
 	}
-	s.publisher, err = redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
-	if err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
-	s.closeLater(s.publisher.Close)
 	return nil
 }
 
-func (s *stack) openManager(ctx context.Context, tenants int) error {
-	var made atomic.Int64
-	s.manager = tenanttest.NewManager(
-		tenanttest.WithEnvironment(s.environment),
-		tenanttest.WithIDs(func() string { return tenantID(int(made.Add(1))) }),
-		tenanttest.WithPublisher(s.publish),
-	)
-	if _, err := s.manager.Seed(ctx, s.service, tenants); err != nil {
-		return fmt.Errorf("make %s: %w", count(tenants, "tenant"), err)
+// openManager does what serve does, after its first token was made as "token create --db" makes it.
+func (s *stack) openManager(ctx context.Context, address string) error {
+	keyFile, err := s.writeEncryptionKey()
+	if err != nil {
+		return err
 	}
-	s.noteAnnounced(s.manager.Version())
-	s.seeded.Store(true)
+	settings := serveSettings{
+		database: database{dsn: schemeSQLite + s.file("tenants.db"), environment: s.environment, keyFile: keyFile, tenantID: tenantID},
+		listen:   address, admin: "127.0.0.1:0",
+		redis: s.redis, channels: redisevents.EnvironmentChannel,
+		keepEvents: defaultKeepEvents, shutdownTimeout: shutdownGrace,
+	}
+	token, err := settings.createToken(ctx, "dev")
+	if err != nil {
+		return err
+	}
+	s.token = string(token.Token)
+	if s.manager, err = openManager(ctx, settings, s.logger); err != nil {
+		return err
+	}
+	s.closeLater(s.manager.close)
+	s.admin, err = managerapi.NewClient(s.managerURL(), managerapi.WithBearerToken(managerapi.StaticKey(s.token)))
+	if err != nil {
+		return err
+	}
+	s.closeLater(func() error { s.admin.Close(); return nil })
 	return nil
 }
 
-// tenantID is the id of the nth tenant that dev makes.
-func tenantID(n int) string { return fmt.Sprintf("tenant-%04d", n) }
+// tenantID is the id of the nth tenant: short, so that lines are, and known beforehand to the lines that are printed to be
+// pasted.
+func tenantID(n int64) string { return fmt.Sprintf("tenant-%04d", n) }
 
-// publish announces an event and notes when it was committed. Nobody listens yet to those of the first tenants, and a
-// Redis that is down would hold each of them up.
-func (s *stack) publish(ctx context.Context, evt tenant.Event) error {
-	s.commits.note(evt)
-	if !s.seeded.Load() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, publishPatience)
-	defer cancel()
-	err := s.publisher.Publish(ctx, evt)
-	s.noteAnnounced(evt.Version())
-	if err != nil {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "an event was not published",
-			slog.String("event_type", string(evt.EventType)), slog.Any("error", err))
-	}
-	return err
+func (s *stack) managerURL() string { return "http://" + s.manager.public.Addr().String() }
+
+func (s *stack) metricsURL() string {
+	return "http://" + s.manager.operator.Addr().String() + "/metrics"
 }
 
-func (s *stack) noteAnnounced(v tenant.Version) { s.announced.Store(&v) }
+// serving serves the manager while body runs, whose ctx ends when that fails.
+func (s *stack) serving(ctx context.Context, body func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	managing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		err := s.manager.run(managing)
+		if err != nil {
+			err = fmt.Errorf("run the tenant manager: %w", err)
+			cancel(err)
+		}
+		served <- err
+	}()
+	err := body(ctx)
+	stop()
+	ended := <-served
+	if errors.Is(ended, context.DeadlineExceeded) {
+		ended = nil // whoever is still connected was given the time
+	}
+	return errors.Join(err, ended)
+}
 
-func (s *stack) listen(ctx context.Context, address string) error {
+// populate makes an API key, by the REST API like anybody else, and the first tenants, by a transaction: thousands of calls
+// that each wait for the disk would take a minute.
+func (s *stack) populate(ctx context.Context, tenants int) error {
+	created, err := s.admin.CreateKey(ctx, managerapi.CreateKeyRequest{Service: s.service, Name: "dev"})
+	if err != nil {
+		return err
+	}
+	s.apiKey = string(created.Key)
+	first := make([]store.NewTenant, tenants)
+	for i := range first {
+		first[i] = store.NewTenant{Name: fmt.Sprintf("Tenant %d", i+1), Isolation: isolation, Owner: store.Owner{Email: ownerEmail}}
+	}
+	if err := s.manager.store.Seed(ctx, s.service, first); err != nil {
+		return err
+	}
+	s.manager.relay.Wake()
+	return nil
+}
+
+// discover makes the discovery, which is not started yet.
+func (s *stack) discover() error {
 	var err error
-	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("listen for the tenant manager: %w", err)
-	}
-	s.closeLater(func() error { return ignoreClosed(s.listener.Close()) })
-	s.server = &http.Server{
-		Handler:           s.manager,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    64 << 10,
-	}
-	return nil
-}
-
-// ignoreClosed drops the error of a listener that the server has closed already.
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-func (s *stack) managerURL() string { return "http://" + s.listener.Addr().String() }
-
-func (s *stack) openDiscovery() error {
-	var err error
-	s.client, err = managerapi.NewClient(s.managerURL(),
-		managerapi.WithAPIKey(managerapi.StaticKey(s.manager.APIKey())),
-		managerapi.WithBearerToken(managerapi.StaticKey(s.manager.Token())))
+	s.client, err = managerapi.NewClient(s.managerURL(), managerapi.WithAPIKey(managerapi.StaticKey(s.apiKey)))
 	if err != nil {
 		return err
 	}
@@ -192,27 +191,22 @@ func (s *stack) openDiscovery() error {
 	return nil
 }
 
-// serving serves the manager while body runs, whose ctx ends when that fails.
-func (s *stack) serving(ctx context.Context, body func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	served := make(chan error, 1)
-	go func() {
-		err := s.server.Serve(s.listener)
-		if errors.Is(err, http.ErrServerClosed) {
-			err = nil
-		} else {
-			err = fmt.Errorf("serve the tenant manager: %w", err)
-			cancel(err)
+// unpublished returns how many events did not get out. The newest ones are given a moment, unless Redis is away.
+func (s *stack) unpublished(ctx context.Context) (int, error) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for late := time.Now().Add(publishPatience); ; {
+		status, err := s.manager.store.Outbox(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("count what is not published: %w", err)
 		}
-		served <- err
-	}()
-	err := body(ctx)
-	s.client.Close() // an idle connection would be waited for
-	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer stop()
-	if s.server.Shutdown(grace) != nil {
-		_ = s.server.Close() // whoever is still connected was given the time
+		if status.Pending == 0 || !s.discovery.Status().FeedConnected || time.Now().After(late) {
+			return status.Pending + status.Quarantined, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-ticker.C:
+		}
 	}
-	return errors.Join(err, <-served)
 }

@@ -44,24 +44,31 @@ func (c *tokenCreateCommand) Run(ctx context.Context, std streams) error {
 }
 
 // inDatabase makes a token where no manager runs yet. It makes the database too, if it is not there.
-func (c *tokenCreateCommand) inDatabase(ctx context.Context, std streams) (err error) {
+func (c *tokenCreateCommand) inDatabase(ctx context.Context, std streams) error {
 	l := &lookup{env: os.Getenv}
 	flags := databaseFlags{DB: c.DB, Environment: c.Environment, EncryptionKeyFile: c.EncryptionKeyFile}
 	d := flags.resolve(l)
 	if err := d.check(l, "token create"); err != nil {
 		return err
 	}
-	opened, err := d.open(ctx, nil)
+	created, err := d.createToken(ctx, c.Name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
-	created, secret, err := opened.CreateToken(ctx, c.Name)
+	return std.secret(c.JSON, created, string(created.Token), "token "+created.ID)
+}
+
+func (d database) createToken(ctx context.Context, name string) (created managerapi.CreatedToken, err error) {
+	opened, err := d.open(ctx, nil)
 	if err != nil {
-		return d.explain(err)
+		return created, err
 	}
-	answer := managerapi.CreatedToken{ID: created.ID, Name: created.Name, Token: managerapi.Secret(secret)}
-	return std.secret(c.JSON, answer, secret, "token "+created.ID)
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	token, secret, err := opened.CreateToken(ctx, name)
+	if err != nil {
+		return created, d.explain(err)
+	}
+	return managerapi.CreatedToken{ID: token.ID, Name: token.Name, Token: managerapi.Secret(secret)}, nil
 }
 
 type tokenListCommand struct {

@@ -22,6 +22,9 @@ type Options struct {
 	// Key encrypts the connection data at rest, with AES-256-GCM. Required, 32 bytes. Data that was written with another
 	// key cannot be read.
 	Key []byte
+	// TenantID makes the id of the nth tenant that the environment has ever had. It has to return another valid id for
+	// each n, and runs inside the transaction. Nil: random UUIDs.
+	TenantID func(n int64) string
 	// Logger is for what happens beside the calls. Nil is silent.
 	Logger *slog.Logger
 }

@@ -27,6 +27,7 @@ type Store struct {
 	environment string
 	env         int64 // its row
 	seal        *sealer
+	tenantID    func(n int64) string
 	logger      *slog.Logger
 
 	closing sync.Once
@@ -100,10 +101,13 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 		return nil, err
 	}
 	s := &Store{
-		db: db, environment: o.Environment, seal: seal, logger: o.Logger, noted: map[string]time.Time{},
+		db: db, environment: o.Environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.tenantID == nil {
+		s.tenantID = func(int64) string { return uuid.NewString() }
 	}
 	if s.pools, err = db.open(ctx); err != nil {
 		return nil, s.explain(ctx, "connect", err)

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -39,7 +37,7 @@ func (s *Store) CreateTenant(ctx context.Context, n NewTenant) (t Tenant, create
 		case err != nil:
 			return err
 		case !there.is(n):
-			return &Conflict{Code: "SLUG_TAKEN", Message: "slug " + n.Slug + " belongs to another tenant"}
+			return slugTaken(n.Slug)
 		}
 		t = there.Tenant
 		return nil
@@ -165,13 +163,9 @@ func (s *Store) changeTenant(ctx context.Context, what, id string, fn func(*reco
 }
 
 func (c *change) create(ctx context.Context, n NewTenant) (Tenant, error) {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return Tenant{}, err
-	}
 	c.tenants++
 	r := &record{seq: c.tenants, Tenant: Tenant{
-		ID: id.String(), Name: n.Name, Slug: n.Slug, Status: active, Environment: n.Environment, Isolation: n.Isolation,
+		ID: c.store.tenantID(c.tenants), Name: n.Name, Slug: n.Slug, Status: active, Environment: n.Environment, Isolation: n.Isolation,
 		Metadata: maps.Clone(n.Metadata), Owner: n.Owner, CreatedAt: c.now, UpdatedAt: c.now,
 	}}
 	if r.Metadata == nil {
@@ -253,6 +247,10 @@ func (s *Store) scanTenant(row interface{ Scan(dest ...any) error }) (*record, e
 		return nil, err
 	}
 	return r, nil
+}
+
+func slugTaken(slug string) error {
+	return &Conflict{Code: "SLUG_TAKEN", Message: "slug " + slug + " belongs to another tenant"}
 }
 
 // is reports whether r is already what n asks for.
