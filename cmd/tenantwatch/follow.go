@@ -135,7 +135,7 @@ func adviceFor(s settings, err error) string {
 	switch {
 	case errors.Is(err, managerapi.ErrUnauthorized):
 		return "Check the API key in " + s.key.name + ": the manager does not know it."
-	case errors.Is(err, managerapi.ErrAccessDenied):
+	case errors.Is(err, managerapi.ErrAccessDenied), answered && answer.Code == "SERVICE_NOT_FOUND":
 		return fmt.Sprintf("Check that the API key in %s may read the service %q.", s.key.name, s.service)
 	case answered && answer.StatusCode == http.StatusNotFound, answered && answer.StatusCode/100 == 3, unreadable:
 		return "Check the manager's URL: what answers there does not speak like a tenant manager."
