@@ -194,7 +194,9 @@ func TestTheManualsMetricsAreThere(t *testing.T) {
 	serve.command("tenant", "create", "Acme")
 	for deadline := time.Now().Add(patience); ; {
 		metrics := get(t, serve.ready.AdminURL+"/metrics")
-		missing := slices.DeleteFunc(slices.Clone(named), func(name string) bool { return strings.Contains(metrics, "\n"+name) })
+		missing := slices.DeleteFunc(slices.Clone(named), func(name string) bool {
+			return strings.Contains(metrics, "\n"+name+"{") || strings.Contains(metrics, "\n"+name+" ")
+		})
 		if len(missing) == 0 {
 			return
 		}

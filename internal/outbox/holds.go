@@ -146,7 +146,6 @@ func (t *term) quarantine(ctx context.Context, f failure, attempts int) error {
 	if err := t.cfg.Store.Quarantine(ctx, f.event.Revision, f.err.Error()); err != nil {
 		return fmt.Errorf("set event %d aside: %w", f.event.Revision, err)
 	}
-	t.metrics.quarantined.Add(ctx, 1)
 	t.log.ErrorContext(ctx, "an event cannot be sent and was set aside: listeners learn of its change only by their next list",
 		slog.Uint64("revision", f.event.Revision), slog.String("event_id", f.event.EventID),
 		slog.String("event_type", string(f.event.EventType)), slog.String("tenant_id", f.event.TenantID),

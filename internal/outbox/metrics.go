@@ -18,11 +18,12 @@ const (
 	observeTimeout = 2 * time.Second
 )
 
-// metrics is what OpenTelemetry is told. Nothing of it has attributes.
+// metrics is what OpenTelemetry is told: what this process has done is counted, and how the outbox is is read from the
+// store. Nothing of it has attributes.
 type metrics struct {
-	meter                           metric.Meter
-	published, retries, quarantined metric.Int64Counter
-	leading                         atomic.Bool
+	meter              metric.Meter
+	published, retries metric.Int64Counter
+	leading            atomic.Bool
 }
 
 func newMetrics(provider metric.MeterProvider) (*metrics, error) {
@@ -30,15 +31,16 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 		provider = otel.GetMeterProvider()
 	}
 	m := &metrics{meter: provider.Meter(scope)}
-	var errs [3]error
+	var errs [2]error
 	m.published, errs[0] = m.meter.Int64Counter("tenantwatch.outbox.published",
 		metric.WithDescription("Events that Redis took."), metric.WithUnit("{event}"))
 	m.retries, errs[1] = m.meter.Int64Counter("tenantwatch.outbox.retries",
 		metric.WithDescription("Events that could not be sent and are sent again."), metric.WithUnit("{event}"))
-	m.quarantined, errs[2] = m.meter.Int64Counter("tenantwatch.outbox.quarantined",
-		metric.WithDescription("Events that were set aside."), metric.WithUnit("{event}"))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
+	}
+	for _, counter := range []metric.Int64Counter{m.published, m.retries} {
+		counter.Add(context.Background(), 0) // so that it is there, and its first rise is seen as one
 	}
 	return m, nil
 }
@@ -46,16 +48,19 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 // observe registers what is read from the store whenever metrics are collected, until stop. A process that does not relay
 // tells it as well, so that it is told also where none does.
 func (m *metrics) observe(s Store, log *slog.Logger) (stop func(), err error) {
-	var errs [4]error
+	var errs [5]error
 	pending, err := m.meter.Int64ObservableGauge("tenantwatch.outbox.pending",
-		metric.WithDescription("Events that wait to be sent."), metric.WithUnit("{event}"))
+		metric.WithDescription("Lag of the outbox: events that wait to be sent."), metric.WithUnit("{event}"))
 	errs[0] = err
-	lag, err := m.meter.Float64ObservableGauge("tenantwatch.outbox.lag",
-		metric.WithDescription("Age of the oldest event that waits; 0 if none does."), metric.WithUnit("s"))
+	oldest, err := m.meter.Float64ObservableGauge("tenantwatch.outbox.oldest.age",
+		metric.WithDescription("Age of the oldest event that waits to be sent; 0 if none does."), metric.WithUnit("s"))
 	errs[1] = err
-	leading, err := m.meter.Int64ObservableGauge("tenantwatch.outbox.leading",
-		metric.WithDescription("1 where this process relays, 0 where it waits for another one."), metric.WithUnit("1"))
+	quarantined, err := m.meter.Int64ObservableGauge("tenantwatch.outbox.quarantined",
+		metric.WithDescription("Events that were set aside because they cannot be sent."), metric.WithUnit("{event}"))
 	errs[2] = err
+	leading, err := m.meter.Int64ObservableGauge("tenantwatch.outbox.leading",
+		metric.WithDescription("1 where this process relays, 0 where it waits for another one."), metric.WithUnit("{leader}"))
+	errs[3] = err
 	registration, err := m.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		leads := int64(0)
 		if m.leading.Load() {
@@ -74,10 +79,11 @@ func (m *metrics) observe(s Store, log *slog.Logger) (stop func(), err error) {
 			age = max(0, time.Since(status.Oldest).Seconds())
 		}
 		o.ObserveInt64(pending, int64(status.Pending))
-		o.ObserveFloat64(lag, age)
+		o.ObserveInt64(quarantined, int64(status.Quarantined))
+		o.ObserveFloat64(oldest, age)
 		return nil
-	}, pending, lag, leading)
-	errs[3] = err
+	}, pending, oldest, quarantined, leading)
+	errs[4] = err
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}

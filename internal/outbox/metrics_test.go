@@ -18,22 +18,42 @@ func TestS09Metrics(t *testing.T) {
 		w.set(func() { w.rows[3].Data = nil })
 		w.wake()
 		w.passes(250 * time.Millisecond)
-		const want = "map[lag:0.25 leading:1 pending:1 published:2 quarantined:1 retries:1]"
+		const want = "map[leading:1 oldest.age:0.25 pending:1 published:2 quarantined:1 retries:1]"
 		if got := fmt.Sprint(collect(w.t, reader)); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		w.set(func() { w.err = errAway })
-		if got := collect(w.t, reader); got["leading"] != 1 || len(got) != 4 {
+		if got := collect(w.t, reader); got["leading"] != 1 || len(got) != 3 {
 			t.Errorf("without the store: %v", got)
 		}
 		w.stop()
-		if got := collect(w.t, reader); len(got) != 3 {
+		if got := collect(w.t, reader); len(got) != 2 {
 			t.Errorf("after Run: %v", got)
 		}
 	})
 }
 
-// collect returns the metrics by the last word of their names.
+// TestS09MetricsOfOneThatWaits: what is read from the store is told by every process, so that it is told also where none
+// relays, or the one that does hangs.
+func TestS09MetricsOfOneThatWaits(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		first := w.stop
+		defer first()
+		w.publisher.set(func() { w.publisher.down = errAway })
+		reader := metric.NewManualReader()
+		cfg := w.relay.cfg
+		cfg.MeterProvider = metric.NewMeterProvider(metric.WithReader(reader))
+		w.start(cfg)
+		w.wake("a", "b")
+		w.passes(time.Minute)
+		const want = "map[leading:0 oldest.age:60 pending:2 published:0 quarantined:0 retries:0]"
+		if got := fmt.Sprint(collect(w.t, reader)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+}
+
+// collect returns the metrics by their names after "tenantwatch.outbox.".
 func collect(t *testing.T, reader *metric.ManualReader) map[string]float64 {
 	t.Helper()
 	var all metricdata.ResourceMetrics

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,10 +17,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// scrapeTimeout is how long the database may take to tell of the outbox while somebody waits for the metrics.
-const scrapeTimeout = 2 * time.Second
-
-// metrics are what an operator watches. No label has a value that a client can make up.
+// metrics are what an operator watches of the API; the outbox has its own. No label has a value that a client can make up.
 type metrics struct {
 	provider *sdk.MeterProvider
 	handler  http.Handler
@@ -31,7 +27,7 @@ type metrics struct {
 	streams  metric.Int64UpDownCounter
 }
 
-func newMetrics(s *Server) (*metrics, error) {
+func newMetrics() (*metrics, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo())
@@ -44,48 +40,18 @@ func newMetrics(s *Server) (*metrics, error) {
 	}
 	meter := m.provider.Meter("github.com/tenantwatch/tenantwatch/internal/server")
 	var errs [4]error
-	m.requests, errs[0] = meter.Int64Counter("tenantwatch.manager.requests", metric.WithDescription("requests that were answered"))
+	m.requests, errs[0] = meter.Int64Counter("tenantwatch.manager.requests",
+		metric.WithDescription("Requests that were answered."), metric.WithUnit("{request}"))
 	m.duration, errs[1] = meter.Float64Histogram("tenantwatch.manager.request.duration",
-		metric.WithDescription("how long requests took, streams not counted"), metric.WithUnit("s"))
-	m.changes, errs[2] = meter.Int64Counter("tenantwatch.manager.changes", metric.WithDescription("changes that were made"))
-	m.streams, errs[3] = meter.Int64UpDownCounter("tenantwatch.manager.streams", metric.WithDescription("clients that follow the events"))
+		metric.WithDescription("How long requests took; streams are not among them."), metric.WithUnit("s"))
+	m.changes, errs[2] = meter.Int64Counter("tenantwatch.manager.changes",
+		metric.WithDescription("Calls that have changed something."), metric.WithUnit("{change}"))
+	m.streams, errs[3] = meter.Int64UpDownCounter("tenantwatch.manager.streams",
+		metric.WithDescription("Clients that follow the events."), metric.WithUnit("{client}"))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("make the metrics: %w", err)
 	}
-	return m, observeOutbox(meter, s)
-}
-
-// observeOutbox asks the store at each scrape. When it does not answer the values are left out and the other ones shown.
-func observeOutbox(meter metric.Meter, s *Server) error {
-	var errs [4]error
-	pending, err := meter.Int64ObservableGauge("tenantwatch.manager.outbox.pending", metric.WithDescription("events that wait to be published"))
-	errs[0] = err
-	quarantined, err := meter.Int64ObservableGauge("tenantwatch.manager.outbox.quarantined", metric.WithDescription("events that were given up"))
-	errs[1] = err
-	oldest, err := meter.Float64ObservableGauge("tenantwatch.manager.outbox.oldest.age",
-		metric.WithDescription("how long the oldest event waits to be published; 0 if none does"), metric.WithUnit("s"))
-	errs[2] = err
-	_, errs[3] = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
-		defer cancel()
-		status, err := s.store.Outbox(ctx)
-		if err != nil {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "the outbox does not show in the metrics", slog.String("error", err.Error()))
-			return nil
-		}
-		o.ObserveInt64(pending, int64(status.Pending))
-		o.ObserveInt64(quarantined, int64(status.Quarantined))
-		age := 0.0
-		if !status.Oldest.IsZero() {
-			age = max(0, time.Since(status.Oldest).Seconds())
-		}
-		o.ObserveFloat64(oldest, age)
-		return nil
-	}, pending, quarantined, oldest)
-	if err := errors.Join(errs[:]...); err != nil {
-		return fmt.Errorf("make the outbox's metrics: %w", err)
-	}
-	return nil
+	return m, nil
 }
 
 func (m *metrics) countRequest(r *http.Request, route string, status int, took time.Duration) {

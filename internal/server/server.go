@@ -75,7 +75,7 @@ func New(cfg Config) (*Server, error) {
 		beat: heartbeatInterval, closing: make(chan struct{}),
 	}
 	var err error
-	if s.metrics, err = newMetrics(s); err != nil {
+	if s.metrics, err = newMetrics(); err != nil {
 		return nil, err
 	}
 	if s.public, err = s.publicHandler(); err != nil {
