@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +21,9 @@ func TestDevRemovesWhatAKilledOneLeft(t *testing.T) {
 		_ = p.cmd.Wait()
 	}
 	killed, old := start()
+	if _, err := os.Stat(filepath.Join(old, "tenants.db-wal")); err != nil {
+		t.Error(err)
+	}
 	kill(killed)
 	killed, fresh := start()
 	kill(killed)
@@ -46,6 +51,47 @@ func TestDevRemovesWhatAKilledOneLeft(t *testing.T) {
 	}
 	last.interrupt()
 	living.interrupt()
+}
+
+// TestDevIsTheRealManager: what it does is in the metrics of serve, and its database in files that are its user's alone.
+func TestDevIsTheRealManager(t *testing.T) {
+	dev := startProcess(t, nil, "dev", "--churn", "100", "--json")
+	ready := dev.ready()
+	for deadline := time.Now().Add(patience); ; {
+		metrics := get(t, ready.MetricsURL)
+		moves := strings.Contains(metrics, `requests_total{method="POST",route="/v1/tenants/{id}/associations/{service}",status="201"}`) &&
+			strings.Contains(metrics, `requests_total{method="PUT",route="/v1/tenants/{id}/suspend",status="204"}`)
+		if moves && strings.Contains(metrics, "\ntenantwatch_outbox_leading 1\n") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the churn does not show in\n%s", metrics)
+		}
+	}
+	folder := filepath.Dir(ready.APIKeyFile)
+	var names []string
+	if err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has the mode %v", path, info.Mode())
+		}
+		names = append(names, entry.Name())
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"tenants.db", "tenants.db-wal", "encryption-key", "api-key", "headers"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("no %s among %q", name, names)
+		}
+	}
+	dev.interrupt()
+	if !strings.Contains(dev.out.String(), `"unpublished":0}`) {
+		t.Errorf("it ends with\n%s", &dev.out)
+	}
 }
 
 // Supervisors and timeout(1) signal the process and then its group, so that it gets the same signal twice.
