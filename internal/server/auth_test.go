@@ -100,12 +100,29 @@ func TestS04WhatIsNoCallIsClosedToo(t *testing.T) {
 	if allow := got.header.Get("Allow"); allow != "POST" {
 		t.Errorf("Allow %q, want POST", allow)
 	}
-	for _, path := range []string{"/v1/%61dmin/keys", "/v1//admin/keys", "/v1/./admin/keys", "/v1/tenants/../admin/keys"} {
-		h.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		if got := h.call(t, "GET", path, "", without("Authorization")); got.status == 200 {
-			t.Errorf("%s: 200 without a token: %s", path, got.body)
+	if got := h.call(t, "GET", "/v1/%61dmin/keys", "", without("Authorization")); got.status != 401 {
+		t.Errorf("the path in another spelling: %d without a token: %s", got.status, got.body)
+	}
+}
+
+// TestPathsInAnotherSpellingAreNotThere: a redirect would be no JSON, and lose the header of who follows it elsewhere.
+func TestPathsInAnotherSpellingAreNotThere(t *testing.T) {
+	h := start(t)
+	h.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, path := range []string{
+		"//v1/tenants/active?service=ledger", "/v1//admin/keys", "/v1/./admin/keys", "/v1/tenants/../admin/keys", "//nothing",
+		"//healthz", "/v1/tenants//", "/v1/tenants/active/",
+	} {
+		got := h.call(t, "GET", path, "")
+		if got.status != 404 || got.header.Get("Location") != "" {
+			t.Errorf("%s: %d %v %s, want 404", path, got.status, got.header, got.body)
+		}
+		has(t, got.body, `"code":"NOT_FOUND"`, `"error":"`)
+		if got := h.call(t, "GET", path, "", without("X-API-Key"), without("Authorization")); got.status != 401 {
+			t.Errorf("%s without anything: %d, want 401", path, got.status)
 		}
 	}
+	h.want(t, 404, "GET", "/v1/tenants/a%2F%2Fb", "")
 }
 
 func TestATokenAloneIsEnough(t *testing.T) {
@@ -166,6 +183,14 @@ func TestS06RateLimit(t *testing.T) {
 	if first.status != 404 || second.status != 429 {
 		t.Fatalf("%d, then %d %s, want 404 and 429", first.status, second.status, second.body)
 	}
+	eventually(t, "the log says whose key it is", func() bool {
+		for line := range strings.Lines(h.log.String()) {
+			if strings.Contains(line, "status=429") && strings.Contains(line, "caller=") {
+				return true
+			}
+		}
+		return false
+	})
 	if after := second.header.Get("Retry-After"); after != "1" && after != "2" {
 		t.Errorf("Retry-After %q, want the 2 s in which a request is there again", after)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -157,7 +158,8 @@ func (a *recorder) rescue(r *http.Request, panicked any) bool {
 func (s *Server) guarded(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
-		if isOpen(pattern) {
+		clean := isClean(r.URL.EscapedPath())
+		if clean && isOpen(pattern) {
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -166,13 +168,22 @@ func (s *Server) guarded(mux *http.ServeMux) http.Handler {
 			writeError(w, r, err)
 			return
 		}
-		noteOf(r.Context()).caller = who.id
-		if pattern == "" {
+		switch {
+		case !clean: // the mux would redirect with a page for people
+			writeError(w, r, refuse(http.StatusNotFound, "NOT_FOUND", "there is no such call"))
+			return
+		case pattern == "":
 			writeUnknown(w, r, mux)
 			return
 		}
 		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	})
+}
+
+// isClean reports whether a path is spelled as the mux has it, without parts that are empty or dots.
+func isClean(escaped string) bool {
+	clean := path.Clean(escaped)
+	return clean == escaped || clean+"/" == escaped
 }
 
 // isOpen names the routes that ask for nothing.
@@ -196,6 +207,7 @@ func (s *Server) admit(r *http.Request, pattern string) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
+	noteOf(r.Context()).caller = who.id
 	if wait, ok := s.limiter.take(who.id, time.Now()); !ok {
 		seconds := strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 		return caller{}, refuse(http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "too many requests with this key").
