@@ -108,6 +108,18 @@ func TestM09BodiesThatAreNotWhatTheyShould(t *testing.T) {
 	}
 }
 
+// TestMetadataAreBounded: a page of tenants has all of theirs, and is in memory.
+func TestMetadataAreBounded(t *testing.T) {
+	h := start(t)
+	body := func(size int) string {
+		return `{"name":"Acme","metadata":{"key":"` + strings.Repeat("v", size-3) + `"}}`
+	}
+	has(t, h.want(t, 400, "POST", "/v1/tenants", body(maxMetadata+1)).body, `"code":"INVALID_METADATA"`)
+	id := idOf(t, h.want(t, 201, "POST", "/v1/tenants", body(maxMetadata)).body)
+	h.want(t, 400, "PATCH", "/v1/tenants/"+id, body(maxMetadata+1))
+	h.want(t, 200, "PATCH", "/v1/tenants/"+id, body(maxMetadata))
+}
+
 func TestBodiesThatAreFine(t *testing.T) {
 	h := start(t)
 	for i, change := range []func(http.Header){

@@ -62,6 +62,9 @@ func (s *Server) registerTenants(a *api) {
 }
 
 func (s *Server) createTenant(ctx context.Context, _ *nothing, req managerapi.CreateTenantRequest) (*reply[managerapi.CreatedTenant], error) {
+	if err := checkMetadata(req.Metadata); err != nil {
+		return nil, err
+	}
 	t, created, err := s.store.CreateTenant(ctx, store.NewTenant{
 		Name: req.Name, Slug: req.Slug, Environment: req.Environment, Isolation: req.Isolation, Metadata: req.Metadata,
 		Owner: store.Owner{
@@ -107,6 +110,9 @@ func (s *Server) updateTenant(ctx context.Context, in *tenantInput, req managera
 	if err := checkTenantID(in.ID); err != nil {
 		return nil, err
 	}
+	if err := checkMetadata(req.Metadata); err != nil {
+		return nil, err
+	}
 	t, err := s.store.UpdateTenant(ctx, in.ID, store.TenantPatch{Name: req.Name, Metadata: req.Metadata})
 	if err != nil {
 		return nil, aboutTenant(err)
@@ -129,6 +135,21 @@ func viewOf(t store.Tenant) tenantView {
 func checkTenantID(id string) error {
 	if !tenant.ValidID(id) {
 		return noTenant()
+	}
+	return nil
+}
+
+// maxMetadata is how many bytes the keys and values of a tenant may have together. A page has a thousand tenants, and is in
+// memory as a whole.
+const maxMetadata = 16 << 10
+
+func checkMetadata(metadata map[string]string) error {
+	size := 0
+	for key, value := range metadata {
+		size += len(key) + len(value)
+	}
+	if size > maxMetadata {
+		return refuse(http.StatusBadRequest, "INVALID_METADATA", "metadata has more than 16 KiB")
 	}
 	return nil
 }
