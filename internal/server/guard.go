@@ -78,6 +78,8 @@ func routeOf(pattern string) string {
 func (s *Server) logRequest(r *http.Request, route string, status int, left *note, took time.Duration) {
 	level, message := slog.LevelInfo, "request refused"
 	switch {
+	case left.code == codeShuttingDown:
+		// A balancer asks on, and is answered as it should be.
 	case status >= http.StatusInternalServerError:
 		level, message = slog.LevelError, "request failed"
 	case status < http.StatusBadRequest && left.cause != nil:

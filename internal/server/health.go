@@ -10,6 +10,9 @@ import (
 // readyTimeout is how long the database may take to say that it can be written.
 const readyTimeout = 2 * time.Second
 
+// codeShuttingDown is why /readyz fails at the end.
+const codeShuttingDown = "SHUTTING_DOWN"
+
 // health is the body of both.
 type health struct {
 	Status string `json:"status"`
@@ -38,7 +41,7 @@ func (s *Server) registerHealth(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
-			writeError(w, r, refuse(http.StatusServiceUnavailable, "SHUTTING_DOWN", "the manager is shutting down"))
+			writeError(w, r, refuse(http.StatusServiceUnavailable, codeShuttingDown, "the manager is shutting down"))
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)

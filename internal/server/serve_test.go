@@ -116,6 +116,9 @@ func TestM11ShutdownUnderLoad(t *testing.T) {
 	if got := h.fetch(t, h.adminURL+"/readyz"); !strings.HasPrefix(got, "503") {
 		t.Errorf("the admin's listener says %s, while the other one is ending", got)
 	}
+	if log := h.log.String(); strings.Contains(log, "level=ERROR") {
+		t.Errorf("an end as it should be is an error in the log:\n%s", log)
+	}
 	close(finish)
 	if got := <-slow; !strings.HasPrefix(got, "204") {
 		t.Errorf("the request under way: %s", got)
