@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -31,7 +32,7 @@ type tenantsInput struct {
 }
 
 type tenantPage struct {
-	Tenants []tenantView `json:"tenants"`
+	Tenants []tenantView `json:"tenants"        nullable:"false"`
 	Next    string       `json:"next,omitempty" doc:"what after is for the next page; not there on the last"`
 }
 
@@ -44,7 +45,7 @@ type associationView struct {
 }
 
 type associationList struct {
-	Associations []associationView `json:"associations"`
+	Associations []associationView `json:"associations" nullable:"false"`
 }
 
 type keysInput struct {
@@ -62,11 +63,11 @@ type keyView struct {
 }
 
 type keyList struct {
-	Keys []keyView `json:"keys"`
+	Keys []keyView `json:"keys" nullable:"false"`
 }
 
 type tokenList struct {
-	Tokens []keyView `json:"tokens"`
+	Tokens []keyView `json:"tokens" nullable:"false"`
 }
 
 type keyRequest struct {
@@ -107,7 +108,7 @@ type adminEventsInput struct {
 
 type eventPage struct {
 	Epoch  string            `json:"epoch"`
-	Events []json.RawMessage `json:"events"`
+	Events []json.RawMessage `json:"events" nullable:"false"`
 	Next   uint64            `json:"next"   doc:"what after is for the next page"`
 }
 
@@ -146,6 +147,9 @@ func (s *Server) listTenants(ctx context.Context, in *tenantsInput) (*reply[tena
 		if !isName(text) {
 			return nil, refuse(http.StatusBadRequest, "INVALID_QUERY", "a query parameter is too long or has a control character")
 		}
+	}
+	if known := []string{"", managerapi.StatusActive, managerapi.StatusSuspended}; !slices.Contains(known, in.Status) {
+		return nil, refuse(http.StatusBadRequest, "INVALID_STATUS", "status has to be active or suspended")
 	}
 	page, err := s.store.Tenants(ctx, store.TenantFilter{
 		Search: in.Search, Status: in.Status, Service: in.Service, After: in.After, Limit: limit,

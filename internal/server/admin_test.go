@@ -56,7 +56,7 @@ func TestAdminListsAndSearchesTenants(t *testing.T) {
 	if got := strings.Join(all, ","); got != "Acme 0,Acme 1,Acme 2,Acme 3,Acme 4,Globex" || after != "" {
 		t.Errorf("the pages have %q, and the last one says %q", got, after)
 	}
-	for _, query := range []string{"limit=0", "limit=1001", "limit=x", "search=%00", "after=%ff"} {
+	for _, query := range []string{"limit=0", "limit=1001", "limit=x", "search=%00", "after=%ff", "status=Active"} {
 		h.want(t, 400, "GET", "/v1/admin/tenants?"+query, "")
 	}
 }

@@ -179,6 +179,10 @@ func (a *api) operation(c call) huma.Operation {
 		Responses: map[string]*huma.Response{"default": {
 			Description: "refused or failed",
 			Content:     map[string]*huma.MediaType{jsonType: {Schema: a.schema(reflect.TypeFor[apiError]())}},
+			Headers: map[string]*huma.Param{
+				"Retry-After":      {Description: "of 429 and 503, in seconds", Schema: &huma.Schema{Type: huma.TypeString}},
+				"WWW-Authenticate": {Description: "of 401: ApiKey or Bearer", Schema: &huma.Schema{Type: huma.TypeString}},
+			},
 		}},
 	}
 }
@@ -194,9 +198,30 @@ func (a *api) describeBody(c call, body reflect.Type) {
 func (a *api) describeAnswer(c call, status int, description, contentType string, body reflect.Type) {
 	answer := &huma.Response{Description: description}
 	if body != nil {
-		answer.Content = map[string]*huma.MediaType{contentType: {Schema: a.schema(body)}}
+		schema := a.schema(body)
+		schema.Nullable = false // an empty list is []
+		answer.Content = map[string]*huma.MediaType{contentType: {Schema: schema}}
 	}
 	a.described(c).Responses[strconv.Itoa(status)] = answer
+}
+
+// describeVersion names the headers that tell which list an answer is.
+func (a *api) describeVersion(c call, status int) {
+	text := &huma.Schema{Type: huma.TypeString}
+	a.described(c).Responses[strconv.Itoa(status)].Headers = map[string]*huma.Param{
+		"ETag":                    {Description: "changes only when the list does", Schema: text},
+		managerapi.HeaderEpoch:    {Description: "which data these are; new after a restore", Schema: text},
+		managerapi.HeaderRevision: {Description: "a decimal number; the list is the one at this revision", Schema: text},
+	}
+}
+
+// describeRequired is for a parameter that the call checks itself, because its words for the refusal are fixed.
+func (a *api) describeRequired(c call, name string) {
+	for _, param := range a.described(c).Parameters {
+		if param.Name == name {
+			param.Required = true
+		}
+	}
 }
 
 func (a *api) schema(t reflect.Type) *huma.Schema {

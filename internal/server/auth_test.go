@@ -15,10 +15,16 @@ type document struct {
 		OperationID string
 		Security    []map[string][]string
 		RequestBody *struct{ Required bool }
-		Responses   map[string]any
+		Parameters  []parameter
+		Responses   map[string]struct{ Headers map[string]any }
 	}
 
 	text string
+}
+
+type parameter struct {
+	Name     string
+	Required bool
 }
 
 func containsAny(text string, parts []string) bool {
@@ -34,6 +40,31 @@ func readDocument(t *testing.T, h *served) document {
 	}
 	doc.text = got.body
 	return doc
+}
+
+// TestTheDocumentSaysWhatClientsNeed beyond the calls and their bodies.
+func TestTheDocumentSaysWhatClientsNeed(t *testing.T) {
+	doc := readDocument(t, start(t))
+	if strings.Contains(doc.text, `"null"`) {
+		t.Error("something may be null; no list is")
+	}
+	for _, path := range []string{"/v1/tenants/active", "/v1/tenants/events"} {
+		service := slices.IndexFunc(doc.Paths[path]["get"].Parameters, func(p parameter) bool { return p.Name == "service" && p.Required })
+		if service < 0 {
+			t.Errorf("%s: service is not required", path)
+		}
+	}
+	wanted := map[string][]string{
+		"200": {"ETag", "Tenant-Set-Epoch", "Tenant-Set-Revision"}, "304": {"ETag", "Tenant-Set-Epoch", "Tenant-Set-Revision"},
+		"default": {"Retry-After", "WWW-Authenticate"},
+	}
+	for status, headers := range wanted {
+		for _, header := range headers {
+			if _, ok := doc.Paths["/v1/tenants/active"]["get"].Responses[status].Headers[header]; !ok {
+				t.Errorf("the list's %s has no %s", status, header)
+			}
+		}
+	}
 }
 
 // TestS04NothingChangesWithoutAToken walks through the document, and so through every call that there is.

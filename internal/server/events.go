@@ -33,6 +33,7 @@ func (s *Server) registerEvents(a *api) {
 	stream(a, events, s.serveEvents)
 	a.describeAnswer(events, http.StatusOK, "Server-Sent Events, and every 5 s one named heartbeat", "text/event-stream", reflect.TypeFor[string]())
 	a.describeAnswer(events, http.StatusGone, "the last event is too old or of another epoch: read the list anew", jsonType, reflect.TypeFor[apiError]())
+	a.describeRequired(events, "service")
 }
 
 // serveEvents sends events until the client goes away, the server ends, or the key is revoked.

@@ -42,6 +42,9 @@ func (s *Server) registerList(a *api) {
 	stream(a, list, s.serveList)
 	a.describeAnswer(list, http.StatusOK, "the tenants, oldest first", jsonType, reflect.TypeFor[[]tenant.Summary]())
 	a.describeAnswer(list, http.StatusNotModified, "the list is the one of the ETag", "", nil)
+	a.describeVersion(list, http.StatusOK)
+	a.describeVersion(list, http.StatusNotModified)
+	a.describeRequired(list, "service")
 }
 
 // serveList sends rows as the database gives them, so that it needs the same memory for one tenant and for a million.
