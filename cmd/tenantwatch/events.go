@@ -19,7 +19,7 @@ const newestEvents = 100
 type eventsCommand struct {
 	managerFlags
 
-	Since string `help:"Begin after this revision, or EPOCH:REVISION; or at this time, as in 2026-03-27T14:45:00Z, or 15m ago." placeholder:"WHEN"`
+	Since string `help:"Begin after this revision, or EPOCH:REVISION; or at this time, as in 2026-03-27T14:45:00Z; or so long ago, as in 15m." placeholder:"WHEN"`
 }
 
 // Help is what --help adds.
