@@ -11,7 +11,8 @@ import (
 
 // TestDevSendsHeartbeats: the version in them is never ahead of the events, and in the end it is the manager's.
 func TestDevSendsHeartbeats(t *testing.T) {
-	c := devCommand{Tenants: 3, Service: "ledger", Environment: "dev", Listen: "127.0.0.1:0"}
+	const tenants = 3
+	c := devCommand{Tenants: tenants, Service: "ledger", Environment: "dev", Listen: "127.0.0.1:0"}
 	std := streams{out: &printer{w: io.Discard}, err: &printer{w: io.Discard}}
 	s, err := c.open(t.Context(), std)
 	if err != nil {
@@ -44,7 +45,7 @@ func TestDevSendsHeartbeats(t *testing.T) {
 				if signal.Version.Revision > known {
 					t.Errorf("the heartbeat says %d, the last event %d", signal.Version.Revision, known)
 				}
-				if signal.Version.Revision == uint64(2*c.Tenants) {
+				if signal.Version.Revision == 2*tenants {
 					heard = nil
 					cancel()
 				}

@@ -18,7 +18,7 @@ const (
 	observeTimeout = 2 * time.Second
 )
 
-// metrics is what OpenTelemetry is told: what this process has done is counted, and how the outbox is is read from the
+// metrics is what OpenTelemetry is told: what this process has done is counted, and the state of the outbox is read from the
 // store. Nothing of it has attributes.
 type metrics struct {
 	meter              metric.Meter

@@ -81,6 +81,9 @@ func (s *Server) associate(ctx context.Context, in *associationInput, req manage
 }
 
 func (s *Server) disassociate(ctx context.Context, in *disassociateInput) (*nothing, error) {
+	if in.Purge != "" && in.Purge != "true" && in.Purge != "false" { // a data loss that was meant, or one that was not
+		return nil, refuse(http.StatusBadRequest, "INVALID_PURGE", "purge is true or false")
+	}
 	return nil, onAssociation(&associationInput{in.ID, in.Service}, func() error {
 		return s.store.Disassociate(ctx, in.ID, in.Service, in.Purge == "true")
 	})

@@ -39,7 +39,7 @@ func (s *Server) authorize(ctx context.Context, h http.Header, needsToken bool) 
 		}
 		who = caller{id: found.ID, service: found.Service}
 	}
-	if key == "" && token == "" {
+	if key == "" && token == "" && !needsToken {
 		return caller{}, unauthorized(store.ErrNotFound, managerapi.HeaderAPIKey+" is missing or wrong", "ApiKey")
 	}
 	if key != "" && !needsToken {

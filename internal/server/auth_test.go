@@ -228,3 +228,50 @@ func TestS06RateLimit(t *testing.T) {
 	h.want(t, 404, "GET", "/v1/tenants/nobody", "", with("X-API-Key", makeKey(t, h.store, "payments")))
 	h.want(t, 200, "GET", "/healthz", "")
 }
+
+// TestS06AFloodOfUnknownCallersDoesNotFillTheLog: whoever wants can make requests without a key.
+func TestS06AFloodOfUnknownCallersDoesNotFillTheLog(t *testing.T) {
+	h := start(t)
+	const flood = 500
+	for range flood {
+		h.want(t, 401, "GET", "/v1/tenants/active?service=ledger", "", with("X-API-Key", "twk_wrong"))
+	}
+	if n := strings.Count(h.log.String(), "\n"); n < 2*unknownLines || n > flood/2 {
+		t.Errorf("%d lines in the log", n)
+	}
+	has(t, h.fetch(t, h.adminURL+"/metrics"), `status="401"} 500`)
+}
+
+func TestS06StreamsAreBounded(t *testing.T) {
+	h := start(t, func(c *Config) { c.MaxStreams = 2 })
+	h.follow(t, ledgerEvents, "")
+	second := h.follow(t, ledgerEvents, "")
+	has(t, h.want(t, 503, "GET", ledgerEvents, "").body, `"code":"TOO_MANY_STREAMS"`)
+	second.stop()
+	eventually(t, "room for one more", func() bool { return h.streams.Load() == 1 })
+	h.follow(t, ledgerEvents, "")
+}
+
+func TestAPurgeIsMeant(t *testing.T) {
+	h := start(t)
+	id := h.tenant(t, "Acme")
+	for _, odd := range []string{"yes", "1", "TRUE"} {
+		has(t, h.want(t, 400, "DELETE", "/v1/tenants/"+id+"/associations/ledger?purge="+odd, "").body, `"code":"INVALID_PURGE"`)
+	}
+	h.want(t, 204, "DELETE", "/v1/tenants/"+id+"/associations/ledger?purge=true", "")
+	h.want(t, 403, "GET", "/v1/tenants/"+id+"/associations/ledger/connections", "")
+}
+
+// TestWhoShowsNothingIsToldWhatIsMissing: the scheme is the one that would be enough.
+func TestWhoShowsNothingIsToldWhatIsMissing(t *testing.T) {
+	h := start(t)
+	for call, scheme := range map[string]string{
+		"GET /v1/tenants/x": "ApiKey", "PUT /v1/tenants/x/suspend": "Bearer", "GET /v1/admin/tokens": "Bearer",
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		got := h.want(t, 401, method, path, "", with("X-API-Key", ""), with("Authorization", ""))
+		if got.header.Get("WWW-Authenticate") != scheme {
+			t.Errorf("%s: %v, want %s", call, got.header, scheme)
+		}
+	}
+}

@@ -21,6 +21,8 @@ const (
 	heartbeatInterval = 5 * time.Second
 	// eventsPoll is how often a stream looks for changes that another manager made.
 	eventsPoll = 500 * time.Millisecond
+	// streamsRetry is after how long a client that was one too many may try again.
+	streamsRetry = 15 * time.Second
 )
 
 type eventsInput struct {
@@ -40,6 +42,11 @@ func (s *Server) registerEvents(a *api) {
 func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, in *eventsInput) error {
 	if err := checkListed(callerOf(r.Context()), in.Service); err != nil {
 		return err
+	}
+	defer s.streams.Add(-1)
+	if s.streams.Add(1) > int64(s.cfg.MaxStreams) {
+		return refuse(http.StatusServiceUnavailable, "TOO_MANY_STREAMS", "as many follow the events as this manager serves; ask another one, or read the list").
+			with("Retry-After", strconv.Itoa(int(streamsRetry.Seconds())))
 	}
 	feed := &eventStream{s: s, service: in.Service, header: r.Header, out: sseWriter{w, http.NewResponseController(w)}}
 	if err := feed.start(r.Context(), in.Last); err != nil {

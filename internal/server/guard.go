@@ -74,10 +74,18 @@ func routeOf(pattern string) string {
 	return "none"
 }
 
+// unknownLines is how many log lines a second there are at the most about callers that are not known, and twice as many
+// at once: whoever wants can make such requests. The metrics count them all.
+const unknownLines = 5
+
 // logRequest says nothing of the query and of the body.
 func (s *Server) logRequest(r *http.Request, route string, status int, left *note, took time.Duration) {
 	level, message := slog.LevelInfo, "request refused"
 	switch {
+	case status == http.StatusUnauthorized:
+		if _, ok := s.unknowns.take("", time.Now()); !ok {
+			return
+		}
 	case left.code == codeShuttingDown:
 		// A balancer asks on, and is answered as it should be.
 	case status >= http.StatusInternalServerError:

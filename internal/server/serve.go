@@ -91,6 +91,8 @@ func (s *Server) httpServer(handler http.Handler) *http.Server {
 		WriteTimeout:      writeTimeout + 2*s.cfg.RequestTimeout, // for the key, and for the call
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		// "OPTIONS *" asks for credentials like everything else.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 }

@@ -18,6 +18,7 @@ import (
 const (
 	defaultRequestTimeout  = 10 * time.Second
 	defaultShutdownTimeout = 20 * time.Second
+	defaultMaxStreams      = 10_000
 )
 
 // Config is what a server is made of.
@@ -32,6 +33,9 @@ type Config struct {
 	// RateLimit is how many requests a second each key and each token may make over time; twice as many may come at once,
 	// and the rest is answered with 429. Zero is no limit.
 	RateLimit float64
+	// MaxStreams is how many streams of events are served at a time; one more is answered with 503 and Retry-After. Zero:
+	// 10,000.
+	MaxStreams int
 	// RequestTimeout is how long the database may take for a request, before it is answered with 503. Zero: 10 s.
 	RequestTimeout time.Duration
 	// ShutdownDelay is how long requests are still taken while /readyz fails already. Zero: not at all.
@@ -56,6 +60,9 @@ type Server struct {
 	admin   http.Handler
 	beat    time.Duration // between two heartbeats of a stream
 
+	unknowns *limiter // of log lines about callers that showed nothing, or something wrong
+
+	streams  atomic.Int64  // how many there are
 	draining atomic.Bool   // /readyz fails from now on
 	closing  chan struct{} // closed when streams have to end
 	closed   sync.Once
@@ -66,13 +73,16 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("new server: Store is missing")
 	}
+	if cfg.MaxStreams < 0 {
+		return nil, errors.New("new server: MaxStreams cannot be negative")
+	}
 	if cfg.RateLimit < 0 || cfg.RequestTimeout < 0 || cfg.ShutdownDelay < 0 || cfg.ShutdownTimeout < 0 {
 		return nil, errors.New("new server: RateLimit, RequestTimeout, ShutdownDelay and ShutdownTimeout cannot be negative")
 	}
 	cfg = withDefaults(cfg)
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store), limiter: newLimiter(cfg.RateLimit),
-		beat: heartbeatInterval, closing: make(chan struct{}),
+		beat: heartbeatInterval, closing: make(chan struct{}), unknowns: newLimiter(unknownLines),
 	}
 	var err error
 	if s.metrics, err = newMetrics(); err != nil {
@@ -122,6 +132,9 @@ func withDefaults(cfg Config) Config {
 	}
 	if cfg.ShutdownTimeout == 0 {
 		cfg.ShutdownTimeout = defaultShutdownTimeout
+	}
+	if cfg.MaxStreams == 0 {
+		cfg.MaxStreams = defaultMaxStreams
 	}
 	if cfg.Version == "" {
 		cfg.Version = "unknown"

@@ -136,7 +136,7 @@ func (s *Store) keys(ctx context.Context, condition string, arg any) ([]Key, err
 // check finds a secret by its digest; what a comparison in an index shows of a digest is worth nothing without a secret
 // that has it.
 func (s *Store) check(ctx context.Context, prefix, secret string) (Key, error) {
-	if !strings.HasPrefix(secret, prefix) {
+	if !strings.HasPrefix(secret, prefix) || len(secret) != len(prefix)+base64.RawURLEncoding.EncodedLen(secretBytes) { // no work for the database
 		return Key{}, ErrNotFound
 	}
 	want := digestOf(secret)
