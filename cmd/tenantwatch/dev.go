@@ -25,7 +25,7 @@ const (
 type devCommand struct {
 	Tenants int `default:"20" help:"How many tenants there are, more or less."`
 
-	Churn float64 `default:"2" help:"Changes a second."`
+	Churn float64 `default:"2" help:"Changes a second, as far as the disk keeps up."`
 
 	NoChurn bool `help:"Change nothing: wait for curl, and for follow beside it."`
 

@@ -11,8 +11,8 @@ import (
 
 // TestDevSendsHeartbeats: the version in them is never ahead of the events, and in the end it is the manager's.
 func TestDevSendsHeartbeats(t *testing.T) {
-	const tenants = 3
-	c := devCommand{Tenants: tenants, Service: "ledger", Environment: "dev", Listen: "127.0.0.1:0"}
+	const first = 3
+	c := devCommand{Service: "ledger", Environment: "dev", Listen: "127.0.0.1:0"}
 	std := streams{out: &printer{w: io.Discard}, err: &printer{w: io.Discard}}
 	s, err := c.open(t.Context(), std)
 	if err != nil {
@@ -35,7 +35,7 @@ func TestDevSendsHeartbeats(t *testing.T) {
 		err := feed.Run(ctx, func(signal tenant.Signal) {
 			switch signal.Kind {
 			case tenant.SignalSubscribed:
-				if err := s.populate(ctx, c.Tenants); err != nil {
+				if err := s.populate(ctx, first); err != nil {
 					t.Error(err)
 				}
 			case tenant.SignalEvent:
@@ -45,7 +45,7 @@ func TestDevSendsHeartbeats(t *testing.T) {
 				if signal.Version.Revision > known {
 					t.Errorf("the heartbeat says %d, the last event %d", signal.Version.Revision, known)
 				}
-				if signal.Version.Revision == 2*tenants {
+				if signal.Version.Revision == 2*first {
 					heard = nil
 					cancel()
 				}
