@@ -43,6 +43,9 @@ func TestChurnKnowsWhatItHasDone(t *testing.T) {
 	if got, want := slices.Sorted(slices.Values(c.active)), activeIDs(m); !slices.Equal(got, want) {
 		t.Errorf("it believes in %q, the manager has %q", got, want)
 	}
+	if c.made > c.target+10 {
+		t.Errorf("%d tenants were made, since those whose association was ended are forgotten", c.made)
+	}
 
 	// Somebody else's changes are no errors, and what it did not know of it learns by being refused.
 	victims := slices.Clone(c.active[:3])
