@@ -29,7 +29,12 @@ func (s *Store) Active(
 ) error {
 	var theirs error
 	note := func(err error) error { theirs = err; return err }
-	err := s.transact(ctx, s.lists, s.db.snapshot(), func(ctx context.Context, t tx) error {
+	done, err := s.log.list(ctx)
+	if err != nil {
+		return s.explain(ctx, "wait to read the list", err)
+	}
+	defer done()
+	err = s.transact(ctx, s.lists, s.db.snapshot(), func(ctx context.Context, t tx) error {
 		v, err := s.activeVersion(ctx, t, service)
 		if err != nil {
 			return err

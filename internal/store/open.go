@@ -109,7 +109,7 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	if s.tenantID == nil {
 		s.tenantID = func(int64) string { return uuid.NewString() }
 	}
-	if s.pools, err = db.open(ctx); err != nil {
+	if s.pools, err = db.open(ctx, s.logger); err != nil {
 		return nil, s.explain(ctx, "connect", err)
 	}
 	if err := s.prepare(ctx, migrations); err != nil {

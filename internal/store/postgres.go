@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -107,7 +108,7 @@ func onThisMachine(dsn *url.URL) bool {
 	return true
 }
 
-func (p *postgres) open(ctx context.Context) (pools, error) {
+func (p *postgres) open(ctx context.Context, _ *slog.Logger) (pools, error) {
 	all := pools{writer: p.pool(p.config), reader: p.pool(p.config), lists: p.pool(p.patient())}
 	if err := all.writer.PingContext(ctx); err != nil {
 		return pools{}, errors.Join(err, all.closeAll())

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -61,7 +63,7 @@ func realPath(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(absolute)), nil
 }
 
-func (l *sqlite) open(ctx context.Context) (p pools, err error) {
+func (l *sqlite) open(ctx context.Context, log *slog.Logger) (p pools, err error) {
 	if l.lock, err = lockFile(l.path + ".lock"); err != nil {
 		return pools{}, err
 	}
@@ -82,6 +84,11 @@ func (l *sqlite) open(ctx context.Context) (p pools, err error) {
 	if p.lists, err = l.pool("_query_only=1", readers, 1); err != nil {
 		return p, err
 	}
+	cutter, err := l.pool("_txlock=deferred", 1, 0)
+	if err != nil {
+		return p, err
+	}
+	p.log = keepShort(l.path+"-wal", cutter, log)
 	return p, p.writer.PingContext(ctx)
 }
 
@@ -101,7 +108,7 @@ func (l *sqlite) create() (os.FileInfo, error) {
 func (l *sqlite) pool(options string, open, idle int) (*sql.DB, error) {
 	uri := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(l.path), "/")}
 	pragmas := "&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_dqs=0" +
-		"&_pragma=journal_size_limit(67108864)"
+		"&_pragma=journal_size_limit(" + strconv.Itoa(logLimit) + ")"
 	db, err := sql.Open("sqlite", uri.String()+"?"+options+pragmas)
 	if err != nil {
 		return nil, err

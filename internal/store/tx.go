@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ const callLimit = 30 * time.Second
 
 // dialect is what one kind of database does in its own way.
 type dialect interface {
-	open(ctx context.Context) (pools, error)
+	open(ctx context.Context, log *slog.Logger) (pools, error)
 	// rebind turns the placeholders ?1, ?2 … into those of the database.
 	rebind(query string) string
 	// lockRow is the end of a SELECT that keeps others off its row until the transaction ends.
@@ -36,7 +37,11 @@ type dialect interface {
 }
 
 // pools are the connections to a database. Lists that are read slowly hold their own, and nothing else waits for them.
-type pools struct{ writer, reader, lists *sql.DB }
+type pools struct {
+	writer, reader, lists *sql.DB
+
+	log *sqliteLog // nil but for SQLite
+}
 
 // tx runs statements, written with the placeholders ?1, ?2 …: in one transaction, or each by itself.
 type tx struct {
@@ -52,7 +57,11 @@ type tx struct {
 func (s *Store) write(ctx context.Context, what string, fn func(context.Context, tx) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return s.explain(ctx, what, s.transact(ctx, s.writer, nil, fn))
+	err := s.transact(ctx, s.writer, nil, fn)
+	if err == nil {
+		s.log.note()
+	}
+	return s.explain(ctx, what, err)
 }
 
 // read runs fn in a transaction that sees one state.
@@ -165,7 +174,7 @@ func clean(args []any) []any {
 
 // closeAll closes those that were opened.
 func (p pools) closeAll() error {
-	var errs []error
+	errs := []error{p.log.close()}
 	for _, pool := range []*sql.DB{p.writer, p.reader, p.lists} {
 		if pool != nil {
 			errs = append(errs, pool.Close())
