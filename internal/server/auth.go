@@ -20,6 +20,14 @@ type caller struct {
 // with it; a token alone reads everything.
 func (c caller) sees(service string) bool { return c.service == "" || c.service == service }
 
+// reads is whose lists count together: those of a service, whichever of its keys it shows.
+func (c caller) reads() string {
+	if c.service != "" {
+		return "service " + c.service
+	}
+	return c.id
+}
+
 type callerKey struct{}
 
 func callerOf(ctx context.Context) caller {

@@ -49,7 +49,8 @@ func (s *Server) registerList(a *api) {
 
 // serveList sends rows as the database gives them, so that it needs the same memory for one tenant and for a million.
 func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput) error {
-	if err := checkListed(callerOf(r.Context()), in.Service); err != nil {
+	who := callerOf(r.Context())
+	if err := checkListed(who, in.Service); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), listTimeout)
@@ -61,14 +62,37 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 	l := &listWriter{
 		w: w, head: r.Method == http.MethodHead, conditions: r.Header.Values("If-None-Match"), compressed: acceptsGzip(r.Header),
 	}
-	err := s.store.Active(ctx, in.Service, func(v store.ActiveVersion) error {
-		late.Stop() // the database has begun to answer, and from now on it waits for the client
-		return l.begin(v)
-	}, l.row)
+	err := s.readList(ctx, who, in.Service, l, func() { late.Stop() })
 	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return l.finish(err)
+}
+
+// readList calls begun when the database has begun to answer, and from then on waits for the client.
+func (s *Server) readList(ctx context.Context, who caller, service string, l *listWriter, begun func()) error {
+	if l.head || len(l.conditions) > 0 { // and so, as a rule, no list is read
+		v, err := s.store.ActiveVersion(ctx, service)
+		if err != nil {
+			return err
+		}
+		if l.head || matches(l.conditions, v.ETag) {
+			return l.begin(v)
+		}
+	}
+	done, err := s.lists.take(ctx, who.reads())
+	if errors.Is(err, context.DeadlineExceeded) {
+		return refuse(http.StatusServiceUnavailable, "TOO_MANY_LISTS", "this service, or this token, reads as many lists as it may at once").
+			with("Retry-After", strconv.Itoa(retryAfter))
+	}
+	if err != nil {
+		return fmt.Errorf("wait for other lists of the same caller: %w", err)
+	}
+	defer done()
+	return s.store.Active(ctx, service, func(v store.ActiveVersion) error {
+		begun()
+		return l.begin(v)
+	}, l.row)
 }
 
 // checkListed refuses another service's list, whether there is such a service or not. An empty list would be an answer, and

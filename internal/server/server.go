@@ -55,6 +55,7 @@ type Server struct {
 	store   *store.Store
 	tail    *tail
 	limiter *limiter
+	lists   *shares
 	metrics *metrics
 	public  http.Handler
 	admin   http.Handler
@@ -83,6 +84,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store), limiter: newLimiter(cfg.RateLimit),
 		beat: heartbeatInterval, closing: make(chan struct{}), unknowns: newLimiter(unknownLines),
+		lists: newShares(cfg.Store.ListsAtOnce()),
 	}
 	var err error
 	if s.metrics, err = newMetrics(); err != nil {

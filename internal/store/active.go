@@ -21,6 +21,9 @@ func (s *Store) ActiveVersion(ctx context.Context, service string) (ActiveVersio
 	return v, err
 }
 
+// ListsAtOnce is how many calls of Active read at the same time; further ones wait.
+func (s *Store) ListsAtOnce() int { return s.lists.Stats().MaxOpenConnections }
+
 // Active reads the list of service as it is at one revision, oldest tenant first. begin gets the version, and then each
 // every row as it comes from the database; what they return as an error ends the reading and comes back as it is. The
 // database keeps what is read until the end, so they should not dawdle.
