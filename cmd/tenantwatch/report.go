@@ -28,8 +28,8 @@ type commits struct {
 	last    map[string]commit
 }
 
-// commit is the type of an event, and when the manager began to commit its change: later than that it cannot have been
-// decided, and earlier than the end of the commit nobody can be told.
+// commit is the type of an event, and its timestamp: when the change had its turn and was about to be written. The commit,
+// which waits for the disk, comes after, and so is part of the latency.
 type commit struct {
 	eventType tenant.EventType
 	at        time.Time
@@ -40,7 +40,7 @@ func newCommits(ctx context.Context, h history) (*commits, error) {
 	return &commits{history: h, read: v, last: map[string]commit{}}, err
 }
 
-// of returns when the manager committed what change tells, by its own record of it. That is not known of an event that
+// of returns when the manager began to commit what change tells, by its own record of it. That is not known of an event that
 // somebody else has published, nor of one after which there was another already.
 func (c *commits) of(ctx context.Context, change tenant.Change, told time.Time) (time.Time, bool) {
 	for c.readOn(ctx) {
