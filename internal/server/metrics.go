@@ -44,7 +44,9 @@ func newMetrics() (*metrics, error) {
 	m.requests, errs[0] = meter.Int64Counter("tenantwatch.manager.requests",
 		metric.WithDescription("Requests that were answered."), metric.WithUnit("{request}"))
 	m.duration, errs[1] = meter.Float64Histogram("tenantwatch.manager.request.duration",
-		metric.WithDescription("How long requests took; streams are not among them."), metric.WithUnit("s"))
+		metric.WithDescription("How long requests took; streams are not among them."), metric.WithUnit("s"),
+		// Those that OpenTelemetry's semantic conventions advise for http.server.request.duration.
+		metric.WithExplicitBucketBoundaries(.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10))
 	m.changes, errs[2] = meter.Int64Counter("tenantwatch.manager.changes",
 		metric.WithDescription("Calls that have changed something."), metric.WithUnit("{change}"))
 	m.streams, errs[3] = meter.Int64UpDownCounter("tenantwatch.manager.streams",
