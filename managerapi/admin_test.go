@@ -72,6 +72,23 @@ func TestAdminCalls(t *testing.T) {
 			call: func(ctx context.Context, c *Client) (any, error) { return nil, c.RevokeKey(ctx, "k/1") },
 		},
 		{
+			name: "quarantined events", wire: "GET /v1/admin/outbox/quarantined?after=3&limit=2", status: 200,
+			call: func(ctx context.Context, c *Client) (any, error) { return c.Quarantined(ctx, 3, 2) },
+			answer: `{"events":[{"revision":4,"event":{"a":1},"failure":"f","attempts":5,"quarantinedAt":` + when + `},` +
+				`{"revision":5,"raw":"AP8=","failure":"","attempts":0,"quarantinedAt":` + when + `}],"next":5}`,
+			want: &QuarantinePage{Next: 5, Events: []QuarantinedEvent{
+				{Revision: 4, Event: []byte(`{"a":1}`), Failure: "f", Attempts: 5, QuarantinedAt: at}, {Revision: 5, Raw: []byte{0, 255}, QuarantinedAt: at},
+			}},
+		},
+		{
+			name: "retry", wire: "POST /v1/admin/outbox/quarantined/4/retry", status: 204,
+			call: func(ctx context.Context, c *Client) (any, error) { return nil, c.RetryEvent(ctx, 4, false) },
+		},
+		{
+			name: "retry by force", wire: "POST /v1/admin/outbox/quarantined/4/retry?force=true", status: 204,
+			call: func(ctx context.Context, c *Client) (any, error) { return nil, c.RetryEvent(ctx, 4, true) },
+		},
+		{
 			name: "tokens", wire: "GET /v1/admin/tokens", status: 200,
 			call:   func(ctx context.Context, c *Client) (any, error) { return c.Tokens(ctx) },
 			answer: `{"tokens":[{"id":"t1","name":"n","createdAt":` + when + `}]}`,
@@ -134,6 +151,7 @@ func TestAFailedAdminCallReturnsNothing(t *testing.T) {
 		"associations": func() (any, error) { list, err := c.Associations(t.Context(), "acme"); return list == nil, err },
 		"keys":         func() (any, error) { list, err := c.Keys(t.Context(), ""); return list == nil, err },
 		"tokens":       func() (any, error) { list, err := c.Tokens(t.Context()); return list == nil, err },
+		"quarantined":  func() (any, error) { page, err := c.Quarantined(t.Context(), 0, 0); return page == nil, err },
 		"events":       func() (any, error) { page, err := c.Events(t.Context(), 0, 0); return page == nil, err },
 	}
 	for name, call := range calls {

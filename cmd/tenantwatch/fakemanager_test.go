@@ -32,10 +32,11 @@ type fakeManager struct {
 	ids      []string
 	services map[string]bool
 	secrets  map[string][]map[string]any // keys and tokens, by kind
+	givenUp  []managerapi.QuarantinedEvent
 }
 
 func newFakeManager() *fakeManager {
-	m := &fakeManager{services: map[string]bool{}, secrets: map[string][]map[string]any{}}
+	m := &fakeManager{services: map[string]bool{}, secrets: map[string][]map[string]any{}, givenUp: someGivenUp()}
 	m.tenants = tenanttest.NewManager(tenanttest.WithEnvironment("staging"), tenanttest.WithIDs(func() string {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -64,6 +65,8 @@ func (m *fakeManager) handler() http.Handler {
 		answer(w, http.StatusOK, managerapi.OutboxStatus{Epoch: v.Epoch, Newest: v.Revision, Sent: v.Revision})
 	})
 	mux.HandleFunc("GET /v1/admin/events", m.events)
+	mux.HandleFunc("GET /v1/admin/outbox/quarantined", m.quarantined)
+	mux.HandleFunc("POST /v1/admin/outbox/quarantined/{revision}/retry", m.retry)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+fakeToken {
 			refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "the bearer token is missing or wrong")

@@ -83,6 +83,7 @@ type commands struct {
 	Key     keyCommand     `cmd:"" help:"Make, list and revoke the API keys of services."`
 	Token   tokenCommand   `cmd:"" help:"Make, list and revoke the tokens that changes need."`
 	Events  eventsCommand  `cmd:"" help:"Show the lifecycle events that the manager keeps."`
+	Outbox  outboxCommand  `cmd:"" help:"Show the events that could not be published, and try again."`
 	Backup  backupCommand  `cmd:"" help:"Copy a SQLite database, while its manager runs."`
 	Restore restoreCommand `cmd:"" help:"Put a backup in the place of the database, with a new epoch."`
 	Version versionCommand `cmd:"" help:"Show what this binary was built from."`

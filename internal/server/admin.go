@@ -135,6 +135,10 @@ func (s *Server) registerAdmin(a *api) {
 	writeBody(a, post("tokens", "create-token", "Make a token"), s.createToken)
 	write(a, remove("tokens/{id}", "revoke-token", "Revoke a token"), s.revokeToken)
 	read(a, get("outbox", "get-outbox", "See how far the publishing of events is"), s.outbox)
+	read(a, get("outbox/quarantined", "list-quarantined-events", "List the events that were given up"), s.listQuarantined)
+	again := call{method: "POST", path: adminPath + "outbox/quarantined/{revision}/retry", id: "retry-event", status: http.StatusNoContent, tag: "admin"}
+	again.summary = "Try again to publish an event that was given up"
+	write(a, again, s.retryEvent)
 	read(a, get("events", "list-events", "List events by revision"), s.listEvents)
 }
 
@@ -260,9 +264,9 @@ func (s *Server) listEvents(ctx context.Context, in *adminEventsInput) (*reply[e
 	if err != nil {
 		return nil, err
 	}
-	after, err := strconv.ParseUint(in.After, 10, 64)
-	if in.After != "" && err != nil {
-		return nil, refuse(http.StatusBadRequest, "INVALID_REVISION", "after is no revision")
+	after, err := revisionOf("after", in.After)
+	if err != nil {
+		return nil, err
 	}
 	v, err := s.store.Version(ctx)
 	if err != nil {
@@ -305,6 +309,15 @@ func checkLabel(name string) error {
 		return refuse(http.StatusBadRequest, "INVALID_NAME", "the name is too long or has a control character")
 	}
 	return nil
+}
+
+// revisionOf takes no text as 0.
+func revisionOf(name, text string) (uint64, error) {
+	revision, err := strconv.ParseUint(text, 10, 64)
+	if text != "" && err != nil {
+		return 0, refuse(http.StatusBadRequest, "INVALID_REVISION", name+" is no revision")
+	}
+	return revision, nil
 }
 
 func pageSize(text string) (int, error) {

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// Quarantined is an event that was given up.
+type Quarantined struct {
+	Event
+
+	Failure string // of the last attempt
+	Since   time.Time
+}
+
+// Quarantined returns the events that were given up, after a revision and in the order of revisions, at most limit.
+func (s *Store) Quarantined(ctx context.Context, after uint64, limit int) ([]Quarantined, error) {
+	var out []Quarantined
+	err := s.look(ctx, "read the quarantine", func(ctx context.Context, t tx) error {
+		return t.each(ctx, func(rows *sql.Rows) error {
+			var q Quarantined
+			var revision uint64
+			var at, since int64
+			if err := rows.Scan(&revision, &q.Data, &q.Attempts, &at, &q.Failure, &since); err != nil {
+				return err
+			}
+			q.Event.Event, _ = tenant.ParseEvent(q.Data) // as far as it can be read
+			q.Revision, q.At, q.Since = revision, fromMicros(at), fromMicros(since)
+			out = append(out, q)
+			return nil
+		}, `SELECT `+eventColumns+`, failure, quarantined_at FROM outbox
+			WHERE env = ?1 AND revision > ?2 AND quarantined_at IS NOT NULL ORDER BY revision LIMIT ?3`, s.env, min(after, math.MaxInt64), limit)
+	})
+	return out, err
+}
+
+// Retry has an event that was given up wait to be sent again, with as many attempts as a new one. It returns ErrNotFound when
+// no such event was given up, and, unless force is set, a Conflict with the code EVENT_OVERTAKEN when later news of the same
+// tenant was sent already, or may have been: who knows no revisions would take the event for the newest.
+func (s *Store) Retry(ctx context.Context, revision uint64, force bool) error {
+	return s.write(ctx, "retry an event", func(ctx context.Context, t tx) error {
+		if revision > math.MaxInt64 { // more than there ever are, and than the database knows numbers
+			return ErrNotFound
+		}
+		var data []byte
+		err := t.row(ctx, `SELECT data FROM outbox WHERE env = ?1 AND revision = ?2 AND quarantined_at IS NOT NULL`+s.db.lockRow(),
+			s.env, revision).Scan(&data)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		}
+		if err == nil && !force {
+			err = s.overtaken(ctx, t, revision, data)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `UPDATE outbox SET quarantined_at = NULL, attempts = 0 WHERE env = ?1 AND revision = ?2`, s.env, revision)
+		return err
+	})
+}
+
+// overtaken is a Conflict if later news of the event's tenant was sent, or was deleted after it may have been.
+func (s *Store) overtaken(ctx context.Context, t tx, revision uint64, data []byte) error {
+	evt, _ := tenant.ParseEvent(data)
+	if evt.TenantID == "" {
+		return nil // of nobody, and so not sent either
+	}
+	var pruned uint64
+	if err := t.row(ctx, `SELECT pruned FROM relays WHERE env = ?1`, s.env).Scan(&pruned); err != nil {
+		return err
+	}
+	if pruned > revision {
+		return &Conflict{Code: codeOvertaken, Message: "later events were sent and are not kept any more; some may be of the same tenant"}
+	}
+	mark, err := json.Marshal(evt.TenantID)
+	if err != nil {
+		return err
+	}
+	later := false
+	// The database looks for the id in the bytes, so that not all that was sent has to come here.
+	err = t.each(ctx, func(rows *sql.Rows) error {
+		var sent []byte
+		err := rows.Scan(&sent)
+		other, _ := tenant.ParseEvent(sent)
+		later = later || other.TenantID == evt.TenantID
+		return err
+	}, `SELECT data FROM outbox WHERE env = ?1 AND revision > ?2 AND sent_at IS NOT NULL AND `+contains(t.db, "data", "?3")+` > 0`,
+		s.env, revision, mark)
+	if err == nil && later {
+		err = &Conflict{Code: codeOvertaken, Message: "a later event of the same tenant was sent already"}
+	}
+	return err
+}
+
+const codeOvertaken = "EVENT_OVERTAKEN"
+
+// contains is where in a column of bytes others are, in SQL; 0 if nowhere.
+func contains(db dialect, column, what string) string {
+	if _, ok := db.(*postgres); ok {
+		return "position(CAST(" + what + " AS bytea) IN " + column + ")"
+	}
+	return "instr(" + column + ", " + what + ")"
+}
