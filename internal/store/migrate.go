@@ -5,6 +5,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -28,8 +30,18 @@ func migrationFiles(d goose.Dialect) (fs.FS, []goose.ProviderOption, error) {
 	return files, nil, err
 }
 
-// migrate works on a schema that a newer program has made, as long as that one says that this one may.
+// migrateLimit is for a ctx without a deadline: a large table takes as long as it takes, and one that is broken off begins
+// again.
+const migrateLimit = 12 * time.Hour
+
 func (s *Store) migrate(ctx context.Context, migrations migrationSet) error {
+	ctx, cancel := within(ctx, migrateLimit)
+	defer cancel()
+	return s.explain(ctx, "migrate", s.bringUp(ctx, migrations))
+}
+
+// bringUp works on a schema that a newer program has made, as long as that one says that this one may.
+func (s *Store) bringUp(ctx context.Context, migrations migrationSet) error {
 	name, done, err := s.db.migrating(ctx, s.writer)
 	if err != nil {
 		return err
@@ -43,18 +55,32 @@ func (s *Store) migrate(ctx context.Context, migrations migrationSet) error {
 	if err != nil {
 		return err
 	}
-	current, known, err := provider.GetVersions(ctx)
+	current, known, err := s.versions(ctx, provider)
 	if err != nil {
 		return err
 	}
 	if current > known {
 		return s.checkFloor(ctx, current, known)
 	}
+	if current < known {
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "the database's schema is being brought up to date; a large database takes its time",
+			slog.Int64("from", current), slog.Int64("to", known))
+	}
 	_, err = provider.Up(ctx)
 	return err
 }
 
+// versions does not take as long as a migration may, or a database that hangs would not be noticed.
+func (s *Store) versions(ctx context.Context, provider *goose.Provider) (current, known int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	current, known, err = provider.GetVersions(ctx)
+	return current, known, s.explain(ctx, "read the schema's version", err)
+}
+
 func (s *Store) checkFloor(ctx context.Context, current, known int64) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
 	return s.write(ctx, "read the schema's floor", func(ctx context.Context, t tx) error {
 		var oldest int64
 		if err := t.row(ctx, `SELECT MAX(oldest) FROM schema_floor`).Scan(&oldest); err != nil {

@@ -8,8 +8,11 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
 // withMigration adds one to those that there are.
@@ -101,6 +104,72 @@ func childMigrates(dsn string) {
 			return files, []goose.ProviderOption{goose.WithGoMigrations(half)}, err
 		})
 	panic(err)
+}
+
+// TestAMigrationHasTime: on a large table it takes longer than anything else that Open does. The caller may want less.
+func TestAMigrationHasTime(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		var left time.Duration
+		slow := goose.NewGoMigration(2, &goose.GoFunc{RunTx: func(ctx context.Context, _ *sql.Tx) error {
+			if deadline, bounded := ctx.Deadline(); bounded {
+				left = time.Until(deadline)
+			}
+			return errors.New("once more")
+		}}, nil)
+		set := func(d goose.Dialect) (fs.FS, []goose.ProviderOption, error) {
+			files, _, err := migrationFiles(d)
+			return files, []goose.ProviderOption{goose.WithGoMigrations(slow)}, err
+		}
+		var out strings.Builder
+		o := Options{Environment: testEnvironment, Key: testKey, Logger: textLogger(&out)}
+		if _, err := open(t.Context(), db.dsn, o, set); err == nil || left < time.Hour {
+			t.Errorf("it had %s, %v", left, err)
+		}
+		if n := strings.Count(out.String(), "is being brought up to date"); n != 1 || !strings.Contains(out.String(), "to=2") {
+			t.Errorf("the log says %s", &out)
+		}
+		hurried, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if _, err := open(hurried, db.dsn, o, set); err == nil || left > 20*time.Second {
+			t.Errorf("in a hurry it had %s, %v", left, err)
+		}
+		out.Reset()
+		s, err := open(t.Context(), db.dsn, o, migrationFiles)
+		do(t, err)
+		do(t, s.Close())
+		if out.Len() > 0 {
+			t.Errorf("the log says %s, and there was nothing to do", &out)
+		}
+	})
+}
+
+// TestWhoWaitsForTheMigrationOfAnotherSaysSo, and heeds its ctx.
+func TestWhoWaitsForTheMigrationOfAnotherSaysSo(t *testing.T) {
+	db := database{dsn: testserver.SharedPostgres(t).Database(t)}
+	s := db.open(t)
+	_, done, err := s.db.migrating(t.Context(), s.writer)
+	do(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := &impatient{cancel: cancel}
+	_, err = Open(ctx, db.dsn, Options{Environment: testEnvironment, Key: testKey, Logger: textLogger(out)})
+	if !errors.Is(err, context.Canceled) || strings.Count(out.String(), "another process brings") != 1 {
+		t.Errorf("%v; the log says %s", err, out)
+	}
+	done()
+	db.open(t)
+}
+
+// impatient is a log whose first line is enough.
+type impatient struct {
+	strings.Builder
+
+	cancel context.CancelFunc
+}
+
+func (i *impatient) Write(p []byte) (int, error) {
+	i.cancel()
+	return i.Builder.Write(p)
 }
 
 // TestTwoProgramsMigrateAtOnce is for PostgreSQL: one waits for the other.

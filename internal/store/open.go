@@ -42,7 +42,8 @@ type Store struct {
 // be there, or "postgres://…".
 //
 // It returns ErrInUse when another process has the SQLite file open, ErrSchemaTooNew, ErrWrongKey, and ErrUnavailable when
-// there is no reaching the database. A migration that was broken off is taken up where it was.
+// there is no reaching the database. A migration that was broken off is taken up where it was. Without a deadline of ctx, what
+// is to be migrated may take hours, and everything else half a minute.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	s, err := open(ctx, dsn, o, migrationFiles)
 	if err != nil {
@@ -87,8 +88,6 @@ func (s *Store) Version(ctx context.Context) (tenant.Version, error) {
 }
 
 func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (*Store, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
 	if err := checkLabel("environment", "INVALID_ENVIRONMENT", o.Environment); err != nil {
 		return nil, err
 	}
@@ -109,13 +108,20 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	if s.tenantID == nil {
 		s.tenantID = func(int64) string { return uuid.NewString() }
 	}
-	if s.pools, err = db.open(ctx, s.logger); err != nil {
-		return nil, s.explain(ctx, "connect", err)
+	if err := s.connect(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.prepare(ctx, migrations); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Store) connect(ctx context.Context) (err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	s.pools, err = s.db.open(ctx, s.logger)
+	return s.explain(ctx, "connect", err)
 }
 
 // dialectOf never shows the dsn in an error: it may hold a password.
@@ -133,7 +139,7 @@ func dialectOf(dsn string) (dialect, error) {
 // prepare migrates, makes the environment if it is not there, and looks whether the key is its key.
 func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 	if err := s.migrate(ctx, migrations); err != nil {
-		return s.explain(ctx, "migrate", err)
+		return err
 	}
 	return s.write(ctx, "prepare the environment", func(ctx context.Context, t tx) error {
 		canary := s.seal.seal([]byte(canaryText), s.environment, canaryText)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,12 +37,15 @@ const (
 	lockMigrate = 0x7477_0001
 	lockRelay   = 0x7477_0002
 
-	leadEvery    = 500 * time.Millisecond
+	lockEvery    = 500 * time.Millisecond
 	releaseLimit = time.Second
 )
 
 // postgres is a database on a server, which others may use at the same time.
-type postgres struct{ config *pgx.ConnConfig }
+type postgres struct {
+	config *pgx.ConnConfig
+	log    *slog.Logger
+}
 
 func newPostgres(dsn string) (*postgres, error) {
 	dsn, err := verified(dsn)
@@ -108,7 +112,8 @@ func onThisMachine(dsn *url.URL) bool {
 	return true
 }
 
-func (p *postgres) open(ctx context.Context, _ *slog.Logger) (pools, error) {
+func (p *postgres) open(ctx context.Context, log *slog.Logger) (pools, error) {
+	p.log = log
 	all := pools{writer: p.pool(p.config), reader: p.pool(p.config), lists: p.pool(p.patient())}
 	if err := all.writer.PingContext(ctx); err != nil {
 		return pools{}, errors.Join(err, all.closeAll())
@@ -183,13 +188,15 @@ func (p *postgres) migrating(ctx context.Context, writer *sql.DB) (goose.Dialect
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1, 0)`, lockMigrate); err != nil {
+	waits := func() {
+		p.log.LogAttrs(ctx, slog.LevelInfo, "another process brings the database's schema up to date; waiting for it")
+	}
+	if err := waitForLock(ctx, conn, lockMigrate, 0, waits); err != nil {
 		return "", nil, errors.Join(err, hangUp(conn))
 	}
 	return goose.DialectPostgres, func() { _ = hangUp(conn) }, nil
 }
 
-// lead asks again and again instead of waiting in one statement: a connection that is silent is seen.
 func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error) {
 	conn, err := writer.Conn(ctx)
 	if err != nil {
@@ -199,27 +206,35 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 	if _, err := conn.ExecContext(ctx, `SET idle_session_timeout = '15s'`); err != nil {
 		return nil, errors.Join(err, hangUp(conn))
 	}
+	if err := waitForLock(ctx, conn, lockRelay, env, func() {}); err != nil {
+		return nil, errors.Join(err, hangUp(conn))
+	}
+	return &lease{end: func() { letGo(conn, env) }, check: func(ctx context.Context) error { return holds(ctx, conn, env) }}, nil
+}
+
+// waitForLock asks again and again instead of waiting in one statement: a connection that is silent is seen. waits is called
+// once, if somebody else has the lock.
+func waitForLock(ctx context.Context, conn *sql.Conn, kind, which int64, waits func()) error {
+	waits = sync.OnceFunc(waits)
 	for {
-		got, err := tryLock(ctx, conn, env)
-		if err != nil {
-			return nil, errors.Join(err, hangUp(conn))
+		got, err := tryLock(ctx, conn, kind, which)
+		if err != nil || got {
+			return err
 		}
-		if got {
-			return &lease{end: func() { letGo(conn, env) }, check: func(ctx context.Context) error { return holds(ctx, conn, env) }}, nil
-		}
+		waits()
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), hangUp(conn))
-		case <-time.After(leadEvery):
+			return ctx.Err()
+		case <-time.After(lockEvery):
 		}
 	}
 }
 
-// tryLock is bounded, because ctx may have no end.
-func tryLock(ctx context.Context, conn *sql.Conn, env int64) (got bool, err error) {
-	ctx, cancel := bounded(ctx)
+// tryLock is bounded, because ctx may have no end, or a late one.
+func tryLock(ctx context.Context, conn *sql.Conn, kind, which int64) (got bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1, $2)`, lockRelay, env).Scan(&got)
+	err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1, $2)`, kind, which).Scan(&got)
 	return got, err
 }
 

@@ -128,10 +128,15 @@ func ours(err error) bool {
 }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return within(ctx, callLimit)
+}
+
+// within bounds a ctx that has no deadline.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, callLimit)
+	return context.WithTimeout(ctx, limit)
 }
 
 // exec returns how many rows it touched.
