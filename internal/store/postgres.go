@@ -37,6 +37,10 @@ const (
 	lockMigrate = 0x7477_0001
 	lockRelay   = 0x7477_0002
 
+	// oldestServer has idle_session_timeout. A version is as server_version_num has it.
+	oldestServer = 14 * majorVersion
+	majorVersion = 10_000
+
 	lockEvery    = 500 * time.Millisecond
 	releaseLimit = time.Second
 )
@@ -97,6 +101,9 @@ func onThisMachine(dsn *url.URL) bool {
 	if host := dsn.Query().Get("host"); host != "" {
 		hosts = host
 	}
+	if hosts == "" && (dsn.Query().Has("service") || os.Getenv("PGSERVICE") != "") {
+		return false // a file names the host
+	}
 	if hosts == "" {
 		hosts = os.Getenv("PGHOST")
 	}
@@ -115,10 +122,28 @@ func onThisMachine(dsn *url.URL) bool {
 func (p *postgres) open(ctx context.Context, log *slog.Logger) (pools, error) {
 	p.log = log
 	all := pools{writer: p.pool(p.config), reader: p.pool(p.config), lists: p.pool(p.patient())}
-	if err := all.writer.PingContext(ctx); err != nil {
+	if err := suits(ctx, all.writer, log); err != nil {
 		return pools{}, errors.Join(err, all.closeAll())
 	}
 	return all, nil
+}
+
+// suits is an error if the server is too old, and warns when it does not keep what it has acknowledged.
+func suits(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	var version int
+	var commit string
+	if err := db.QueryRowContext(ctx, `SELECT CAST(current_setting('server_version_num') AS integer),
+		current_setting('synchronous_commit')`).Scan(&version, &commit); err != nil {
+		return err
+	}
+	if version < oldestServer {
+		return fmt.Errorf("PostgreSQL is version %d, and has to be %d or later", version/majorVersion, oldestServer/majorVersion)
+	}
+	if commit == "off" {
+		log.LogAttrs(ctx, slog.LevelWarn, "synchronous_commit is off for this role or database: a change that was acknowledged may be "+
+			"lost, with its event, when PostgreSQL crashes; switch it on")
+	}
+	return nil
 }
 
 // patient is for lists: the server has sent all of one, and is idle, while a slow client still takes it. A transaction

@@ -257,11 +257,18 @@ func TestS07TLSIsVerifiedUnlessItIsToldOtherwise(t *testing.T) {
 		"postgres://[::1]:5432/x":                      false,
 		"postgres:///x?host=/var/run/postgresql":       false,
 		"postgres:///x":                                false,
+		"postgres:///x?service=y":                      true,
+		"postgres:///x?service=y&sslmode=disable":      false,
+		"postgres://localhost/x?service=y":             false,
 		"postgres://u:p@localhost.evil.example:5432/x": true,
 	} {
 		got, err := verified(dsn)
 		if err != nil || strings.Contains(got, "sslmode=verify-full") != want {
 			t.Errorf("%s became %s, %v", dsn, got, err)
 		}
+	}
+	t.Setenv("PGSERVICE", "y")
+	if got, err := verified("postgres:///x"); err != nil || !strings.Contains(got, "sslmode=verify-full") {
+		t.Errorf("with PGSERVICE it became %s, %v", got, err)
 	}
 }
