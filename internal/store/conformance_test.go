@@ -268,7 +268,7 @@ func TestConnectionsOfWhatIsNotActiveAreNotShown(t *testing.T) {
 func TestTenantsAreListedSearchedAndPaged(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		var ids []string
-		for _, name := range []string{"Ängström", "b_d", "bad", "100%", "x!y"} {
+		for _, name := range []string{"Ängström", "by_d", "byad", "100%", "x!y"} {
 			n := acme()
 			n.Name = name
 			ids = append(ids, create(t, s, n).ID)
@@ -282,16 +282,16 @@ func TestTenantsAreListedSearchedAndPaged(t *testing.T) {
 			filter TenantFilter
 			want   []string
 		}{
-			{"all", TenantFilter{}, []string{"Ängström", "b_d", "bad", "100%", "x!y"}},
+			{"all", TenantFilter{}, []string{"Ängström", "by_d", "byad", "100%", "x!y"}},
 			{"part of a name in another case", TenantFilter{Search: "äNGST"}, []string{"Ängström"}},
-			{"what means something to the database", TenantFilter{Search: "b_"}, []string{"b_d"}},
+			{"what means something to the database", TenantFilter{Search: "by_"}, []string{"by_d"}},
 			{"the same", TenantFilter{Search: "0%"}, []string{"100%"}},
 			{"the same again", TenantFilter{Search: "!"}, []string{"x!y"}},
-			{"a slug", TenantFilter{Search: "b-d"}, []string{"b_d"}},
+			{"a slug", TenantFilter{Search: "by-d"}, []string{"by_d"}},
 			{"an id without dashes", TenantFilter{Search: strings.ReplaceAll(ids[4], "-", "")}, []string{"x!y"}},
 			{"a status", TenantFilter{Status: "suspended"}, []string{"100%"}},
-			{"a service, not purged", TenantFilter{Service: "ledger"}, []string{"b_d"}},
-			{"all at once", TenantFilter{Search: "b", Status: "active", Service: "ledger"}, []string{"b_d"}},
+			{"a service, not purged", TenantFilter{Service: "ledger"}, []string{"by_d"}},
+			{"all at once", TenantFilter{Search: "b", Status: "active", Service: "ledger"}, []string{"by_d"}},
 			{"nothing", TenantFilter{Search: "nothing"}, nil},
 			{"no text", TenantFilter{Search: "\x00\xff", Status: "\x00", Service: "\xff"}, nil},
 			{"very much", TenantFilter{Search: strings.Repeat("%", 100_000)}, nil},

@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 		children[role](os.Getenv(childDSN))
 		return
 	}
+	logLimit = 2 << 20
 	goleak.VerifyTestMain(testserver.Main(m))
 }
 

@@ -108,7 +108,7 @@ func (l *sqlite) create() (os.FileInfo, error) {
 func (l *sqlite) pool(options string, open, idle int) (*sql.DB, error) {
 	uri := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(l.path), "/")}
 	pragmas := "&_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_dqs=0" +
-		"&_pragma=journal_size_limit(" + strconv.Itoa(logLimit) + ")"
+		"&_pragma=journal_size_limit(" + strconv.FormatInt(logLimit, 10) + ")"
 	db, err := sql.Open("sqlite", uri.String()+"?"+options+pragmas)
 	if err != nil {
 		return nil, err

@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
+// logLimit is how long the log may become, in bytes, before lists wait for a moment so that it can begin anew. It is also what
+// the file is cut to whenever it begins anew by itself. Tests, which have no time to write so much, make it shorter.
+var logLimit int64 = 64 << 20
+
 const (
-	// logLimit is how long the log may become, in bytes, before lists wait for a moment so that it can begin anew. It is
-	// also what the file is cut to whenever it begins anew by itself.
-	logLimit = 64 << 20
 	// logTooLong is when somebody has to be told, in bytes.
 	logTooLong = 1 << 30
 
