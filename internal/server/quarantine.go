@@ -21,7 +21,7 @@ type quarantinedView struct {
 }
 
 type quarantinePage struct {
-	Events []quarantinedView `json:"events"`
+	Events []quarantinedView `json:"events" nullable:"false"`
 	Next   uint64            `json:"next"   doc:"what after is for the next page"`
 }
 
