@@ -1,0 +1,387 @@
+package worker
+
+import (
+	"container/heap"
+	"container/list"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// rampSlack is how far starts may catch up with the ramp after the timer was late.
+const rampSlack = 10 * time.Millisecond
+
+// rules are what a plan goes by.
+type rules struct {
+	limit                  int           // 0: none
+	grace                  time.Duration // until a cancelled run overstays
+	minBackoff, maxBackoff time.Duration
+	rampInterval           time.Duration  // between two starts; 0: none
+	hook                   bool           // reconfigured tenants are told, not restarted
+	dice                   func() float64 // from 0 up to 1
+}
+
+// plan decides what is run. Its methods are told what has happened, and append to orders what is to be done about it. There is
+// no lock, no clock, no goroutine and no I/O in it.
+type plan struct {
+	rules
+
+	tasks    map[string]*task // by canonical id
+	line     list.List        // of *task, those that wait, the first to be started first
+	due      deadlines        // of those that stop, and of those that back off
+	counted  int              // runs that count towards the limit
+	byState  [GivenUp + 1]int
+	restarts int64
+	ramp     time.Time // no start before it
+	stopping bool
+	orders   []order
+}
+
+// task is one tenant that is active, or whose last run has not ended.
+type task struct {
+	id, canonical string // id as it was spelled last
+	state         State
+	since         time.Time
+	active        bool
+	place         *list.Element // in line, nil elsewhere
+	due           time.Time     // of stopping and backing off
+	index         int           // in the deadlines, -1 elsewhere
+
+	began    time.Time // the last run
+	retry    bool      // the next run follows one that failed
+	failures int       // in a row
+	restarts int
+	lastErr  error
+
+	cancelled bool // this run was
+	hooking   bool // the hook is being called for this run
+	again     tenant.EventType
+	returned  bool // Work has, and the hook has not
+	result    error
+}
+
+// order is something that a plan wants done.
+type order struct {
+	what   action
+	id     string // of the tenant, as it is spelled
+	run    string // the key of its run, the canonical id
+	cause  error
+	reason tenant.EventType
+	wait   time.Duration
+	count  int
+}
+
+type action uint8
+
+const (
+	startRun action = iota
+	cancelRun
+	callHook
+	forgetRun       // it has ended, and so has its hook
+	noteFailed      // cause, wait and count: it is tried again
+	noteGivenUp     // cause
+	noteOverstaying // wait: the grace that is over
+	noteHookFailed  // cause
+	noteLateError   // cause: what a cancelled run, or its hook, returned
+)
+
+func newPlan(r rules) *plan { return &plan{rules: r, tasks: map[string]*task{}} }
+
+// take returns the orders that were not taken yet.
+func (p *plan) take() []order {
+	taken := p.orders
+	p.orders = nil
+	return taken
+}
+
+// change is told of a change of the set. One that changes nothing is ignored.
+func (p *plan) change(now time.Time, c tenant.Change) {
+	if p.stopping {
+		return
+	}
+	t := p.tasks[tenant.CanonicalID(c.TenantID)]
+	switch {
+	case c.Kind == tenant.Added && (t == nil || !t.active):
+		p.add(now, t, c.TenantID)
+	case c.Kind == tenant.Removed && t != nil && t.active:
+		p.remove(now, t)
+	case c.Kind == tenant.Reconfigured && t != nil && t.active:
+		p.reconfigure(now, t, c.EventType)
+	}
+	p.fill(now)
+}
+
+// add lets a tenant that comes again wait for the end of its old run.
+func (p *plan) add(now time.Time, old *task, id string) {
+	if old != nil {
+		old.id, old.active, old.cancelled = id, true, true
+		old.failures, old.restarts, old.lastErr = 0, 0, nil
+		return
+	}
+	t := &task{id: id, canonical: tenant.CanonicalID(id), active: true, index: -1}
+	p.tasks[t.canonical] = t
+	p.enqueue(now, t)
+}
+
+func (p *plan) remove(now time.Time, t *task) {
+	t.active = false
+	switch t.state {
+	case Running:
+		p.cancel(now, t, ErrRemoved)
+	case Stopping, Overstaying: // its end is waited for
+	default:
+		p.drop(t)
+	}
+}
+
+func (p *plan) reconfigure(now time.Time, t *task, reason tenant.EventType) {
+	switch t.state {
+	case Running:
+		p.tell(now, t, reason)
+	case Restarting, GivenUp:
+		t.failures = 0
+		p.enqueue(now, t)
+	default: // a run that is to begin, or to follow, sees what is new; what is done is done
+	}
+}
+
+// tell calls the hook, one at a time for a tenant, or restarts the run where there is none.
+func (p *plan) tell(now time.Time, t *task, reason tenant.EventType) {
+	switch {
+	case !p.hook:
+		p.cancel(now, t, ErrReconfigured)
+	case t.hooking:
+		t.again = reason
+	default:
+		t.hooking = true
+		p.order(order{what: callHook, id: t.id, run: t.canonical, reason: reason})
+	}
+}
+
+// happened is told of the end of a run, or of a call of its hook.
+func (p *plan) happened(now time.Time, h happening) {
+	if h.hook {
+		p.hooked(now, h.key, h.err)
+	} else {
+		p.returned(now, h.key, h.err)
+	}
+}
+
+// hooked is told that the hook has returned.
+func (p *plan) hooked(now time.Time, key string, err error) {
+	t := p.tasks[key]
+	if t == nil {
+		return
+	}
+	again := t.again
+	t.hooking, t.again = false, ""
+	if err != nil {
+		p.hookFailed(now, t, err)
+	}
+	switch {
+	case t.returned:
+		p.conclude(now, t, t.result)
+	case t.state == Running && again != "":
+		p.tell(now, t, again)
+	}
+	p.fill(now)
+}
+
+// hookFailed restarts the run, unless that is ending.
+func (p *plan) hookFailed(now time.Time, t *task, err error) {
+	switch {
+	case t.state == Running:
+		p.order(order{what: noteHookFailed, id: t.id, cause: err})
+		p.cancel(now, t, ErrReconfigured)
+	case !isCancellation(err):
+		p.order(order{what: noteLateError, id: t.id, cause: err})
+	}
+}
+
+// returned is told that Work has returned. While the hook has not, the run goes on.
+func (p *plan) returned(now time.Time, key string, err error) {
+	t := p.tasks[key]
+	if t == nil {
+		return
+	}
+	if !t.hooking {
+		p.conclude(now, t, err)
+		p.fill(now)
+		return
+	}
+	t.returned, t.result = true, err
+	if t.state == Running {
+		p.cancel(now, t, nil)
+		t.cancelled = false // the end was its own
+	}
+}
+
+// conclude decides what follows the end of a run.
+func (p *plan) conclude(now time.Time, t *task, err error) {
+	if t.state != Overstaying {
+		p.counted--
+	}
+	p.order(order{what: forgetRun, run: t.canonical})
+	cancelled := t.cancelled
+	t.cancelled, t.returned, t.result = false, false, nil
+	if cancelled && err != nil && !isCancellation(err) {
+		p.order(order{what: noteLateError, id: t.id, cause: err})
+	}
+	switch {
+	case !t.active || p.stopping:
+		p.drop(t)
+	case cancelled:
+		t.failures, t.retry = 0, false
+		p.enqueue(now, t)
+	case err == nil:
+		p.move(now, t, Done)
+	case errors.Is(err, ErrGiveUp):
+		t.lastErr = err
+		p.order(order{what: noteGivenUp, id: t.id, cause: err})
+		p.move(now, t, GivenUp)
+	default:
+		p.backOff(now, t, err)
+	}
+}
+
+func (p *plan) backOff(now time.Time, t *task, err error) {
+	if now.Sub(t.began) >= p.maxBackoff {
+		t.failures = 0
+	}
+	t.failures++
+	t.lastErr, t.retry = err, true
+	bound := backoffBound(p.minBackoff, p.maxBackoff, t.failures)
+	wait := bound/2 + time.Duration(p.dice()*float64(bound-bound/2))
+	p.order(order{what: noteFailed, id: t.id, cause: err, wait: wait, count: t.failures})
+	p.move(now, t, Restarting)
+	p.schedule(t, now.Add(wait))
+}
+
+// backoffBound doubles with each failure in a row.
+func backoffBound(lowest, highest time.Duration, failures int) time.Duration {
+	bound := lowest
+	for i := 1; i < failures && bound < highest; i++ {
+		bound *= 2
+	}
+	return min(bound, highest)
+}
+
+// tick is told that time has passed.
+func (p *plan) tick(now time.Time) {
+	for len(p.due) > 0 && !now.Before(p.due[0].due) {
+		t := p.due[0]
+		if t.state == Restarting {
+			p.enqueue(now, t)
+			continue
+		}
+		p.counted--
+		p.move(now, t, Overstaying)
+		p.order(order{what: noteOverstaying, id: t.id, wait: p.grace})
+	}
+	p.fill(now)
+}
+
+// next is when tick has something to do, unless something happens before. It is zero when there is nothing.
+func (p *plan) next() time.Time {
+	var at time.Time
+	if len(p.due) > 0 {
+		at = p.due[0].due
+	}
+	if p.line.Len() > 0 && p.hasRoom() && (at.IsZero() || p.ramp.Before(at)) {
+		at = p.ramp // or it would have been started
+	}
+	return at
+}
+
+// stop cancels everything, and starts nothing more.
+func (p *plan) stop(now time.Time) {
+	p.stopping = true
+	for _, t := range p.tasks {
+		switch t.state {
+		case Running:
+			p.cancel(now, t, ErrStopping)
+		case Stopping, Overstaying:
+		default:
+			p.drop(t)
+		}
+	}
+}
+
+// fill starts those that are first in line as long as there is room.
+func (p *plan) fill(now time.Time) {
+	for !p.stopping && p.line.Len() > 0 && p.hasRoom() && !now.Before(p.ramp) {
+		t := p.line.Remove(p.line.Front()).(*task) //nolint:forcetypeassert // nothing else is in line
+		t.place = nil
+		if t.retry {
+			t.retry = false
+			t.restarts++
+			p.restarts++
+		}
+		p.counted++
+		p.move(now, t, Running)
+		t.began = now
+		p.order(order{what: startRun, id: t.id, run: t.canonical})
+		if p.rampInterval > 0 {
+			p.ramp = later(p.ramp, now.Add(-rampSlack)).Add(p.rampInterval)
+		}
+	}
+}
+
+func (p *plan) hasRoom() bool { return p.limit == 0 || p.counted < p.limit }
+
+func (p *plan) enqueue(now time.Time, t *task) {
+	p.move(now, t, Waiting)
+	t.place = p.line.PushBack(t)
+}
+
+func (p *plan) cancel(now time.Time, t *task, cause error) {
+	t.cancelled = true
+	p.move(now, t, Stopping)
+	p.schedule(t, now.Add(p.grace))
+	p.order(order{what: cancelRun, id: t.id, run: t.canonical, cause: cause})
+}
+
+// move takes t out of wherever its old state had put it.
+func (p *plan) move(now time.Time, t *task, to State) {
+	p.leave(t)
+	t.state, t.since = to, now
+	p.byState[to]++
+}
+
+func (p *plan) leave(t *task) {
+	if t.state != 0 {
+		p.byState[t.state]--
+	}
+	if t.place != nil {
+		p.line.Remove(t.place)
+		t.place = nil
+	}
+	if t.index >= 0 {
+		heap.Remove(&p.due, t.index)
+	}
+}
+
+func (p *plan) drop(t *task) {
+	p.leave(t)
+	delete(p.tasks, t.canonical)
+}
+
+func (p *plan) schedule(t *task, at time.Time) {
+	t.due = at
+	heap.Push(&p.due, t)
+}
+
+func (p *plan) order(o order) { p.orders = append(p.orders, o) }
+
+func isCancellation(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, ErrRemoved) || errors.Is(err, ErrReconfigured) || errors.Is(err, ErrStopping)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

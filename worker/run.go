@@ -1,0 +1,210 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// errExited is the failure of Work that called runtime.Goexit.
+var errExited = errors.New("the goroutine was ended by runtime.Goexit")
+
+// loop is the one goroutine that changes a Group's plan, and does what the plan wants done.
+type loop struct {
+	group    *Group
+	runs     map[string]*run // that have not ended, by canonical id
+	happened chan happening
+	over     chan struct{}  // closed when nobody receives what has happened any more
+	working  sync.WaitGroup // of the goroutines of runs and of hooks
+}
+
+// run is one that has not ended.
+type run struct {
+	ctx    context.Context //nolint:containedctx // its hook is given it too
+	cancel context.CancelCauseFunc
+}
+
+// happening is the end of a run, or of a call of its hook.
+type happening struct {
+	key  string // the canonical id
+	hook bool
+	err  error
+}
+
+func newLoop(g *Group) *loop {
+	return &loop{group: g, runs: map[string]*run{}, happened: make(chan happening), over: make(chan struct{})}
+}
+
+// run goes on until ctx or changes end, and then until what is running has ended, or the grace is over.
+func (l *loop) run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
+	in, quit, read := make(chan tenant.Change), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		for c := range changes {
+			select {
+			case in <- c:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	base := context.WithoutCancel(ctx) // a run's ctx is to end with the cause that the plan gives
+	l.supervise(ctx, base, in, read)
+	close(quit)
+	return l.shutDown(base, read)
+}
+
+// supervise does what there is to do until ctx or changes end.
+func (l *loop) supervise(ctx, base context.Context, in <-chan tenant.Change, read <-chan struct{}) {
+	timer := newAlarm()
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-read:
+			return
+		case c := <-in:
+			l.do(base, func(p *plan, now time.Time) { p.change(now, c) })
+		case h := <-l.happened:
+			l.take(base, h)
+		case <-timer.C:
+			timer.at = time.Time{}
+			l.do(base, (*plan).tick)
+		}
+		timer.set(l.group.next())
+	}
+}
+
+// shutDown cancels what is running and waits for it.
+func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
+	defer close(l.over)
+	l.do(base, (*plan).stop)
+	grace := time.NewTimer(l.group.cfg.StopGrace)
+	defer grace.Stop()
+	reading := true
+	for reading || len(l.runs) > 0 {
+		select {
+		case h := <-l.happened:
+			l.take(base, h)
+		case <-read:
+			reading, read = false, nil
+		case <-grace.C:
+			l.do(base, (*plan).tick)
+			return &StillRunning{TenantIDs: l.group.unfinished(), Changes: reading}
+		}
+	}
+	l.working.Wait() // their end is told, and that is the last that they do
+	return nil
+}
+
+func (l *loop) take(base context.Context, h happening) {
+	l.do(base, func(p *plan, now time.Time) { p.happened(now, h) })
+}
+
+// do lets the plan decide, and then does what it wants.
+func (l *loop) do(base context.Context, decide func(p *plan, now time.Time)) {
+	for _, o := range l.group.decide(decide) {
+		switch o.what {
+		case startRun:
+			l.start(base, o)
+		case callHook:
+			l.callHook(o)
+		case cancelRun:
+			l.runs[o.run].cancel(o.cause)
+		case forgetRun:
+			l.runs[o.run].cancel(nil)
+			delete(l.runs, o.run)
+		default:
+			l.group.note(base, o)
+		}
+	}
+}
+
+func (l *loop) start(base context.Context, o order) {
+	ctx, cancel := context.WithCancelCause(base)
+	l.runs[o.run] = &run{ctx, cancel}
+	work := l.group.cfg.Work
+	l.working.Go(func() {
+		guard(func() error { return work(ctx, o.id) }, func(err error) { l.tell(happening{key: o.run, err: err}) })
+	})
+}
+
+func (l *loop) callHook(o order) {
+	ctx, hook := l.runs[o.run].ctx, l.group.cfg.Reconfigured
+	l.working.Go(func() {
+		guard(func() error { return hook(ctx, o.id, o.reason) }, func(err error) { l.tell(happening{key: o.run, hook: true, err: err}) })
+	})
+}
+
+// tell is the last that the goroutine of a run does. When the loop is over nobody decides anything any more, and the plan is
+// told for the sake of Status.
+func (l *loop) tell(h happening) {
+	select {
+	case l.happened <- h:
+	case <-l.over:
+		for _, o := range l.group.decide(func(p *plan, now time.Time) { p.happened(now, h) }) {
+			if o.what != forgetRun {
+				l.group.note(context.Background(), o)
+			}
+		}
+	}
+}
+
+// guard calls fn and then end with what came of it: an error, a panic, or runtime.Goexit.
+func guard(fn func() error, end func(error)) {
+	err := errExited
+	defer func() {
+		if value := recover(); value != nil {
+			err = &PanicError{Value: value, Stack: debug.Stack()}
+		}
+		end(err)
+	}()
+	err = fn()
+}
+
+// PanicError is the failure of Work that panicked.
+type PanicError struct {
+	Value any
+	Stack []byte // of the goroutine, as runtime/debug prints it
+}
+
+// Error has the value, and not the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap is the value, if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// alarm is a timer that may be set to no time.
+type alarm struct {
+	*time.Timer
+
+	at time.Time
+}
+
+func newAlarm() *alarm {
+	a := &alarm{Timer: time.NewTimer(time.Hour)}
+	a.Stop()
+	return a
+}
+
+// set lets it ring at a time; zero is never.
+func (a *alarm) set(at time.Time) {
+	switch {
+	case at.Equal(a.at):
+	case at.IsZero():
+		a.Stop()
+	default:
+		a.Reset(time.Until(at))
+	}
+	a.at = at
+}

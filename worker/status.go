@@ -1,0 +1,97 @@
+package worker
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// State is what is going on for a tenant.
+type State uint8
+
+// The states of a tenant.
+const (
+	// Waiting is in line for Config.Limit or Config.RampPerSecond.
+	Waiting State = iota + 1
+	// Running has a run.
+	Running
+	// Stopping has a run that was cancelled, and has not returned yet.
+	Stopping
+	// Overstaying is Stopping for longer than Config.StopGrace.
+	Overstaying
+	// Restarting has failed, and waits for its back-off to end.
+	Restarting
+	// Done has a run that returned nil. Nothing follows until the tenant goes and comes again.
+	Done
+	// GivenUp has a run that returned ErrGiveUp. Nothing follows until the tenant goes and comes again, or is reconfigured.
+	GivenUp
+)
+
+// String is the name in lower case.
+func (s State) String() string {
+	switch s {
+	case Waiting:
+		return "waiting"
+	case Running:
+		return "running"
+	case Stopping:
+		return "stopping"
+	case Overstaying:
+		return "overstaying"
+	case Restarting:
+		return "restarting"
+	case Done:
+		return "done"
+	case GivenUp:
+		return "given up"
+	default:
+		return "unknown"
+	}
+}
+
+// Status is how a Group is doing: how many tenants are in each state, and each of them.
+type Status struct {
+	Waiting, Running, Stopping, Overstaying, Restarting, Done, GivenUp int
+	// Tenants has those that are active, and those whose last run has not ended yet, sorted by id.
+	Tenants []TenantStatus
+}
+
+// TenantStatus is how the work of one tenant is doing.
+type TenantStatus struct {
+	TenantID string
+	State    State
+	Since    time.Time // when it came into this state
+	Place    int       // in line, from 1 on; 0 where State is not Waiting
+	// Restarts is how often a run has followed one that failed, since the tenant came.
+	Restarts int
+	// LastError is what the last run that failed returned, or its panic; nil if none has since the tenant came.
+	LastError error
+	// Active is false when the tenant is gone and its run has not ended yet. A run that is stopping while it is true is
+	// followed by a new one.
+	Active bool
+}
+
+// StillRunning is the error of Run when something has not ended within the grace.
+type StillRunning struct {
+	// TenantIDs are those whose run has not returned, sorted.
+	TenantIDs []string
+	// Changes is true when the sequence of changes has not ended.
+	Changes bool
+}
+
+// Error names up to ten.
+func (e *StillRunning) Error() string {
+	const most = 10
+	var parts []string
+	if n := len(e.TenantIDs); n > 0 {
+		shown, more := e.TenantIDs[:min(n, most)], ""
+		if n > most {
+			more = fmt.Sprintf(" and %d more", n-most)
+		}
+		parts = append(parts, "the work of "+strings.Join(shown, ", ")+more)
+	}
+	if e.Changes {
+		parts = append(parts, "the sequence of changes")
+	}
+	return "still running after the grace: " + strings.Join(parts, ", and ")
+}
