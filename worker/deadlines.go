@@ -1,7 +1,7 @@
 package worker
 
 // deadlines is a heap of tasks, the earliest first.
-type deadlines []*task
+type deadlines []*task //nolint:recvcheck // as container/heap wants it
 
 // Len is for container/heap, and so are the others.
 func (d deadlines) Len() int { return len(d) }

@@ -210,10 +210,10 @@ func TestFailuresBackOff(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, id := range []string{"error", "panic"} {
-			for i, bound := range []time.Duration{1, 2, 4, 4, 4} {
-				wait := began[id][i+1].Sub(began[id][i])
-				if wait < bound*time.Second/2 || wait > bound*time.Second {
-					t.Errorf("%s: the %d. wait was %s, want half of %d s to all of it", id, i+1, wait, bound)
+			for i, bound := range []float64{1, 2, 4, 4, 4} {
+				wait := began[id][i+1].Sub(began[id][i]).Seconds()
+				if wait < bound/2 || wait > bound {
+					t.Errorf("%s: the %d. wait was %v s, want half of %v s to all of it", id, i+1, wait, bound)
 				}
 			}
 		}

@@ -72,7 +72,7 @@ type TenantStatus struct {
 }
 
 // StillRunning is the error of Run when something has not ended within the grace.
-type StillRunning struct {
+type StillRunning struct { //nolint:errname // it says what is the matter, as worker.StillRunning
 	// TenantIDs are those whose run has not returned, sorted.
 	TenantIDs []string
 	// Changes is true when the sequence of changes has not ended.
