@@ -94,18 +94,22 @@ func (b *bench) wants(log string) {
 	}
 }
 
+// send tells of a change and waits until everything is at rest.
+func (b *bench) send(c tenant.Change) {
+	b.changes <- c
+	synctest.Wait()
+}
+
 func (b *bench) add(ids ...string) {
 	for _, id := range ids {
-		b.changes <- tenant.Change{Kind: tenant.Added, TenantID: id}
+		b.send(tenant.Change{Kind: tenant.Added, TenantID: id})
 	}
 }
 
-func (b *bench) remove(id string) {
-	b.changes <- tenant.Change{Kind: tenant.Removed, TenantID: id}
-}
+func (b *bench) remove(id string) { b.send(tenant.Change{Kind: tenant.Removed, TenantID: id}) }
 
 func (b *bench) reconfigure(id string) {
-	b.changes <- tenant.Change{Kind: tenant.Reconfigured, TenantID: id, EventType: tenant.EventCredentialsRotated}
+	b.send(tenant.Change{Kind: tenant.Reconfigured, TenantID: id, EventType: tenant.EventCredentialsRotated})
 }
 
 // states says in a line how everybody is doing.
@@ -137,10 +141,7 @@ func TestOneRunForEachTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, Config{}, nil)
 		b.add("a", "b", "a")
-		synctest.Wait()
-		if got := strings.Fields(b.said()); len(got) != 2 {
-			t.Errorf("started %v", got)
-		}
+		b.wants("+a +b")
 		b.remove("a")
 		b.wants("-a")
 		b.wantStates("b running")
@@ -224,11 +225,7 @@ func TestFailuresBackOff(t *testing.T) {
 func TestLimitAndLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, Config{Limit: 2}, nil)
-		b.add("a")
-		synctest.Wait()
-		b.add("b")
-		synctest.Wait()
-		b.add("d", "c")
+		b.add("a", "b", "d", "c")
 		b.wants("+a +b")
 		b.wantStates("a running, b running, c waiting, d waiting")
 		b.remove("a")
