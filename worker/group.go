@@ -61,7 +61,8 @@ type Config struct {
 	// StopGrace is how long a run that was cancelled may take to return before it counts as overstaying. Zero: 10 s.
 	StopGrace time.Duration
 	// MinBackoff and MaxBackoff bound how long a failed run waits for the next: the bound doubles with each failure in a
-	// row, and the wait is drawn between half of it and all of it. A run that lasts for MaxBackoff begins a new row. Zero:
+	// row, and the wait is drawn between half of it and all of it. A run that lasts for MaxBackoff begins a new row. The runs
+	// of a tenant begin at least half of MinBackoff apart, also when it goes and comes, or is reconfigured, again and again. Zero:
 	// 1 s, and 1 min. A MaxBackoff below MinBackoff is MinBackoff.
 	MinBackoff, MaxBackoff time.Duration
 	// RampPerSecond is how many runs are started in a second, evenly, so that a thousand tenants do not all connect at once.
@@ -147,6 +148,9 @@ func (g *Group) copyStatus() Status {
 	}
 	s.Tenants = make([]TenantStatus, 0, len(g.set.tasks))
 	for _, t := range g.set.tasks {
+		if t.state == cooling {
+			continue
+		}
 		s.Tenants = append(s.Tenants, TenantStatus{
 			TenantID: t.id, State: t.state, Since: t.since, Place: places[t], Active: t.active,
 			Restarts: t.restarts, LastError: t.lastErr,

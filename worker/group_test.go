@@ -139,7 +139,7 @@ func (b *bench) stop() {
 
 func TestOneRunForEachTenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, Config{}, nil)
+		b := start(t, Config{MinBackoff: 1}, nil)
 		b.add("a", "b", "a")
 		b.wants("+a +b")
 		b.remove("a")
@@ -281,6 +281,41 @@ func TestRamp(t *testing.T) {
 		b.wants("+b")
 		time.Sleep(time.Second)
 		b.wants("+c +d")
+		b.stop()
+	})
+}
+
+// TestStartsOfATenantAreBounded, whatever makes them: it goes and comes, it is reconfigured, or it fails.
+func TestStartsOfATenantAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var began []time.Time // one at a time
+		b := start(t, Config{MinBackoff: time.Second}, func(ctx context.Context, _ string) error {
+			began = append(began, time.Now())
+			<-ctx.Done()
+			return nil
+		})
+		for i := range 1000 {
+			if i%3 == 0 {
+				b.add("a")
+				b.reconfigure("a")
+			} else {
+				b.remove("a")
+				b.add("a")
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		b.wantStates("a running")
+		for i := range began[1:] {
+			if apart := began[i+1].Sub(began[i]); apart < 500*time.Millisecond {
+				t.Errorf("the starts %d and %d are %s apart", i, i+1, apart)
+			}
+		}
+		if len(began) < 15 {
+			t.Errorf("%d starts in 11 s", len(began))
+		}
+		b.remove("a")
+		b.wantStates("")
 		b.stop()
 	})
 }

@@ -15,7 +15,7 @@ func TestReconfiguredRestartsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fail := errors.New("no")
 		var b *bench
-		b = start(t, Config{MinBackoff: time.Hour, MaxBackoff: time.Hour}, func(ctx context.Context, id string) error {
+		b = start(t, Config{MinBackoff: 2 * time.Minute, MaxBackoff: time.Hour}, func(ctx context.Context, id string) error {
 			switch id {
 			case "fails":
 				return fail
@@ -31,6 +31,7 @@ func TestReconfiguredRestartsTheRun(t *testing.T) {
 		b.add("done", "fails", "gives up", "runs")
 		b.wantStates("done done, fails restarting, gives up given up, runs running")
 		b.said()
+		time.Sleep(time.Minute)
 		for _, id := range []string{"done", "fails", "gives up", "runs"} {
 			b.reconfigure(id)
 		}
@@ -48,7 +49,7 @@ func TestReconfiguredRestartsTheRun(t *testing.T) {
 func hooked(t *testing.T, release <-chan error) *bench {
 	t.Helper()
 	var b *bench
-	b = start(t, Config{MinBackoff: time.Second, Reconfigured: func(ctx context.Context, id string, reason tenant.EventType) error {
+	b = start(t, Config{MinBackoff: 1, Reconfigured: func(ctx context.Context, id string, reason tenant.EventType) error {
 		b.say("?" + id + " " + string(reason))
 		select {
 		case err := <-release:
@@ -99,7 +100,7 @@ func TestARunIsNotOverBeforeItsHook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		finish, release := make(chan struct{}), make(chan struct{})
 		var b *bench
-		b = start(t, Config{StopGrace: time.Second, Reconfigured: func(context.Context, string, tenant.EventType) error {
+		b = start(t, Config{StopGrace: time.Second, MinBackoff: 1, Reconfigured: func(context.Context, string, tenant.EventType) error {
 			b.say("?")
 			<-release
 			b.say("!")
@@ -137,7 +138,7 @@ func TestARunIsNotOverBeforeItsHook(t *testing.T) {
 
 func TestAHookThatPanicsOrExits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, Config{Reconfigured: func(context.Context, string, tenant.EventType) error { panic("no") }}, nil)
+		b := start(t, Config{MinBackoff: 1, Reconfigured: func(context.Context, string, tenant.EventType) error { panic("no") }}, nil)
 		b.add("a")
 		b.reconfigure("a")
 		b.wants("+a -a +a")

@@ -13,6 +13,9 @@ import (
 // rampSlack is how far starts may catch up with the ramp after the timer was late.
 const rampSlack = 10 * time.Millisecond
 
+// cooling is a tenant that is gone, and whose last run began less than half of minBackoff ago. Nobody is told of it.
+const cooling = GivenUp + 1
+
 // rules are what a plan goes by.
 type rules struct {
 	limit                  int           // 0: none
@@ -30,9 +33,9 @@ type plan struct {
 
 	tasks    map[string]*task // by canonical id
 	line     list.List        // of *task, those that wait, the first to be started first
-	due      deadlines        // of those that stop, and of those that back off
+	due      deadlines        // of those that stop, back off and cool
 	counted  int              // runs that count towards the limit
-	byState  [GivenUp + 1]int
+	byState  [cooling + 1]int
 	restarts int64
 	ramp     time.Time // no start before it
 	stopping bool
@@ -117,7 +120,10 @@ func (p *plan) change(now time.Time, c tenant.Change) {
 func (p *plan) add(now time.Time, old *task, id string) {
 	if old != nil {
 		old.id, old.active, old.cancelled = id, true, true
-		old.failures, old.restarts, old.lastErr = 0, 0, nil
+		old.failures, old.restarts, old.lastErr, old.retry = 0, 0, nil, false
+		if old.state == cooling {
+			p.startAgain(now, old)
+		}
 		return
 	}
 	t := &task{id: id, canonical: tenant.CanonicalID(id), active: true, index: -1}
@@ -132,7 +138,7 @@ func (p *plan) remove(now time.Time, t *task) {
 		p.cancel(now, t, ErrRemoved)
 	case Stopping, Overstaying: // its end is waited for
 	default:
-		p.drop(t)
+		p.part(now, t)
 	}
 }
 
@@ -142,7 +148,7 @@ func (p *plan) reconfigure(now time.Time, t *task, reason tenant.EventType) {
 		p.tell(now, t, reason)
 	case Restarting, GivenUp:
 		t.failures = 0
-		p.enqueue(now, t)
+		p.startAgain(now, t)
 	default: // a run that is to begin, or to follow, sees what is new; what is done is done
 	}
 }
@@ -231,10 +237,10 @@ func (p *plan) conclude(now time.Time, t *task, err error) {
 	}
 	switch {
 	case !t.active || p.stopping:
-		p.drop(t)
+		p.part(now, t)
 	case cancelled:
 		t.failures, t.retry = 0, false
-		p.enqueue(now, t)
+		p.startAgain(now, t)
 	case err == nil:
 		p.move(now, t, Done)
 	case errors.Is(err, ErrGiveUp):
@@ -271,14 +277,16 @@ func backoffBound(lowest, highest time.Duration, failures int) time.Duration {
 // tick is told that time has passed.
 func (p *plan) tick(now time.Time) {
 	for len(p.due) > 0 && !now.Before(p.due[0].due) {
-		t := p.due[0]
-		if t.state == Restarting {
+		switch t := p.due[0]; t.state {
+		case Restarting:
 			p.enqueue(now, t)
-			continue
+		case cooling:
+			p.drop(t)
+		default:
+			p.counted--
+			p.move(now, t, Overstaying)
+			p.order(order{what: noteOverstaying, id: t.id, wait: p.grace})
 		}
-		p.counted--
-		p.move(now, t, Overstaying)
-		p.order(order{what: noteOverstaying, id: t.id, wait: p.grace})
 	}
 	p.fill(now)
 }
@@ -334,6 +342,30 @@ func (p *plan) hasRoom() bool { return p.limit == 0 || p.counted < p.limit }
 func (p *plan) enqueue(now time.Time, t *task) {
 	p.move(now, t, Waiting)
 	t.place = p.line.PushBack(t)
+}
+
+// startAgain lets the runs of a tenant begin half of minBackoff apart, whatever happens to it.
+func (p *plan) startAgain(now time.Time, t *task) {
+	if !p.early(now, t) {
+		p.enqueue(now, t)
+		return
+	}
+	p.move(now, t, Restarting)
+	p.schedule(t, t.began.Add(p.minBackoff/2))
+}
+
+// part forgets a tenant that is gone, once it may be started again at once.
+func (p *plan) part(now time.Time, t *task) {
+	if p.stopping || !p.early(now, t) {
+		p.drop(t)
+		return
+	}
+	p.move(now, t, cooling)
+	p.schedule(t, t.began.Add(p.minBackoff/2))
+}
+
+func (p *plan) early(now time.Time, t *task) bool {
+	return !t.began.IsZero() && now.Before(t.began.Add(p.minBackoff/2))
 }
 
 func (p *plan) cancel(now time.Time, t *task, cause error) {

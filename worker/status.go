@@ -19,7 +19,8 @@ const (
 	Stopping
 	// Overstaying is Stopping for longer than Config.StopGrace.
 	Overstaying
-	// Restarting has failed, and waits for its back-off to end.
+	// Restarting has failed and waits for its back-off to end; or its last run, before it was reconfigured or had gone,
+	// began less than half of Config.MinBackoff ago.
 	Restarting
 	// Done has a run that returned nil. Nothing follows until the tenant goes and comes again.
 	Done
