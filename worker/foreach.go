@@ -1,0 +1,275 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// lookEvery is how often a pass asks whether the tenants whose work runs are still active.
+const lookEvery = 250 * time.Millisecond
+
+// Pass is how [ForEach] goes over the tenants. The zero value will do.
+type Pass struct {
+	// Parallel is how many tenants are worked for at the same time. Zero: as many as there are processors, by
+	// [runtime.GOMAXPROCS].
+	Parallel int
+	// Timeout is when the ctx of a tenant's work ends, after its beginning. Zero: never.
+	Timeout time.Duration
+	// Active says whether a tenant is still active; discovery's IsActive fits. It is asked right before a tenant's turn, and
+	// one that has gone is passed over. While the work of a tenant runs it is asked four times a second, and the work of
+	// one that has gone is cancelled, with the cause [ErrRemoved]. It is called on the goroutine of ForEach, and holds the
+	// pass up while it thinks. Nil: all stay.
+	Active func(tenantID string) bool
+	// Progress is told how many tenants are done, whatever came of it, each time that number has grown. It is called on the
+	// goroutine of ForEach, and holds the pass up until it returns. Nil: nobody is told.
+	Progress func(done, total int)
+	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
+	MeterProvider metric.MeterProvider
+}
+
+// ForEach calls work once for each of the tenants, several at a time, and returns when all calls have returned. The sequence,
+// such as discovery's All, is read to its end first; an id that comes twice, in whatever spelling, counts once. Tenants have
+// their turn in its order.
+//
+// It goes on when the work of a tenant fails, which an error, a panic and runtime.Goexit do. What a work returns after its
+// tenant has gone is no failure. When ctx ends the works that run end with it, as they heed theirs, and no other begins.
+// The error is a *[PassError], or says which argument makes no sense; it is nil when all that are still active were worked
+// for.
+func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx context.Context, tenantID string) error, cfg Pass) error {
+	problems := boundsOf(cfg.Parallel, cfg.Timeout, work == nil)
+	if tenantIDs == nil {
+		problems = append(problems, "tenantIDs is missing")
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("for each tenant: %s", strings.Join(problems, "; "))
+	}
+	duration, err := passDuration(cfg.MeterProvider)
+	if err != nil {
+		return fmt.Errorf("for each tenant: %w", err)
+	}
+	began := time.Now()
+	p := newPass(cfg, distinct(tenantIDs), work)
+	err = p.run(ctx)
+	duration.Record(context.WithoutCancel(ctx), time.Since(began).Seconds())
+	return err
+}
+
+// boundsOf says what is wrong with what passes and schedules have in common.
+func boundsOf(parallel int, timeout time.Duration, noWork bool) []string {
+	var problems []string
+	if noWork {
+		problems = append(problems, "work is missing")
+	}
+	if parallel < 0 {
+		problems = append(problems, "Parallel is negative")
+	}
+	if timeout < 0 {
+		problems = append(problems, "Timeout is negative")
+	}
+	return problems
+}
+
+func distinct(tenantIDs iter.Seq[string]) []string {
+	var ids []string
+	seen := map[string]bool{}
+	for id := range tenantIDs {
+		if key := tenant.CanonicalID(id); !seen[key] {
+			seen[key] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// pass is one call of ForEach. All of it belongs to the goroutine of that call; the runs only send to ended.
+type pass struct {
+	cfg     Pass
+	work    func(ctx context.Context, tenantID string) error
+	ids     []string
+	begun   int // so many of ids had their turn
+	done    int
+	running map[int]*passRun // by the index in ids
+	failed  map[int]*TenantError
+	ended   chan passEnd
+}
+
+type passRun struct {
+	cancel  context.CancelCauseFunc
+	removed bool
+}
+
+type passEnd struct {
+	index int
+	err   error
+}
+
+func newPass(cfg Pass, ids []string, work func(ctx context.Context, tenantID string) error) *pass {
+	if cfg.Parallel == 0 {
+		cfg.Parallel = runtime.GOMAXPROCS(0)
+	}
+	cfg.Parallel = min(cfg.Parallel, len(ids))
+	return &pass{
+		cfg: cfg, work: work, ids: ids, running: map[int]*passRun{}, failed: map[int]*TenantError{},
+		ended: make(chan passEnd, cfg.Parallel), // room for all, so that none hangs when Active or Progress panics
+	}
+}
+
+func (p *pass) run(ctx context.Context) error {
+	running, cancel := context.WithCancel(ctx)
+	var runs sync.WaitGroup
+	defer runs.Wait()
+	defer cancel()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		for len(p.running) < p.cfg.Parallel && p.begun < len(p.ids) && ctx.Err() == nil {
+			p.begin(running, &runs)
+		}
+		if len(p.running) == 0 {
+			return p.result(ctx)
+		}
+		select {
+		case end := <-p.ended:
+			p.end(end)
+		case <-look.C:
+			p.cancelRemoved()
+		}
+	}
+}
+
+// begin gives the next tenant its turn.
+func (p *pass) begin(ctx context.Context, runs *sync.WaitGroup) {
+	index := p.begun
+	p.begun++
+	id := p.ids[index]
+	if !p.isActive(id) {
+		p.step()
+		return
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	p.running[index] = &passRun{cancel: cancel}
+	runs.Go(func() {
+		guard(func() error { return within(ctx, p.cfg.Timeout, id, p.work) }, func(err error) {
+			p.ended <- passEnd{index, withStack(err)}
+		})
+	})
+}
+
+// within calls work with a ctx that ends after the time-out, if there is one.
+func within(ctx context.Context, timeout time.Duration, id string, work func(ctx context.Context, tenantID string) error) error {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	return work(ctx, id)
+}
+
+func (p *pass) isActive(id string) bool { return p.cfg.Active == nil || p.cfg.Active(id) }
+
+func (p *pass) step() {
+	p.done++
+	if p.cfg.Progress != nil {
+		p.cfg.Progress(p.done, len(p.ids))
+	}
+}
+
+// end takes in what came of a run. A tenant may have gone since the last look, and its work have failed for that; a panic is
+// a mistake all the same.
+func (p *pass) end(e passEnd) {
+	run, id := p.running[e.index], p.ids[e.index]
+	delete(p.running, e.index)
+	run.cancel(nil)
+	if e.err != nil && (isPanic(e.err) || !run.removed && p.isActive(id)) {
+		p.failed[e.index] = &TenantError{TenantID: id, Err: e.err}
+	}
+	p.step()
+}
+
+func (p *pass) cancelRemoved() {
+	for index, run := range p.running {
+		if !run.removed && !p.isActive(p.ids[index]) {
+			run.removed = true
+			run.cancel(ErrRemoved)
+		}
+	}
+}
+
+func (p *pass) result(ctx context.Context) error {
+	notRun := len(p.ids) - p.begun
+	if len(p.failed) == 0 && notRun == 0 {
+		return nil
+	}
+	e := &PassError{NotRun: notRun, Total: len(p.ids)}
+	for index := range p.ids {
+		if failure := p.failed[index]; failure != nil {
+			e.Failed = append(e.Failed, failure)
+		}
+	}
+	if notRun > 0 {
+		e.Stopped = endOf(ctx)
+	}
+	return e
+}
+
+// endOf returns the error of ctx, with its cause if that says more.
+func endOf(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// PassError says what a pass has not done. [errors.Is] and [errors.As] look at each of Failed, and at Stopped.
+type PassError struct {
+	// Failed are the tenants whose work failed, in the order of their turns.
+	Failed []*TenantError
+	// NotRun is how many tenants were not begun, because ctx had ended.
+	NotRun int
+	// Total is how many tenants the pass was for.
+	Total int
+	// Stopped is the error of ctx and its cause. Nil when NotRun is 0.
+	Stopped error
+}
+
+// Error counts, and shows up to ten of those that failed.
+func (e *PassError) Error() string {
+	const most = 10
+	var parts []string
+	if e.Stopped != nil {
+		parts = append(parts, fmt.Sprintf("%d of %d tenants were not begun: %v", e.NotRun, e.Total, e.Stopped))
+	}
+	if n := len(e.Failed); n > 0 {
+		parts = append(parts, fmt.Sprintf("the work of %d of %d tenants failed", n, e.Total))
+	}
+	for _, failure := range e.Failed[:min(len(e.Failed), most)] {
+		parts = append(parts, failure.Error())
+	}
+	if more := len(e.Failed) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Unwrap returns all of Failed, and Stopped.
+func (e *PassError) Unwrap() []error {
+	errs := make([]error, 0, len(e.Failed)+1)
+	for _, failure := range e.Failed {
+		errs = append(errs, failure)
+	}
+	if e.Stopped != nil {
+		errs = append(errs, e.Stopped)
+	}
+	return errs
+}
