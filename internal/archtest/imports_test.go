@@ -58,7 +58,7 @@ func TestPackagesImportWhatTheTableAllows(t *testing.T) {
 }
 
 func TestLibraryHoldsNoDatabaseDriverAndNoWebFramework(t *testing.T) {
-	for _, pattern := range []string{"./discovery", "./redisevents", "./managerapi"} {
+	for _, pattern := range []string{"./discovery", "./redisevents", "./managerapi", "./worker"} {
 		for _, dependency := range listOrFail(t, "{{.ImportPath}}", "-deps", pattern) {
 			if start := startOf(dependency, notInTheLibrary); start != "" {
 				t.Errorf("%s depends on %s, and must on nothing below %s", pattern, dependency, start)

@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"runtime"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// Schedule is how [Every] goes about its ticks. The zero value will do.
+type Schedule struct {
+	// Parallel is how many tenants are worked for at the same time; the others wait in line. Zero: as many as there are
+	// processors, by [runtime.GOMAXPROCS].
+	Parallel int
+	// Timeout is when the ctx of a tick ends, after its beginning. Zero: never.
+	Timeout time.Duration
+	// Ended is told of each tick that was run. It is called where the tick was run, so by several goroutines at once, and
+	// counts as a part of it. Nil: nobody is told.
+	Ended func(Tick)
+	// Logger gets a line for each failure, with the stack of a panic, and for ticks that are late. Nil is silent.
+	Logger *slog.Logger
+	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
+	MeterProvider metric.MeterProvider
+}
+
+// Tick is one call of work by [Every].
+type Tick struct {
+	TenantID string
+	// Took is how long the call took.
+	Took time.Duration
+	// Late is how many ticks of the tenant were skipped since the Tick before: they were due while this one, or the one
+	// before, ran or waited in line, or while the process stood still.
+	Late int
+	// Err is a *[TenantError], or nil. What is returned after the tenant has gone, or after the schedule has ended, is no
+	// error.
+	Err error
+}
+
+// Every calls work for each active tenant once in each interval, until ctx or changes end. It knows the active tenants from
+// changes, such as those of discovery's Changes, which has to end with ctx.
+//
+// The ticks of the tenants are spread over the interval. When in it a tenant has its tick depends on nothing but its id, in
+// whatever spelling, and is the same after a restart and in every process whose clock is right. A tenant that comes has its
+// first tick within an interval; the call for one that goes is cancelled, with the cause [ErrRemoved]. That a tenant was
+// reconfigured changes nothing: its next tick is near.
+//
+// There is never more than one call for a tenant. A tick that is due while the one before has not ended is late: it is
+// skipped, and counted in [Tick.Late] and in a metric. After the process stood still, for however long, a tenant has one
+// tick for all that it missed, and those of all tenants are spread again. A call that fails, by an error, a panic or
+// runtime.Goexit, is logged, and the next tick is as if nothing had been. The clock may be set at any time, and changes
+// nothing.
+//
+// At the end the calls that run are cancelled, with the cause [ErrStopping], and Every returns nil when all of them have
+// returned, however long they take. An error says which argument makes no sense, or that changes panicked.
+func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.Change], work func(ctx context.Context, tenantID string) error, cfg Schedule) error {
+	problems := boundsOf(cfg.Parallel, cfg.Timeout, work == nil)
+	if interval <= 0 {
+		problems = append(problems, "interval is not above zero")
+	}
+	if changes == nil {
+		problems = append(problems, "changes is missing")
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("every interval: %s", strings.Join(problems, "; "))
+	}
+	cfg.Parallel = cmp.Or(cfg.Parallel, runtime.GOMAXPROCS(0))
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	metrics, err := newTickMetrics(ctx, cfg.MeterProvider)
+	if err != nil {
+		return fmt.Errorf("every interval: %w", err)
+	}
+	start := time.Now()
+	t := &ticks{cfg: cfg, work: work, start: start, metrics: metrics, ended: make(chan *seat), roll: newRoll(newTimetable(interval, start))}
+	if err := t.run(ctx, changes); err != nil {
+		return fmt.Errorf("every interval: read changes: %w", err)
+	}
+	return nil
+}

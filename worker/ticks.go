@@ -1,0 +1,168 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"math/bits"
+	"sync"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// ticks is one call of Every. All of it belongs to the goroutine of that call, which alone changes the roll; the runs only
+// send to ended.
+type ticks struct {
+	cfg     Schedule
+	work    func(ctx context.Context, tenantID string) error
+	start   time.Time
+	metrics tickMetrics
+	ended   chan *seat
+
+	roll     *roll
+	crowded  int64         // ticks skipped in line that no log line has told yet
+	toldLast time.Duration // when one did
+}
+
+// run goes on until ctx or changes end, and then until what is running has ended.
+func (t *ticks) run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
+	base, stop := context.WithCancelCause(context.WithoutCancel(ctx)) // a run's ctx is to end with a cause of ours
+	defer stop(nil)
+	var others sync.WaitGroup
+	news, read := newNews(), make(chan struct{})
+	var failure error // of changes, once read is closed
+	others.Go(func() {
+		defer close(read)
+		guard(func() error { return news.read(base, changes) }, func(err error) { failure = withStack(err) })
+	})
+	t.supervise(ctx, base, &others, news, read)
+	stop(ErrStopping)
+	for t.roll.running > 0 {
+		t.take(<-t.ended)
+	}
+	others.Wait()
+	return failure
+}
+
+// supervise does what there is to do until ctx or changes end.
+func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, news *news, read <-chan struct{}) {
+	timer := newAlarm()
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		t.callDue(base)
+		t.fill(base, others)
+		timer.set(t.next())
+		select {
+		case <-ctx.Done():
+		case <-read:
+			return
+		case <-news.wake:
+			for key, item := range news.take() {
+				t.roll.apply(time.Since(t.start), key, item)
+			}
+		case s := <-t.ended:
+			t.take(s)
+		case <-timer.C:
+			timer.at = time.Time{}
+		}
+	}
+}
+
+// next is when the earliest tick is due; zero if nobody is there.
+func (t *ticks) next() time.Time {
+	if due, ok := t.roll.next(); ok {
+		return t.start.Add(due)
+	}
+	return time.Time{}
+}
+
+// callDue puts whose tick is due in line, and counts what is skipped.
+func (t *ticks) callDue(ctx context.Context) {
+	now := time.Since(t.start)
+	var missed int64
+	for s := t.roll.due(now); s != nil; s = t.roll.due(now) {
+		was := s.state
+		skipped := t.roll.turn(now, s)
+		if skipped == 0 {
+			continue
+		}
+		t.metrics.late.Add(ctx, skipped)
+		late := s.late.Add(skipped)
+		switch was {
+		case seatIdle:
+			missed += skipped
+		case seatInLine:
+			t.crowded += skipped
+		case seatRunning:
+			if bits.Len64(uint64(late)) != bits.Len64(uint64(late-skipped)) { //nolint:gosec // counts are not negative
+				t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tick of a tenant is late: the one before still runs", slog.String("tenant_id", s.id), slog.Int64("late", late))
+			}
+		}
+	}
+	t.tellOfCrowd(ctx, now, missed)
+}
+
+// tellOfCrowd logs what may concern all tenants at once in one line, and not more often than once in an interval.
+func (t *ticks) tellOfCrowd(ctx context.Context, now time.Duration, missed int64) {
+	if missed > 0 {
+		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "ticks are late: the process stood still", slog.Int64("late", missed))
+	}
+	if t.crowded > 0 && now-t.toldLast >= t.roll.table.interval {
+		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "ticks are late: too many wait in line for Parallel",
+			slog.Int64("late", t.crowded), slog.Int("in_line", t.roll.line.Len()), slog.Int("parallel", t.cfg.Parallel))
+		t.crowded, t.toldLast = 0, now
+	}
+}
+
+// fill starts who is first in line while there is room.
+func (t *ticks) fill(base context.Context, others *sync.WaitGroup) {
+	for t.roll.running < t.cfg.Parallel && t.roll.line.Len() > 0 {
+		ctx, cancel := context.WithCancelCause(base)
+		s := t.roll.begin(cancel)
+		id := s.id // the owner may change it meanwhile
+		others.Go(func() {
+			defer func() { t.ended <- s }()
+			began := time.Now()
+			guard(func() error { return within(ctx, t.cfg.Timeout, id, t.work) }, func(err error) {
+				t.conclude(ctx, s, Tick{TenantID: id, Took: time.Since(began), Err: withStack(err)})
+			})
+		})
+	}
+}
+
+// conclude tells of a tick, on its goroutine.
+func (t *ticks) conclude(ctx context.Context, s *seat, tick Tick) {
+	if wasCancelled(ctx) && !isPanic(tick.Err) {
+		tick.Err = nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	t.metrics.duration.Record(ctx, tick.Took.Seconds())
+	id := slog.String("tenant_id", tick.TenantID)
+	if tick.Err != nil {
+		attrs := append([]slog.Attr{id, slog.Any("error", tick.Err)}, stackOf(tick.Err)...)
+		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tick of a tenant failed", attrs...)
+		tick.Err = &TenantError{TenantID: tick.TenantID, Err: tick.Err}
+	}
+	tick.Late = int(s.late.Swap(0))
+	if t.cfg.Ended == nil {
+		return
+	}
+	guard(func() error { t.cfg.Ended(tick); return nil }, func(err error) {
+		if err = withStack(err); err != nil {
+			t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the callback of a tick panicked", append([]slog.Attr{id, slog.Any("error", err)}, stackOf(err)...)...)
+		}
+	})
+}
+
+// wasCancelled reports whether it was we who ended ctx.
+func wasCancelled(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return errors.Is(cause, ErrRemoved) || errors.Is(cause, ErrStopping)
+}
+
+func (t *ticks) take(s *seat) {
+	s.cancel(nil)
+	t.roll.end(s)
+}
