@@ -1,0 +1,311 @@
+package worker_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+	"github.com/tenantwatch/tenantwatch/worker"
+)
+
+// model is what a Group promises, told again: it follows what has happened, and says what is wrong about it. Only when a
+// back-off ends is not known beforehand; it is taken from what is seen, and has to be within bounds.
+type model struct {
+	limit, delivered int
+	grace, min, max  time.Duration
+	interval         time.Duration // of the ramp, 0: none
+	hook             bool
+
+	tenants  [simTenants]simTenant
+	ramp     time.Time // no start before it
+	storm    int       // the tenant whose changes come too fast to follow, -1: none
+	dry      bool      // the changes have ended
+	stopped  time.Time // the Group has to end since
+	returned bool      // Run has
+	hasError error
+}
+
+// rampSlack is how far starts may catch up.
+const rampSlack = 10 * time.Millisecond
+
+// simTenant is what is known of one.
+type simTenant struct {
+	active bool
+	id     string
+	left   time.Time // when it went last
+	run    *simRun
+	state  worker.State // when nothing runs; 0 when it is not there
+	since  time.Time
+	lo, hi time.Time // when its back-off ends
+	turn   int       // by which change it came into the line, 0: not by one
+	lined  time.Time // when it came into the line at the earliest
+
+	failures, restarts int
+	vague              bool // how many failures there were is not known
+	retry              bool
+	last               outcome
+}
+
+// modelRun is what is known of a run.
+type modelRun struct {
+	began    time.Time
+	stopping time.Time // since then
+	cause    error     // of its ctx
+	own      bool      // it ended by itself, and its hook goes on
+	back     bool      // the tenant came back meanwhile
+	over     bool
+	result   outcome
+	hooking  bool
+	due      bool // the hook has to be called
+	again    bool // and again
+	reason   tenant.EventType
+}
+
+func newModel(cfg worker.Config) *model {
+	m := &model{
+		limit: cfg.Limit, grace: cmp.Or(cfg.StopGrace, 10*time.Second), min: cmp.Or(cfg.MinBackoff, time.Second),
+		max: cmp.Or(cfg.MaxBackoff, time.Minute), hook: cfg.Reconfigured != nil, storm: -1,
+	}
+	m.max = max(m.min, m.max)
+	if cfg.RampPerSecond > 0 {
+		m.interval = time.Duration(float64(time.Second) / cfg.RampPerSecond)
+	}
+	return m
+}
+
+func (m *model) wrong(format string, args ...any) {
+	if m.hasError == nil {
+		m.hasError = fmt.Errorf(format, args...)
+	}
+}
+
+// take follows what has happened in this moment, in order.
+func (m *model) take(now time.Time, log []entry) {
+	for _, e := range log {
+		t := &m.tenants[e.n]
+		switch e.kind {
+		case told:
+			m.change(now, t, e.change)
+		case began:
+			m.began(now, t, e.run)
+		case over:
+			m.over(now, t, e.run, e.outcome)
+		case hookBegan:
+			m.hookBegan(t, e)
+		case hookOver:
+			m.hookOver(now, t, e.run, e.outcome)
+		case stopped:
+			m.stop(now)
+		}
+	}
+}
+
+func (m *model) change(now time.Time, t *simTenant, c tenant.Change) {
+	m.delivered++
+	switch {
+	case !m.stopped.IsZero():
+	case c.Kind == tenant.Added && !t.active:
+		t.active, t.id, t.failures, t.restarts, t.last, t.vague = true, c.TenantID, 0, 0, outcome{}, false
+		if t.run != nil {
+			t.run.back = true
+			return
+		}
+		t.retry = false
+		t.line(now, m.delivered)
+	case c.Kind == tenant.Removed && t.active:
+		t.active, t.left = false, now
+		if t.run != nil {
+			t.run.cancel(now, worker.ErrRemoved)
+		} else {
+			t.state = 0
+		}
+	case c.Kind == tenant.Reconfigured && t.active:
+		m.reconfigured(now, t, c.EventType)
+	}
+}
+
+func (m *model) reconfigured(now time.Time, t *simTenant, reason tenant.EventType) {
+	r := t.run
+	switch {
+	case r == nil && (t.state == worker.Restarting || t.state == worker.GivenUp):
+		t.failures, t.vague = 0, false
+		t.line(now, m.delivered)
+	case r == nil || !r.stopping.IsZero():
+	case !m.hook:
+		r.cancel(now, worker.ErrReconfigured)
+	case r.hooking || r.due:
+		r.again, r.reason = true, reason
+	default:
+		r.due, r.reason = true, reason
+	}
+}
+
+func (m *model) began(now time.Time, t *simTenant, r *simRun) {
+	r.began = now
+	if t.run != nil {
+		m.wrong("%s has two runs", r.id)
+	}
+	if m.returned || !m.stopped.IsZero() && m.stopped.Before(now) {
+		m.wrong("%s was started after the end", r.id)
+	}
+	storm := m.storm == r.n
+	switch {
+	case storm:
+	case !t.active && !t.left.Equal(now):
+		m.wrong("%s was started, and is not active", r.id)
+	case t.active && t.state == worker.Restarting && (now.Before(t.lo) || now.After(t.hi)):
+		m.wrong("%s was started %v after its failure, which is not in %v to %v", r.id, now.Sub(t.since), t.lo.Sub(t.since), t.hi.Sub(t.since))
+	case t.active && t.state != worker.Waiting && t.state != worker.Restarting:
+		m.wrong("%s was started, and was %v", r.id, t.state)
+	case t.active && r.id != t.id:
+		m.wrong("%s was started as %s", t.id, r.id)
+	}
+	if n := m.counted(now); m.limit > 0 && n >= m.limit {
+		m.wrong("%s was started while %d were running, and the limit is %d", r.id, n, m.limit)
+	}
+	if m.interval > 0 {
+		if now.Before(m.ramp) {
+			m.wrong("%s was started %v before the ramp lets it", r.id, m.ramp.Sub(now))
+		}
+		m.ramp = later(m.ramp, now.Add(-rampSlack)).Add(m.interval)
+	}
+	if t.retry {
+		t.retry = false
+		t.restarts++
+	}
+	t.run, t.state = r, 0
+	if !t.active {
+		r.cancel(now, worker.ErrRemoved)
+	}
+	if !m.stopped.IsZero() {
+		r.cancel(now, worker.ErrStopping)
+	}
+}
+
+// counted are the runs that count towards the limit.
+func (m *model) counted(now time.Time) (n int) {
+	for i := range m.tenants {
+		if r := m.tenants[i].run; r != nil && !r.overstays(now, m.grace) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) over(now time.Time, t *simTenant, r *simRun, out outcome) {
+	r.over, r.result, r.due = true, out, false
+	if !r.hooking {
+		m.conclude(now, t, r)
+	} else if r.stopping.IsZero() {
+		r.cancel(now, context.Canceled)
+		r.own = true
+	}
+}
+
+func (m *model) hookBegan(t *simTenant, e entry) {
+	r := e.run
+	switch {
+	case m.storm == e.n:
+	case t.run != r:
+		m.wrong("the hook of %d is called, and nothing runs", e.n)
+	case !r.due:
+		m.wrong("the hook of %s is called for no reason", r.id)
+	case r.reason != e.reason:
+		m.wrong("the hook of %s is told of %q and not of %q", r.id, e.reason, r.reason)
+	}
+	if r.hooking {
+		m.wrong("the hook of %s is called twice at a time", r.id)
+	}
+	if e.ctx != r.ctx {
+		m.wrong("the hook of %s has another ctx than the run", r.id)
+	}
+	r.hooking, r.due = true, false
+}
+
+func (m *model) hookOver(now time.Time, t *simTenant, r *simRun, out outcome) {
+	again := r.again
+	r.hooking, r.again = false, false
+	switch {
+	case r.over:
+		m.conclude(now, t, r)
+	case !r.stopping.IsZero():
+	case out.what != quits && !(out.what == obeys && out.err == nil):
+		r.cancel(now, worker.ErrReconfigured)
+	case again:
+		r.due = true
+	}
+}
+
+// conclude says what follows a run.
+func (m *model) conclude(now time.Time, t *simTenant, r *simRun) {
+	t.run = nil
+	switch out := r.result; {
+	case !t.active || !m.stopped.IsZero():
+		t.state = 0
+	case !r.stopping.IsZero() && !r.own || r.back:
+		t.failures, t.vague = 0, false
+		t.line(now, 0)
+	case out.err == nil && out.what != exits && out.what != panics:
+		t.state, t.since = worker.Done, now
+	case errors.Is(out.err, worker.ErrGiveUp):
+		t.state, t.since, t.last = worker.GivenUp, now, out
+	default:
+		m.failed(now, t, r)
+	}
+}
+
+func (m *model) failed(now time.Time, t *simTenant, r *simRun) {
+	if now.Sub(r.began) >= m.max {
+		t.failures, t.vague = 0, false
+	}
+	t.failures++
+	bound := m.min
+	for i := 1; i < t.failures; i++ {
+		bound = min(2*bound, m.max)
+	}
+	t.state, t.since, t.retry, t.last = worker.Restarting, now, true, r.result
+	t.lo, t.hi, t.lined, t.turn = now.Add(bound/2), now.Add(bound), now.Add(bound/2), 0
+	if t.vague {
+		t.lo, t.hi, t.lined = now.Add(m.min/2), now.Add(m.max), now.Add(m.min/2)
+	}
+}
+
+// stop is the end.
+func (m *model) stop(now time.Time) {
+	if !m.stopped.IsZero() {
+		return
+	}
+	m.stopped = now
+	for i := range m.tenants {
+		if t := &m.tenants[i]; t.run != nil {
+			t.run.cancel(now, worker.ErrStopping)
+		} else {
+			t.state = 0
+		}
+	}
+}
+
+func (t *simTenant) line(now time.Time, turn int) {
+	t.state, t.since, t.lined, t.turn = worker.Waiting, now, now, turn
+}
+
+func (r *modelRun) cancel(now time.Time, cause error) {
+	r.due, r.again = false, false
+	if r.stopping.IsZero() {
+		r.stopping, r.cause = now, cause
+	}
+}
+
+func (r *modelRun) overstays(now time.Time, grace time.Duration) bool {
+	return !r.stopping.IsZero() && !now.Before(r.stopping.Add(grace))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
