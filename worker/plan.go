@@ -60,7 +60,8 @@ type task struct {
 
 	cancelled bool // this run was
 	hooking   bool // the hook is being called for this run
-	again     tenant.EventType
+	again     bool // and has to be once more
+	reason    tenant.EventType
 	returned  bool // Work has, and the hook has not
 	result    error
 }
@@ -134,7 +135,7 @@ func (p *plan) tell(now time.Time, t *task, reason tenant.EventType) {
 	case !p.hook:
 		p.cancel(now, t, ErrReconfigured)
 	case t.hooking:
-		t.again = reason
+		t.again, t.reason = true, reason
 	default:
 		t.hooking = true
 		p.order(order{what: callHook, id: t.id, run: t.canonical, reason: reason})
@@ -157,15 +158,15 @@ func (p *plan) hooked(now time.Time, key string, err error) {
 		return
 	}
 	again := t.again
-	t.hooking, t.again = false, ""
+	t.hooking, t.again = false, false
 	if err != nil {
 		p.hookFailed(now, t, err)
 	}
 	switch {
 	case t.returned:
 		p.conclude(now, t, t.result)
-	case t.state == Running && again != "":
-		p.tell(now, t, again)
+	case t.state == Running && again:
+		p.tell(now, t, t.reason)
 	}
 	p.fill(now)
 }
