@@ -29,7 +29,8 @@ func (s *sim) settle() {
 	m.compare(now, status)
 	m.line(now, status, log)
 	m.contexts()
-	m.counts(s.group.Entries())
+	tenants, line, deadlines := s.group.Entries()
+	m.counts(now, tenants, line, deadlines)
 	s.checkReturn(now)
 	if m.hasError != nil {
 		s.fail("%w", m.hasError)
@@ -65,12 +66,12 @@ func (m *model) adopt(t *simTenant, status worker.Status) {
 		return
 	}
 	is := status.Tenants[i]
-	t.restarts, t.vague, t.retry = is.Restarts, true, is.State == worker.Restarting
+	t.restarts, t.vague = is.Restarts, true
 	t.last = outcome{what: obeys, err: is.LastError}
 	r := t.run
 	if r == nil {
 		t.state, t.since, t.lined, t.turn = is.State, is.Since, is.Since, 0
-		t.lo, t.hi = is.Since.Add(m.min/2), is.Since.Add(m.max)
+		t.lo, t.hi = is.Since, is.Since.Add(m.max)
 		return
 	}
 	r.due = false
@@ -130,6 +131,10 @@ func (m *model) compareTenant(now time.Time, t *simTenant, st worker.TenantStatu
 	if st.State != want || !st.Since.Equal(since) {
 		m.wrong("%s is %v since %v, it should be %v since %v", st.TenantID, st.State, st.Since.Sub(now), want, since.Sub(now))
 	}
+	if t.either && st.Restarts == t.restarts+1 {
+		t.restarts++
+	}
+	t.either = false
 	if st.Active != t.active || st.Restarts != t.restarts || !t.last.is(st.LastError) || st.TenantID != t.id {
 		m.wrong("%+v should be %s, active %v, with %d restarts, the last of them after %v", st, t.id, t.active, t.restarts, t.last.err)
 	}
@@ -215,20 +220,23 @@ func (m *model) contexts() {
 }
 
 // counts looks whether nothing is kept of who is gone.
-func (m *model) counts(tenants, line, deadlines int) {
+func (m *model) counts(now time.Time, tenants, line, deadlines int) {
 	var want [3]int
 	for i := range m.tenants {
 		t := &m.tenants[i]
-		if t.state == 0 && t.run == nil {
+		cools := m.cools(now, t)
+		if t.state == 0 && t.run == nil && !cools {
 			continue
 		}
 		want[0]++
 		switch {
+		case cools:
+			want[2]++
 		case t.run == nil && t.state == worker.Waiting:
 			want[1]++
 		case t.run == nil && t.state == worker.Restarting:
 			want[2]++
-		case t.run != nil && !t.run.stopping.IsZero() && !t.run.overstays(time.Now(), m.grace):
+		case t.run != nil && !t.run.stopping.IsZero() && !t.run.overstays(now, m.grace):
 			want[2]++
 		}
 	}

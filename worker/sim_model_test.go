@@ -43,10 +43,13 @@ type simTenant struct {
 	turn   int       // by which change it came into the line, 0: not by one
 	lined  time.Time // when it came into the line at the earliest
 
+	begun  time.Time // its last run
+
 	failures, restarts int
-	vague              bool // how many failures there were is not known
-	retry              bool
+	retry              bool // the next run is a restart
 	last               outcome
+	vague              bool // how many failures there were is not known, and neither is retry
+	either             bool // restarts may be one more
 }
 
 // modelRun is what is known of a run.
@@ -114,7 +117,7 @@ func (m *model) change(now time.Time, t *simTenant, c tenant.Change) {
 			return
 		}
 		t.retry = false
-		t.line(now, m.delivered)
+		m.again(now, t, m.delivered)
 	case c.Kind == tenant.Removed && t.active:
 		t.active, t.left = false, now
 		if t.run != nil {
@@ -131,8 +134,8 @@ func (m *model) reconfigured(now time.Time, t *simTenant, reason tenant.EventTyp
 	r := t.run
 	switch {
 	case r == nil && (t.state == worker.Restarting || t.state == worker.GivenUp):
-		t.failures, t.vague = 0, false
-		t.line(now, m.delivered)
+		t.failures = 0
+		m.again(now, t, m.delivered)
 	case r == nil || !r.stopping.IsZero():
 	case !m.hook:
 		r.cancel(now, worker.ErrReconfigured)
@@ -172,11 +175,14 @@ func (m *model) began(now time.Time, t *simTenant, r *simRun) {
 		}
 		m.ramp = later(m.ramp, now.Add(-rampSlack)).Add(m.interval)
 	}
-	if t.retry {
-		t.retry = false
+	if !t.begun.IsZero() && now.Before(t.begun.Add(m.min/2)) {
+		m.wrong("%s was started again after %v", r.id, now.Sub(t.begun))
+	}
+	t.either = t.vague
+	if t.retry && !t.vague {
 		t.restarts++
 	}
-	t.run, t.state = r, 0
+	t.run, t.state, t.begun, t.retry = r, 0, now, false
 	if !t.active {
 		r.cancel(now, worker.ErrRemoved)
 	}
@@ -246,8 +252,8 @@ func (m *model) conclude(now time.Time, t *simTenant, r *simRun) {
 	case !t.active || !m.stopped.IsZero():
 		t.state = 0
 	case !r.stopping.IsZero() && !r.own || r.back:
-		t.failures, t.vague = 0, false
-		t.line(now, 0)
+		t.failures, t.vague, t.retry = 0, false, false
+		m.again(now, t, 0)
 	case out.err == nil && out.what != exits && out.what != panics:
 		t.state, t.since = worker.Done, now
 	case errors.Is(out.err, worker.ErrGiveUp):
@@ -271,6 +277,20 @@ func (m *model) failed(now time.Time, t *simTenant, r *simRun) {
 	if t.vague {
 		t.lo, t.hi, t.lined = now.Add(m.min/2), now.Add(m.max), now.Add(m.min/2)
 	}
+}
+
+// again puts a tenant into the line, or lets it wait until half of min has passed since its last run began.
+func (m *model) again(now time.Time, t *simTenant, turn int) {
+	if soonest := t.begun.Add(m.min / 2); !t.begun.IsZero() && now.Before(soonest) {
+		t.state, t.since, t.lo, t.hi, t.lined, t.turn = worker.Restarting, now, soonest, soonest, soonest, 0
+	} else {
+		t.line(now, turn)
+	}
+}
+
+// cools reports whether a tenant that is gone is kept in memory, because it would have to wait if it came.
+func (m *model) cools(now time.Time, t *simTenant) bool {
+	return !t.active && t.run == nil && m.stopped.IsZero() && !t.begun.IsZero() && now.Before(t.begun.Add(m.min/2))
 }
 
 // stop is the end.
