@@ -95,10 +95,12 @@ func (p *plan) change(now time.Time, c tenant.Change) {
 // add lets a tenant that comes again wait for the end of its old run.
 func (p *plan) add(now time.Time, old *task, id string) {
 	if old != nil {
-		old.id, old.active, old.cancelled = id, true, true
+		old.id, old.active = id, true
 		old.failures, old.restarts, old.lastErr, old.retry = 0, 0, nil, false
 		if old.state == cooling {
 			p.startAgain(now, old)
+		} else {
+			old.cancelled = true // whatever its run returns, another follows
 		}
 		return
 	}
