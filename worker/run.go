@@ -88,11 +88,17 @@ func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
 	l.do(base, (*plan).stop)
 	grace := time.NewTimer(l.group.cfg.StopGrace)
 	defer grace.Stop()
+	timer := newAlarm() // some were cancelled before, and overstay before grace is over
+	defer timer.Stop()
 	reading := true
 	for reading || len(l.runs) > 0 {
+		timer.set(l.group.next())
 		select {
 		case h := <-l.happened:
 			l.take(base, h)
+		case <-timer.C:
+			timer.at = time.Time{}
+			l.do(base, (*plan).tick)
 		case <-read:
 			reading, read = false, nil
 		case <-grace.C:

@@ -10,6 +10,8 @@ func TestWhatTheSimulationHasFound(t *testing.T) {
 		// A tenant that went and came at once was started anew whatever its next run returned.
 		"group: add 3; remove 3; add 3; pass 600; end 3 1",
 		"group: add 3; remove 3; add 3; pass 600; end 3 2; pass 600",
+		// Who had been cancelled before the end was not named as overstaying until Run returned.
+		"group: stops 3 28; add 3; remove 3; pass 4000; cancel; pass 7000",
 	} {
 		t.Run(text, func(t *testing.T) { replay(t, text) })
 	}
