@@ -217,7 +217,7 @@ func TestW3WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
 			}
 		}
 		want := map[string]string{
-			"error": "tenant error: file does not exist", "panic": "tenant panic: panic: boom",
+			"error": "tenant error: file does not exist", "panic": "tenant panic: " + "panic: boom",
 			"exit": "tenant exit: panic: the goroutine was ended by runtime.Goexit", "timeout": "tenant timeout: context deadline exceeded",
 		}
 		for _, tick := range r.ticks() {

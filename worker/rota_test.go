@@ -22,7 +22,8 @@ type rota struct {
 
 	mu       sync.Mutex
 	live     map[string]int // by canonical id
-	atOnce   int            // how many lived at once, at the most
+	alive    int            // all of them
+	atOnce   int            // how many those were, at the most
 	starts   map[string][]time.Duration
 	told     []Tick
 	returned bool // Every has; nothing may run any more
@@ -89,16 +90,15 @@ func (r *rota) enter(id string) (leave func()) {
 		r.t.Errorf("%s runs twice", id)
 	}
 	r.live[key]++
-	alive := 0
-	for _, n := range r.live {
-		alive += n
-	}
-	r.atOnce = max(r.atOnce, alive)
+	r.alive++
+	r.atOnce = max(r.atOnce, r.alive)
 	r.starts[key] = append(r.starts[key], time.Since(r.began))
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.live[key]--; r.returned {
+		r.live[key]--
+		r.alive--
+		if r.returned {
 			r.t.Errorf("%s ran although Every had returned", id)
 		}
 	}
