@@ -33,7 +33,7 @@ func (s *sim) settle() {
 	m.counts(now, tenants, line, deadlines)
 	s.checkReturn(now)
 	if m.hasError != nil {
-		s.fail("%w", m.hasError)
+		s.failf("%w", m.hasError)
 	}
 }
 
@@ -60,7 +60,7 @@ func (m *model) adopt(t *simTenant, status worker.Status) {
 	i := slices.IndexFunc(status.Tenants, func(st worker.TenantStatus) bool { return number(st.TenantID) == m.storm })
 	if i < 0 {
 		if t.active || t.run != nil {
-			m.wrong("%s is lost", t.id)
+			m.wrongf("%s is lost", t.id)
 		}
 		t.state = 0
 		return
@@ -81,42 +81,44 @@ func (m *model) adopt(t *simTenant, status worker.Status) {
 		r.stopping, r.cause, r.back = time.Time{}, nil, false
 	case worker.Overstaying:
 		r.stopping = is.Since.Add(-m.grace)
+	default:
 	}
 }
 
 // compare looks whether Status says what is.
 func (m *model) compare(now time.Time, status worker.Status) {
 	if !slices.IsSortedFunc(status.Tenants, func(a, b worker.TenantStatus) int { return strings.Compare(a.TenantID, b.TenantID) }) {
-		m.wrong("Status is not sorted: %v", status.Tenants)
+		m.wrongf("Status is not sorted: %v", status.Tenants)
 	}
 	var counts, seen worker.Status
-	is := map[int]worker.TenantStatus{}
-	for _, st := range status.Tenants {
+	var is [simTenants]*worker.TenantStatus
+	for i := range status.Tenants {
+		st := &status.Tenants[i]
 		*count(&counts, st.State)++
-		if _, twice := is[number(st.TenantID)]; twice {
-			m.wrong("Status has %s twice", st.TenantID)
+		if is[number(st.TenantID)] != nil {
+			m.wrongf("Status has %s twice", st.TenantID)
 		}
 		is[number(st.TenantID)] = st
 	}
 	seen = status
 	seen.Tenants = nil
 	if !sameCounts(seen, counts) {
-		m.wrong("Status counts %+v, and has %+v", seen, counts)
+		m.wrongf("Status counts %+v, and has %+v", seen, counts)
 	}
 	for n := range m.tenants {
-		st, there := is[n]
 		t := &m.tenants[n]
-		if there != (t.state != 0 || t.run != nil) {
-			m.wrong("%d: in Status: %v; it is %v, %+v", n, there, t.state, t.run)
+		if (is[n] != nil) != (t.state != 0 || t.run != nil) {
+			m.wrongf("%s: is it in Status: %v; it should be %v, it runs: %v", t.id, is[n] != nil, t.state, t.run != nil)
 		}
-		if there {
-			m.compareTenant(now, t, st)
+		if is[n] != nil {
+			m.compareTenant(now, t, *is[n])
 		}
 	}
 }
 
 func (m *model) compareTenant(now time.Time, t *simTenant, st worker.TenantStatus) {
-	want, since := t.state, t.since
+	var want worker.State
+	var since time.Time
 	switch r := t.run; {
 	case r == nil:
 		m.backedOff(now, t, st)
@@ -129,14 +131,14 @@ func (m *model) compareTenant(now time.Time, t *simTenant, st worker.TenantStatu
 		want, since = worker.Stopping, r.stopping
 	}
 	if st.State != want || !st.Since.Equal(since) {
-		m.wrong("%s is %v since %v, it should be %v since %v", st.TenantID, st.State, st.Since.Sub(now), want, since.Sub(now))
+		m.wrongf("%s is %v since %v, it should be %v since %v", st.TenantID, st.State, st.Since.Sub(now), want, since.Sub(now))
 	}
 	if t.either && st.Restarts == t.restarts+1 {
 		t.restarts++
 	}
 	t.either = false
 	if st.Active != t.active || st.Restarts != t.restarts || !t.last.is(st.LastError) || st.TenantID != t.id {
-		m.wrong("%+v should be %s, active %v, with %d restarts, the last of them after %v", st, t.id, t.active, t.restarts, t.last.err)
+		m.wrongf("%+v should be %s, active %v, with %d restarts, the last of them after %v", st, t.id, t.active, t.restarts, t.last.err)
 	}
 }
 
@@ -146,11 +148,11 @@ func (m *model) backedOff(now time.Time, t *simTenant, st worker.TenantStatus) {
 		return
 	}
 	if st.State == worker.Restarting && !now.Before(t.hi) {
-		m.wrong("%s backs off for longer than %v", t.id, t.hi.Sub(t.since))
+		m.wrongf("%s backs off for longer than %v", t.id, t.hi.Sub(t.since))
 	}
 	if st.State == worker.Waiting {
 		if st.Since.Before(t.lo) || st.Since.After(t.hi) {
-			m.wrong("%s backed off for %v, which is not in %v to %v", t.id, st.Since.Sub(t.since), t.lo.Sub(t.since), t.hi.Sub(t.since))
+			m.wrongf("%s backed off for %v, which is not in %v to %v", t.id, st.Since.Sub(t.since), t.lo.Sub(t.since), t.hi.Sub(t.since))
 		}
 		t.line(st.Since, 0)
 	}
@@ -163,16 +165,16 @@ func (m *model) line(now time.Time, status worker.Status, log []entry) {
 		if st.State == worker.Waiting {
 			waiting = append(waiting, st)
 		} else if st.Place != 0 {
-			m.wrong("%s is %v, and has place %d in line", st.TenantID, st.State, st.Place)
+			m.wrongf("%s is %v, and has place %d in line", st.TenantID, st.State, st.Place)
 		}
 	}
 	slices.SortFunc(waiting, func(a, b worker.TenantStatus) int { return a.Place - b.Place })
 	for i, st := range waiting {
 		if st.Place != i+1 {
-			m.wrong("the place of %s in line is %d, and not %d", st.TenantID, st.Place, i+1)
+			m.wrongf("the place of %s in line is %d, and not %d", st.TenantID, st.Place, i+1)
 		}
 		if i > 0 && m.before(st, waiting[i-1]) {
-			m.wrong("%s is in line before %s, and came after it", waiting[i-1].TenantID, st.TenantID)
+			m.wrongf("%s is in line before %s, and came after it", waiting[i-1].TenantID, st.TenantID)
 		}
 	}
 	if len(waiting) == 0 {
@@ -180,7 +182,7 @@ func (m *model) line(now time.Time, status worker.Status, log []entry) {
 	}
 	if m.limit == 0 || m.counted(now) < m.limit {
 		if m.interval == 0 || !now.Before(m.ramp) {
-			m.wrong("%s waits, and %d run", waiting[0].TenantID, m.counted(now))
+			m.wrongf("%s waits, and %d run", waiting[0].TenantID, m.counted(now))
 		}
 	}
 	for _, e := range log {
@@ -189,7 +191,7 @@ func (m *model) line(now time.Time, status worker.Status, log []entry) {
 			continue
 		}
 		if t := &m.tenants[e.n]; t.run == e.run && t.lined.After(first.lined) {
-			m.wrong("%s was started before %s, and came after it", t.id, first.id)
+			m.wrongf("%s was started before %s, and came after it", t.id, first.id)
 		}
 	}
 }
@@ -211,10 +213,10 @@ func (m *model) contexts() {
 			continue
 		}
 		if cause := context.Cause(r.ctx); !errors.Is(cause, r.cause) || (cause == nil) != (r.cause == nil) {
-			m.wrong("the ctx of %s has ended by %v, it should have by %v", r.id, cause, r.cause)
+			m.wrongf("the ctx of %s has ended by %v, it should have by %v", r.id, cause, r.cause)
 		}
 		if r.due {
-			m.wrong("the hook of %s was not called", r.id)
+			m.wrongf("the hook of %s was not called", r.id)
 		}
 	}
 }
@@ -241,7 +243,7 @@ func (m *model) counts(now time.Time, tenants, line, deadlines int) {
 		}
 	}
 	if got := [3]int{tenants, line, deadlines}; got != want {
-		m.wrong("there are %v tenants, places in line and deadlines, it should be %v", got, want)
+		m.wrongf("there are %v tenants, places in line and deadlines, it should be %v", got, want)
 	}
 }
 
@@ -266,17 +268,17 @@ func (s *sim) checkReturn(now time.Time) {
 		still, is := errors.AsType[*worker.StillRunning](err)
 		switch {
 		case m.stopped.IsZero() || !due && (len(running) > 0 || reading):
-			m.wrong("Run has returned %v, and %q run", err, running)
+			m.wrongf("Run has returned %v, and %q run", err, running)
 		case len(running) == 0 && !reading:
 			if err != nil {
-				m.wrong("Run has returned %v, and nothing runs", err)
+				m.wrongf("Run has returned %v, and nothing runs", err)
 			}
 		case !is || !slices.Equal(still.TenantIDs, running) || still.Changes != reading:
-			m.wrong("Run has returned %v, and %q run, the changes go on: %v", err, running, reading)
+			m.wrongf("Run has returned %v, and %q run, the changes go on: %v", err, running, reading)
 		}
 	default:
 		if due || !m.stopped.IsZero() && len(running) == 0 && !reading {
-			m.wrong("Run has not returned %v after the end, and %q run", now.Sub(m.stopped), running)
+			m.wrongf("Run has not returned %v after the end, and %q run", now.Sub(m.stopped), running)
 		}
 	}
 }

@@ -43,7 +43,7 @@ type simTenant struct {
 	turn   int       // by which change it came into the line, 0: not by one
 	lined  time.Time // when it came into the line at the earliest
 
-	begun  time.Time // its last run
+	begun time.Time // its last run
 
 	failures, restarts int
 	retry              bool // the next run is a restart
@@ -79,7 +79,7 @@ func newModel(cfg worker.Config) *model {
 	return m
 }
 
-func (m *model) wrong(format string, args ...any) {
+func (m *model) wrongf(format string, args ...any) {
 	if m.hasError == nil {
 		m.hasError = fmt.Errorf(format, args...)
 	}
@@ -149,34 +149,34 @@ func (m *model) reconfigured(now time.Time, t *simTenant, reason tenant.EventTyp
 func (m *model) began(now time.Time, t *simTenant, r *simRun) {
 	r.began = now
 	if t.run != nil {
-		m.wrong("%s has two runs", r.id)
+		m.wrongf("%s has two runs", r.id)
 	}
 	if m.returned || !m.stopped.IsZero() && m.stopped.Before(now) {
-		m.wrong("%s was started after the end", r.id)
+		m.wrongf("%s was started after the end", r.id)
 	}
 	storm := m.storm == r.n
 	switch {
 	case storm:
 	case !t.active && !t.left.Equal(now):
-		m.wrong("%s was started, and is not active", r.id)
+		m.wrongf("%s was started, and is not active", r.id)
 	case t.active && t.state == worker.Restarting && (now.Before(t.lo) || now.After(t.hi)):
-		m.wrong("%s was started %v after its failure, which is not in %v to %v", r.id, now.Sub(t.since), t.lo.Sub(t.since), t.hi.Sub(t.since))
+		m.wrongf("%s was started %v after its failure, which is not in %v to %v", r.id, now.Sub(t.since), t.lo.Sub(t.since), t.hi.Sub(t.since))
 	case t.active && t.state != worker.Waiting && t.state != worker.Restarting:
-		m.wrong("%s was started, and was %v", r.id, t.state)
+		m.wrongf("%s was started, and was %v", r.id, t.state)
 	case t.active && r.id != t.id:
-		m.wrong("%s was started as %s", t.id, r.id)
+		m.wrongf("%s was started as %s", t.id, r.id)
 	}
 	if n := m.counted(now); m.limit > 0 && n >= m.limit {
-		m.wrong("%s was started while %d were running, and the limit is %d", r.id, n, m.limit)
+		m.wrongf("%s was started while %d were running, and the limit is %d", r.id, n, m.limit)
 	}
 	if m.interval > 0 {
 		if now.Before(m.ramp) {
-			m.wrong("%s was started %v before the ramp lets it", r.id, m.ramp.Sub(now))
+			m.wrongf("%s was started %v before the ramp lets it", r.id, m.ramp.Sub(now))
 		}
 		m.ramp = later(m.ramp, now.Add(-rampSlack)).Add(m.interval)
 	}
 	if !t.begun.IsZero() && now.Before(t.begun.Add(m.min/2)) {
-		m.wrong("%s was started again after %v", r.id, now.Sub(t.begun))
+		m.wrongf("%s was started again after %v", r.id, now.Sub(t.begun))
 	}
 	t.either = t.vague
 	if t.retry && !t.vague {
@@ -216,17 +216,17 @@ func (m *model) hookBegan(t *simTenant, e entry) {
 	switch {
 	case m.storm == e.n:
 	case t.run != r:
-		m.wrong("the hook of %d is called, and nothing runs", e.n)
+		m.wrongf("the hook of %d is called, and nothing runs", e.n)
 	case !r.due:
-		m.wrong("the hook of %s is called for no reason", r.id)
+		m.wrongf("the hook of %s is called for no reason", r.id)
 	case r.reason != e.reason:
-		m.wrong("the hook of %s is told of %q and not of %q", r.id, e.reason, r.reason)
+		m.wrongf("the hook of %s is told of %q and not of %q", r.id, e.reason, r.reason)
 	}
 	if r.hooking {
-		m.wrong("the hook of %s is called twice at a time", r.id)
+		m.wrongf("the hook of %s is called twice at a time", r.id)
 	}
 	if e.ctx != r.ctx {
-		m.wrong("the hook of %s has another ctx than the run", r.id)
+		m.wrongf("the hook of %s has another ctx than the run", r.id)
 	}
 	r.hooking, r.due = true, false
 }

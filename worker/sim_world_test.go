@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -81,6 +82,8 @@ type outcome struct {
 
 // simRun is one call of Work, as the function sees it.
 type simRun struct {
+	modelRun
+
 	n    int
 	ctx  context.Context //nolint:containedctx // what is looked at
 	id   string
@@ -88,8 +91,6 @@ type simRun struct {
 	stop mood
 	end  chan what // told to end
 	hook chan what // its hook is
-
-	modelRun
 }
 
 // entry is something that has happened.
@@ -194,7 +195,7 @@ func (s *sim) close() {
 	synctest.Wait()
 }
 
-func (s *sim) fail(format string, args ...any) {
+func (s *sim) failf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
@@ -330,6 +331,7 @@ func (o outcome) do() error {
 		panic(o.err)
 	case exits:
 		runtime.Goexit()
+	default:
 	}
 	return o.err
 }
@@ -355,7 +357,6 @@ func spelled(n, spelling int) string {
 }
 
 func number(id string) int {
-	var n int
-	_, _ = fmt.Sscanf(id[len(id)-2:], "%x", &n) // else it is below zero, and the test ends
-	return n - 0xA0
+	n, _ := strconv.ParseUint(id[len(id)-1:], 16, 8) // spelled has written it
+	return int(n)
 }
