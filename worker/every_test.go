@@ -111,7 +111,7 @@ func TestALateTickIsSkippedAndCounted(t *testing.T) {
 	})
 }
 
-func TestW1EveryCancelsTheTickOfATenantThatGoes(t *testing.T) {
+func TestW01EveryCancelsTheTickOfATenantThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var causes []error
 		r := startRota(t, time.Minute, Schedule{}, func(ctx context.Context, _ string) error {
@@ -183,7 +183,7 @@ func TestATenantThatGoesAndComesAtOnceHasItsTickCancelled(t *testing.T) {
 	})
 }
 
-func TestW3WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
+func TestW03WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		cfg := Schedule{Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil)), Ended: func(tick Tick) {

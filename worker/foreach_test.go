@@ -288,7 +288,7 @@ func TestForEachPassesOverATenantThatHasGone(t *testing.T) {
 	log.expect(t, "a", "1 of 3", "2 of 3", "c", "3 of 3")
 }
 
-func TestW1ForEachCancelsTheWorkForATenantThatGoes(t *testing.T) {
+func TestW01ForEachCancelsTheWorkForATenantThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set activeSet
 		var log journal
