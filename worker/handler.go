@@ -1,0 +1,320 @@
+package worker
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	pageLength    = 100  // tenants of one page unless limit says otherwise
+	longestPage   = 1000 // and the most that limit may say
+	troubleLength = 25   // tenants that the page shows of each state that is trouble
+	errorLength   = 500  // bytes that are shown of an error
+	contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
+	contentJSON   = "application/json; charset=utf-8"
+)
+
+// inTrouble are the states that somebody has to look at, the worst first. Who waits in line is in no trouble of its own,
+// but hears of nobody when the limit is too low.
+var inTrouble = []State{Overstaying, GivenUp, Restarting, Waiting}
+
+var everyState = []State{Waiting, Running, Stopping, Overstaying, Restarting, Done, GivenUp}
+
+//go:embed page.html
+var pageSource string
+
+// parsePage is called by Handler and not when the program starts, so that a program without the page does not link it.
+func parsePage() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"ago":   func(t time.Time) string { return ago(time.Since(t)) },
+		"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000 MST") },
+	}).Parse(pageSource))
+}
+
+// Handler shows how the work of each tenant is doing, for a debug port: it tells names of tenants and what their work
+// failed with, and asks for no key. It is mounted like any other handler, below a path that ends in a slash:
+//
+//	mux.Handle("/debug/workers/", http.StripPrefix("/debug/workers", worker.Handler(g)))
+//
+// Below that path there are a page (/), how many tenants are in each state (/status) and the tenants, by state and by
+// prefix and in pages (/tenants?state=&prefix=&after=&limit=), the last two as JSON. Each request takes one Status of the
+// Group and shows no more of it than a page. A nil Group has no tenants.
+func Handler(g *Group) http.Handler {
+	h := handler{status: func() Status { return Status{} }, log: slog.New(slog.DiscardHandler), html: parsePage()}
+	if g != nil {
+		h.status = g.Status
+		if g.cfg.Logger != nil {
+			h.log = g.cfg.Logger
+		}
+	}
+	return h.routes()
+}
+
+type handler struct {
+	status func() Status
+	log    *slog.Logger
+	html   *template.Template
+}
+
+func (h handler) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.page)
+	mux.HandleFunc("GET /status", h.counts)
+	mux.HandleFunc("GET /tenants", h.tenants)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Security-Policy", contentPolicy)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// countsView is how many tenants there are, and how many of them in each state.
+type countsView struct {
+	Tenants     int `json:"tenants"`
+	Waiting     int `json:"waiting"`
+	Running     int `json:"running"`
+	Stopping    int `json:"stopping"`
+	Overstaying int `json:"overstaying"`
+	Restarting  int `json:"restarting"`
+	Done        int `json:"done"`
+	GivenUp     int `json:"given_up"`
+}
+
+func countsOf(s *Status) countsView {
+	return countsView{
+		Tenants: len(s.Tenants), Waiting: s.Waiting, Running: s.Running, Stopping: s.Stopping, Overstaying: s.Overstaying,
+		Restarting: s.Restarting, Done: s.Done, GivenUp: s.GivenUp,
+	}
+}
+
+func (v countsView) of(s State) int {
+	switch s {
+	case Waiting:
+		return v.Waiting
+	case Running:
+		return v.Running
+	case Stopping:
+		return v.Stopping
+	case Overstaying:
+		return v.Overstaying
+	case Restarting:
+		return v.Restarting
+	case Done:
+		return v.Done
+	case GivenUp:
+		return v.GivenUp
+	default:
+		return 0
+	}
+}
+
+func (h handler) counts(w http.ResponseWriter, _ *http.Request) {
+	s := h.status()
+	h.answer(w, countsOf(&s))
+}
+
+// tenantView is TenantStatus as JSON: the state by its name, the error as a text.
+type tenantView struct {
+	TenantID  string    `json:"tenant_id"`
+	State     string    `json:"state"`
+	Since     time.Time `json:"since"`
+	Restarts  int       `json:"restarts"`
+	LastError string    `json:"last_error,omitempty"`
+	Active    bool      `json:"active"`
+}
+
+func viewOf(t *TenantStatus) tenantView {
+	v := tenantView{TenantID: t.TenantID, State: t.State.String(), Since: t.Since, Restarts: t.Restarts, Active: t.Active}
+	if t.LastError != nil {
+		v.LastError = shorten(t.LastError.Error())
+	}
+	return v
+}
+
+// shorten cuts a text that the work of a tenant has made, and which may have any length, and any bytes in it.
+func shorten(text string) string {
+	if len(text) > errorLength {
+		end := errorLength
+		for end > 0 && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end] + "…"
+	}
+	return strings.ToValidUTF8(text, "�")
+}
+
+// listView is a page of tenants. Next is the after of the next one, empty on the last.
+type listView struct {
+	Tenants []tenantView `json:"tenants"`
+	Next    string       `json:"next,omitempty"`
+	Total   int          `json:"total"` // of the state and with the prefix
+}
+
+// query is what is asked for. A zero state is any.
+type query struct {
+	state         State
+	prefix, after string
+	limit         int
+}
+
+func readQuery(r *http.Request) (query, error) {
+	q := query{prefix: r.FormValue("prefix"), after: r.FormValue("after"), limit: pageLength}
+	if name := r.FormValue("state"); name != "" {
+		i := slices.IndexFunc(everyState, func(s State) bool { return s.String() == name })
+		if i < 0 {
+			return q, fmt.Errorf("state %.20q: it is one of %v", name, everyState)
+		}
+		q.state = everyState[i]
+	}
+	if text := r.FormValue("limit"); text != "" {
+		limit, err := strconv.Atoi(text)
+		if err != nil || limit < 1 || limit > longestPage {
+			return q, fmt.Errorf("limit %.20q: it is a number from 1 to %d", text, longestPage)
+		}
+		q.limit = limit
+	}
+	return q, nil
+}
+
+func (h handler) tenants(w http.ResponseWriter, r *http.Request) {
+	q, err := readQuery(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s := h.status()
+	h.answer(w, listOf(s.Tenants, q))
+}
+
+// listOf returns what is asked for of the tenants, which are in the order of their ids.
+func listOf(tenants []TenantStatus, q query) listView {
+	v := listView{Tenants: []tenantView{}}
+	for i := range tenants {
+		t := &tenants[i]
+		if q.state != 0 && t.State != q.state || !strings.HasPrefix(t.TenantID, q.prefix) {
+			continue
+		}
+		v.Total++
+		switch {
+		case t.TenantID <= q.after:
+		case len(v.Tenants) < q.limit:
+			v.Tenants = append(v.Tenants, viewOf(t))
+		default:
+			v.Next = v.Tenants[q.limit-1].TenantID
+		}
+	}
+	return v
+}
+
+func (h handler) answer(w http.ResponseWriter, v any) {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		h.failed(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", contentJSON)
+	_, _ = w.Write(append(data, '\n')) // the reader has gone if this fails
+}
+
+// pageView is what the page shows.
+type pageView struct {
+	Counts  countsView
+	States  []stateView
+	Healthy bool
+	Trouble []troubleView
+	State   string
+	Prefix  string
+	List    listView
+	Now     time.Time
+}
+
+type stateView struct {
+	State string
+	Count int
+	Bad   bool
+}
+
+// troubleView has those that have been in a state of trouble for the longest.
+type troubleView struct {
+	State   string
+	Tenants []tenantView
+	More    int
+}
+
+func (h handler) page(w http.ResponseWriter, r *http.Request) {
+	q, err := readQuery(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s := h.status()
+	v := pageView{
+		Counts: countsOf(&s), Healthy: s.Overstaying+s.GivenUp+s.Restarting == 0, Trouble: troubles(s.Tenants),
+		Prefix: q.prefix, List: listOf(s.Tenants, q), Now: time.Now(),
+	}
+	if q.state != 0 {
+		v.State = q.state.String()
+	}
+	for _, state := range everyState {
+		n := v.Counts.of(state)
+		v.States = append(v.States, stateView{state.String(), n, n > 0 && state != Waiting && slices.Contains(inTrouble, state)})
+	}
+	var body bytes.Buffer
+	if err := h.html.Execute(&body, v); err != nil {
+		h.failed(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(body.Bytes()) // the reader has gone if this fails
+}
+
+func troubles(tenants []TenantStatus) []troubleView {
+	found := make(map[State][]*TenantStatus, len(inTrouble))
+	for i := range tenants {
+		if t := &tenants[i]; slices.Contains(inTrouble, t.State) {
+			found[t.State] = append(found[t.State], t)
+		}
+	}
+	var all []troubleView
+	for _, state := range inTrouble {
+		those := found[state]
+		if len(those) == 0 {
+			continue
+		}
+		slices.SortStableFunc(those, func(a, b *TenantStatus) int { return a.Since.Compare(b.Since) })
+		v := troubleView{State: state.String(), More: max(0, len(those)-troubleLength)}
+		for _, t := range those[:len(those)-v.More] {
+			v.Tenants = append(v.Tenants, viewOf(t))
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func (h handler) failed(w http.ResponseWriter, err error) {
+	h.log.Error("the debug page failed", slog.Any("error", err))
+	http.Error(w, "the log says what is wrong", http.StatusInternalServerError)
+}
+
+// ago is a duration for people.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	default:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+}
