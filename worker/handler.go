@@ -18,7 +18,7 @@ import (
 const (
 	pageLength    = 100  // tenants of one page unless limit says otherwise
 	longestPage   = 1000 // and the most that limit may say
-	troubleLength = 25   // tenants that the page shows of each state that is trouble
+	troubleLength = 10   // tenants that the page shows of each state that is trouble
 	errorLength   = 500  // bytes that are shown of an error
 	contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
 	contentJSON   = "application/json; charset=utf-8"
@@ -260,11 +260,14 @@ func (h handler) page(w http.ResponseWriter, r *http.Request) {
 	}
 	s := h.status()
 	v := pageView{
-		Counts: countsOf(&s), Healthy: s.Overstaying+s.GivenUp+s.Restarting == 0, Trouble: troubles(s.Tenants),
+		Counts: countsOf(&s), Healthy: s.Overstaying+s.GivenUp+s.Restarting == 0,
 		Prefix: q.prefix, List: listOf(s.Tenants, q), Now: time.Now(),
 	}
 	if q.state != 0 {
 		v.State = q.state.String()
+	}
+	if q.state == 0 && q.prefix == "" && q.after == "" { // else it would stand before what was asked for
+		v.Trouble = troubles(s.Tenants)
 	}
 	for _, state := range everyState {
 		n := v.Counts.of(state)

@@ -114,8 +114,8 @@ func TestHandlersPageShowsTroubleFirst(t *testing.T) {
 	}
 	last := 0
 	for _, want := range []string{
-		">trouble<", "30 overstaying", "Overstaying: cancelled", "(gone)", "5 more", "Given up:", "database 209 refused", "5 more",
-		"Restarting:", "database 207 refused", "5 more", "Waiting in line,", "5 more", "<h2>Tenants", "t-000001", "next page",
+		">trouble<", "30 overstaying", "Overstaying: cancelled", "(gone)", "20 more", "Given up:", "database 209 refused", "20 more",
+		"Restarting:", "database 207 refused", "20 more", "Waiting in line,", "20 more", "<h2>Tenants", "t-000001", "next page",
 	} {
 		at := strings.Index(body[last:], want)
 		if at < 0 {
@@ -126,12 +126,16 @@ func TestHandlersPageShowsTroubleFirst(t *testing.T) {
 	if n, most := strings.Count(body, "<tr><td class=\"id\""), 4*troubleLength+pageLength; n != most {
 		t.Errorf("%d rows, want %d", n, most)
 	}
+	asked, _ := getPage(t, handlerOf(statusOf(30)), "?state=running", http.StatusOK)
+	if n := strings.Count(asked, "<tr><td class=\"id\""); n != 30 || strings.Contains(asked, "Overstaying:") {
+		t.Errorf("%d rows where 30 were asked for", n)
+	}
 	if body, _ := getPage(t, handlerOf(Status{Running: 1, Waiting: 1, Tenants: []TenantStatus{{TenantID: "acme", State: Running}}}), "", http.StatusOK); !strings.Contains(body, ">no trouble<") {
 		t.Errorf("no trouble is trouble: %s", body)
 	}
 }
 
-// TestThePageOfManyIsBounded: of 100,000 tenants, all of them in trouble and with long errors, a page has 200.
+// TestThePageOfManyIsBounded: of 100,000 tenants, all of them in trouble and with long errors, a page has 110.
 func TestThePageOfManyIsBounded(t *testing.T) {
 	s := Status{Restarting: 100_000}
 	failed := errors.New("x" + strings.Repeat("ü", 10_000))
@@ -139,7 +143,7 @@ func TestThePageOfManyIsBounded(t *testing.T) {
 		s.Tenants = append(s.Tenants, TenantStatus{TenantID: fmt.Sprintf("t-%06d", i), State: Restarting, Since: time.Now(), LastError: failed})
 	}
 	h := handlerOf(s)
-	if body, _ := getPage(t, h, "", http.StatusOK); len(body) > 200<<10 || !strings.Contains(body, "99975 more") {
+	if body, _ := getPage(t, h, "", http.StatusOK); len(body) > 200<<10 || !strings.Contains(body, "99990 more") {
 		t.Errorf("a page of %d bytes", len(body))
 	}
 	if body, _ := getPage(t, h, "tenants?limit=1000", http.StatusOK); len(body) > 1<<20 || strings.Contains(body, "�") {
@@ -155,7 +159,9 @@ func TestThePageOfManyIsBounded(t *testing.T) {
 func TestHandlerIsSafe(t *testing.T) {
 	s := Status{Restarting: 1, Tenants: []TenantStatus{{TenantID: "acme", State: Restarting, LastError: errors.New("<script>alert(1)</script>")}}}
 	h := handlerOf(s)
-	body, header := getPage(t, h, "?prefix=%22%3E%3Cscript%3E", http.StatusOK)
+	body, header := getPage(t, h, "", http.StatusOK)
+	asked, _ := getPage(t, h, "?prefix=%22%3E%3Cscript%3E", http.StatusOK)
+	body += asked
 	if policy := header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") {
 		t.Errorf("policy %q", policy)
 	}
