@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -52,10 +53,7 @@ func parsePage() *template.Template {
 func Handler(g *Group) http.Handler {
 	h := handler{status: func() Status { return Status{} }, log: slog.New(slog.DiscardHandler), html: parsePage()}
 	if g != nil {
-		h.status = g.Status
-		if g.cfg.Logger != nil {
-			h.log = g.cfg.Logger
-		}
+		h.status, h.log = g.Status, g.cfg.Logger
 	}
 	return h.routes()
 }
@@ -129,13 +127,16 @@ type tenantView struct {
 	TenantID  string    `json:"tenant_id"`
 	State     string    `json:"state"`
 	Since     time.Time `json:"since"`
+	Place     int       `json:"place,omitempty"` // in the line of those that wait, from 1
 	Restarts  int       `json:"restarts"`
 	LastError string    `json:"last_error,omitempty"`
 	Active    bool      `json:"active"`
 }
 
 func viewOf(t *TenantStatus) tenantView {
-	v := tenantView{TenantID: t.TenantID, State: t.State.String(), Since: t.Since, Restarts: t.Restarts, Active: t.Active}
+	v := tenantView{
+		TenantID: t.TenantID, State: t.State.String(), Since: t.Since, Place: t.Place, Restarts: t.Restarts, Active: t.Active,
+	}
 	if t.LastError != nil {
 		v.LastError = shorten(t.LastError.Error())
 	}
@@ -245,7 +246,7 @@ type stateView struct {
 	Bad   bool
 }
 
-// troubleView has those that have been in a state of trouble for the longest.
+// troubleView has those that have been in a state of trouble for the longest, or are the next in line.
 type troubleView struct {
 	State   string
 	Tenants []tenantView
@@ -295,7 +296,9 @@ func troubles(tenants []TenantStatus) []troubleView {
 		if len(those) == 0 {
 			continue
 		}
-		slices.SortStableFunc(those, func(a, b *TenantStatus) int { return a.Since.Compare(b.Since) })
+		slices.SortStableFunc(those, func(a, b *TenantStatus) int {
+			return cmp.Or(cmp.Compare(a.Place, b.Place), a.Since.Compare(b.Since))
+		})
 		v := troubleView{State: state.String(), More: max(0, len(those)-troubleLength)}
 		for _, t := range those[:len(those)-v.More] {
 			v.Tenants = append(v.Tenants, viewOf(t))

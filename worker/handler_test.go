@@ -23,6 +23,8 @@ func statusOf(n int) Status {
 			t.Restarts, t.LastError = i, fmt.Errorf("database %d refused", i)
 		case Stopping, Overstaying:
 			t.Active = i%2 == 0
+		case Waiting:
+			t.Place = n - i/len(everyState)
 		default:
 		}
 		s.Tenants = append(s.Tenants, t)
@@ -115,7 +117,7 @@ func TestHandlersPageShowsTroubleFirst(t *testing.T) {
 	last := 0
 	for _, want := range []string{
 		">trouble<", "30 overstaying", "Overstaying: cancelled", "(gone)", "20 more", "Given up:", "database 209 refused", "20 more",
-		"Restarting:", "database 207 refused", "20 more", "Waiting in line,", "20 more", "<h2>Tenants", "t-000001", "next page",
+		"Restarting:", "database 207 refused", "20 more", "Waiting in line<", "(1. in line)", "(10. in line)", "20 more", "<h2>Tenants", "t-000001", "next page",
 	} {
 		at := strings.Index(body[last:], want)
 		if at < 0 {
