@@ -6,6 +6,7 @@
 // active tenants of a service over REST and announces changes on Redis. Package discovery joins the two:
 //
 //   - discovery: TenantDiscovery, the set of active tenants, kept right through lost events, restarts and outages
+//   - worker: one supervised run for each of these tenants, a pass over all of them, or a periodic job
 //   - managerapi: the tenant manager's REST API as a Go client
 //   - redisevents: lifecycle events over Redis Pub/Sub, to read and to publish
 //   - tenant: the words that all of them speak

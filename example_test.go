@@ -14,9 +14,10 @@ import (
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
+	"github.com/tenantwatch/tenantwatch/worker"
 )
 
-// A worker that starts and stops its work for each tenant as tenants come and go. It needs a tenant manager and a Redis.
+// A program with a worker for each tenant, which starts and ends as tenants come and go. It needs a tenant manager and a Redis.
 func Example() { //nolint:testableexamples // it runs until it is interrupted
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -39,15 +40,19 @@ func Example() { //nolint:testableexamples // it runs until it is interrupted
 		panic(err) // the manager did not answer; a supervisor tries again
 	}
 	defer func() { _ = d.Close() }()
-	for change := range d.Changes(ctx) { // the tenants of now first, then what changes
-		switch change.Kind {
-		case tenant.Added:
-			fmt.Println("start the work for", change.TenantID)
-		case tenant.Removed:
-			fmt.Println("stop the work for", change.TenantID)
-		case tenant.Reconfigured:
-			fmt.Println("open the database of", change.TenantID, "anew")
-		}
+	g, err := worker.NewGroup(worker.Config{
+		Work: func(ctx context.Context, tenantID string) error {
+			fmt.Println("work for", tenantID)
+			<-ctx.Done() // the tenant has gone, or was reconfigured, or the program ends
+			return ctx.Err()
+		},
+		Logger: slog.Default(),
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := g.Run(ctx, d.Changes(ctx)); err != nil { // the tenants of now first, then what changes
+		fmt.Println(err) // somebody has not ended in time
 	}
 }
 
