@@ -1,15 +1,20 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // statusOf makes a Status with n tenants in each state, as a Group would.
@@ -57,6 +62,90 @@ func getPageJSON[T any](t testing.TB, h http.Handler, target string) (v T) {
 		t.Fatal(err, header)
 	}
 	return v
+}
+
+// mixed runs a Group with a tenant in each state, and returns it with what lets its last run end.
+func mixed(t testing.TB, settle func()) (*Group, func()) {
+	t.Helper()
+	free := make(chan struct{})
+	g, err := NewGroup(Config{Limit: 2, StopGrace: time.Second, MinBackoff: time.Hour, MaxBackoff: time.Hour, Work: func(ctx context.Context, id string) error {
+		switch id {
+		case "failing":
+			return errors.New("the queue is gone")
+		case "finished":
+			return nil
+		case "hopeless":
+			return fmt.Errorf("%w: no such schema", ErrGiveUp)
+		case "deaf", "stopping":
+			<-free
+		default:
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, ended := make(chan tenant.Change), make(chan error)
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		ended <- g.Run(ctx, func(yield func(tenant.Change) bool) {
+			for c := range changes {
+				if !yield(c) {
+					return
+				}
+			}
+		})
+	}()
+	tell := func(kind tenant.Kind, ids ...string) {
+		for _, id := range ids {
+			changes <- tenant.Change{Kind: kind, TenantID: id}
+			settle()
+		}
+	}
+	tell(tenant.Added, "failing", "finished", "hopeless", "deaf", "running")
+	tell(tenant.Removed, "deaf")
+	time.Sleep(2 * time.Second)
+	tell(tenant.Added, "stopping", "first", "second")
+	tell(tenant.Reconfigured, "stopping")
+	return g, func() {
+		close(free)
+		close(changes)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestHandlerOfAGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, end := mixed(t, synctest.Wait)
+		defer end()
+		h := Handler(g)
+		var got []string
+		for _, v := range getPageJSON[listView](t, h, "tenants").Tenants {
+			got = append(got, fmt.Sprintf("%s %s %d %t %s", v.TenantID, v.State, v.Place, v.Active, v.LastError))
+		}
+		want := []string{
+			"deaf overstaying 0 false ", "failing restarting 0 true the queue is gone", "finished done 0 true ",
+			"first waiting 1 true ", "hopeless given up 0 true given up: no such schema", "running running 0 true ",
+			"second waiting 2 true ", "stopping stopping 0 true ",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		counts := getPageJSON[map[string]int](t, h, "status")
+		if fmt.Sprint(counts) != "map[done:1 given_up:1 overstaying:1 restarting:1 running:1 stopping:1 tenants:8 waiting:2]" {
+			t.Errorf("counts %v", counts)
+		}
+		body, _ := getPage(t, h, "", http.StatusOK)
+		for _, want := range []string{"8 tenants", "1 overstaying", "the queue is gone", "(2. in line)", "(gone)"} {
+			if !strings.Contains(body, want) {
+				t.Errorf("the page does not have %q", want)
+			}
+		}
+	})
 }
 
 func TestHandlersStatus(t *testing.T) {
