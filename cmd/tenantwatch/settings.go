@@ -71,8 +71,8 @@ func (l *lookup) miss(what, flag string, variables ...string) {
 	l.missing = append(l.missing, fmt.Sprintf("  %-16s %s, or %s", what, flag, strings.Join(variables, ", or ")))
 }
 
-// settings puts together what the flags and the environment say. Everything that is missing is named in one error.
-func (c *followCommand) settings(env func(string) string, stdin io.Reader) (settings, error) {
+// settings puts together what the flags of a command and the environment say. Everything that is missing is named in one error.
+func (c *connectionFlags) settings(command string, env func(string) string, stdin io.Reader) (settings, error) {
 	l := &lookup{env: env}
 	s := settings{
 		service:    l.need("the service", "--service", c.Service, "APPLICATION_NAME"),
@@ -98,7 +98,7 @@ func (c *followCommand) settings(env func(string) string, stdin io.Reader) (sett
 	if problems := oddNames("the service", s.service, "the environment", s.environment); err == nil && len(problems) > 0 {
 		err = &usageError{
 			text:   strings.Join(problems, "; "),
-			advice: "Check --service and --environment, or the variables that \"tenantwatch follow --help\" names beside them.",
+			advice: fmt.Sprintf("Check --service and --environment, or the variables that %q names beside them.", command+" --help"),
 		}
 	}
 	return s, err
@@ -114,7 +114,7 @@ func oddNames(pairs ...string) (problems []string) {
 	return problems
 }
 
-func (c *followCommand) keySource(l *lookup, stdin io.Reader) keySource {
+func (c *connectionFlags) keySource(l *lookup, stdin io.Reader) keySource {
 	if c.APIKeyFile == "-" {
 		return keySource{name: "standard input", provide: readOnce(stdin)}
 	}
@@ -158,7 +158,7 @@ func readKey(r io.Reader) (string, error) {
 
 // redis takes either a URL or the variables that services have. The two are not mixed, so that the password of one server
 // is never sent to another; only the certificate counts for both.
-func (c *followCommand) redis(l *lookup) (redisevents.Config, error) {
+func (c *connectionFlags) redis(l *lookup) (redisevents.Config, error) {
 	source, text := "--redis-url", c.RedisURL
 	if text == "" {
 		source, text = "TENANTWATCH_REDIS_URL", l.env("TENANTWATCH_REDIS_URL")

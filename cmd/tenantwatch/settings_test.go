@@ -40,7 +40,7 @@ func TestSettings(t *testing.T) {
 	multi := redisevents.Config{Host: "multi-redis", Port: "7000", Password: "multi-password", TLS: true}
 	tests := []struct {
 		name                       string
-		flags                      followCommand
+		flags                      connectionFlags
 		env                        map[string]string
 		service, manager, environs string
 		key                        string
@@ -48,33 +48,33 @@ func TestSettings(t *testing.T) {
 	}{
 		{
 			"as services have it",
-			followCommand{},
+			connectionFlags{},
 			services(),
 			"books", "https://multi.example", "production", "multi-key", multi,
 		},
 		{
 			"our names go before those",
-			followCommand{},
+			connectionFlags{},
 			with(services(), "TENANTWATCH_URL", "https://ours.example", "TENANTWATCH_API_KEY", "our-key", "TENANTWATCH_REDIS_URL", "redis://our-redis"),
 			"books", "https://ours.example", "production", "our-key",
 			redisevents.Config{Host: "our-redis", Port: "6379"},
 		},
 		{
 			"flags go before all",
-			followCommand{Service: "ledger", ManagerURL: "https://flag.example", RedisURL: "redis://:secret@flag-redis:1", Environment: &staging},
+			connectionFlags{Service: "ledger", ManagerURL: "https://flag.example", RedisURL: "redis://:secret@flag-redis:1", Environment: &staging},
 			with(services(), "TENANTWATCH_URL", "https://ours.example", "TENANTWATCH_REDIS_URL", "redis://our-redis"),
 			"ledger", "https://flag.example", "staging", "multi-key",
 			redisevents.Config{Host: "flag-redis", Port: "1", Password: "secret"},
 		},
 		{
 			"an empty environment by flag means all",
-			followCommand{Environment: &none},
+			connectionFlags{Environment: &none},
 			services(),
 			"books", "https://multi.example", "", "multi-key", multi,
 		},
 		{
 			"empty variables count as not there",
-			followCommand{},
+			connectionFlags{},
 			with(services(), "TENANTWATCH_URL", "", "TENANTWATCH_API_KEY", "", "TENANTWATCH_REDIS_URL", "", "ENVIRONMENT_NAME", "", "MULTI_TENANT_REDIS_TLS", ""),
 			"books", "https://multi.example", "prod", "multi-key",
 			redisevents.Config{Host: "multi-redis", Port: "7000", Password: "multi-password"},
@@ -82,7 +82,7 @@ func TestSettings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s, err := tt.flags.settings(func(name string) string { return tt.env[name] }, strings.NewReader(""))
+			s, err := tt.flags.settings("tenantwatch follow", func(name string) string { return tt.env[name] }, strings.NewReader(""))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,20 +102,20 @@ func TestSettings(t *testing.T) {
 func TestSettingsThatAreRefused(t *testing.T) {
 	tests := []struct {
 		name  string
-		flags followCommand
+		flags connectionFlags
 		env   map[string]string
 		want  string
 	}{
-		{"a port that is none", followCommand{}, with(services(), "MULTI_TENANT_REDIS_PORT", "tls"), `Port "tls"`},
-		{"TLS that is neither", followCommand{}, with(services(), "MULTI_TENANT_REDIS_TLS", "maybe"), "MULTI_TENANT_REDIS_TLS is neither"},
-		{"a certificate without TLS", followCommand{}, with(services(), "MULTI_TENANT_REDIS_TLS", "", "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "CACertBase64"},
-		{"a certificate that is none, for a URL", followCommand{RedisURL: "rediss://h"}, with(services(), "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "no certificate"},
-		{"no Redis", followCommand{}, with(services(), "MULTI_TENANT_REDIS_HOST", ""), "Redis "},
-		{"no key", followCommand{}, with(services(), "MULTI_TENANT_SERVICE_API_KEY", ""), "the API key "},
+		{"a port that is none", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_PORT", "tls"), `Port "tls"`},
+		{"TLS that is neither", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_TLS", "maybe"), "MULTI_TENANT_REDIS_TLS is neither"},
+		{"a certificate without TLS", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_TLS", "", "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "CACertBase64"},
+		{"a certificate that is none, for a URL", connectionFlags{RedisURL: "rediss://h"}, with(services(), "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "no certificate"},
+		{"no Redis", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_HOST", ""), "Redis "},
+		{"no key", connectionFlags{}, with(services(), "MULTI_TENANT_SERVICE_API_KEY", ""), "the API key "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := tt.flags.settings(func(name string) string { return tt.env[name] }, strings.NewReader(""))
+			_, err := tt.flags.settings("tenantwatch follow", func(name string) string { return tt.env[name] }, strings.NewReader(""))
 			if _, ok := errors.AsType[*usageError](err); !ok || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want a usage error with %q", err, tt.want)
 			}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/redisevents"
+)
+
+const (
+	// slowStart is how long a start is waited for in silence.
+	slowStart = time.Second
+	// feedStream is what --feed says for a stream.
+	feedStream = "stream"
+)
+
+// connectionFlags are what a command needs to know the active tenants of a service.
+type connectionFlags struct {
+	Service string `help:"The service whose tenants are wanted ($$APPLICATION_NAME)." placeholder:"NAME"`
+
+	ManagerURL string `help:"The tenant manager ($$TENANTWATCH_URL, $$MULTI_TENANT_URL)." name:"manager-url" placeholder:"URL"`
+
+	RedisURL string `help:"Redis, as redis://host:6379 or rediss:// for TLS ($$TENANTWATCH_REDIS_URL, or $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS, _CA_CERT). Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL"`
+
+	Environment *string `help:"The environment whose events count; empty for all ($$ENVIRONMENT_NAME, $$ENV_NAME)." placeholder:"NAME"`
+
+	APIKeyFile string `help:"A file with the API key, read anew for every request; - reads standard input once ($$TENANTWATCH_API_KEY, $$MULTI_TENANT_SERVICE_API_KEY have the key itself)." name:"api-key-file" placeholder:"FILE"`
+
+	Feed string `default:"pubsub" enum:"pubsub,stream" help:"Where the events come from: pubsub, or the stream of the environment, from which nothing is lost while the link is down." placeholder:"pubsub|stream"`
+
+	AllowInsecureHTTP bool `help:"Let the manager's URL be http also where it is not this machine." name:"allow-insecure-http"`
+}
+
+// watcher is how a command wants to be told of what it watches.
+type watcher struct {
+	command string // as in "tenantwatch follow"
+	verbose bool
+	asJSON  bool
+	states  func(context.Context, discovery.Status) // is told each change of state
+}
+
+// watch calls body with a discovery that has started, and closes it afterwards.
+func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w watcher, body func(*discovery.TenantDiscovery) error) (err error) {
+	client, err := s.client(c.AllowInsecureHTTP)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	cfg := discovery.Config{
+		ServiceName: s.service,
+		TMClient:    client,
+		RedisConfig: s.redis,
+		Logger:      logger(w.verbose, std.err),
+		Environment: s.environment,
+	}
+	if c.Feed == feedStream {
+		if cfg.Feed, err = redisevents.NewStream(s.redis, s.environment); err != nil {
+			return fmt.Errorf("follow the stream: %w", err)
+		}
+	}
+	d, err := discovery.NewTenantDiscovery(cfg)
+	if err != nil {
+		return &usageError{text: err.Error(), advice: fmt.Sprintf("Run %q for the settings.", w.command+" --help")}
+	}
+	d.OnStatusChange(w.states)
+	if err := startTelling(ctx, d, s, w.asJSON, std.err); err != nil {
+		return explainStart(ctx, s, err)
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return body(d)
+}
+
+// startTelling starts d, and says what is waited for when that takes longer than people take for normal.
+func startTelling(ctx context.Context, d *discovery.TenantDiscovery, s settings, asJSON bool, stderr *printer) error {
+	told := make(chan struct{})
+	slow := time.AfterFunc(slowStart, func() {
+		defer close(told)
+		most := discovery.DefaultFeedTimeout + discovery.DefaultBootstrapTimeout
+		reason := fmt.Sprintf("Redis has to confirm and the manager at %s to answer; %s at the most", s.managerURL, most)
+		tellState(stderr, asJSON, discovery.Status{State: discovery.Starting, Since: time.Now()}, reason)
+	})
+	defer func() {
+		if !slow.Stop() {
+			<-told
+		}
+	}()
+	return d.Start(ctx)
+}
+
+// explainStart turns the error of a start into one that says what to check. A start that the user ended is no error.
+func explainStart(ctx context.Context, s settings, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // Ctrl-C is no failure, whatever it interrupted
+	}
+	return &failure{
+		err:    fmt.Errorf("no list of tenants from the manager at %s: %w", s.managerURL, err),
+		advice: adviceFor(s, err),
+	}
+}
+
+func adviceFor(s settings, err error) string {
+	answer, answered := errors.AsType[*managerapi.Error](err)
+	_, unreadable := errors.AsType[*managerapi.DecodeError](err)
+	switch {
+	case errors.Is(err, managerapi.ErrUnauthorized):
+		return "Check the API key in " + s.key.name + ": the manager does not know it."
+	case errors.Is(err, managerapi.ErrAccessDenied), answered && answer.Code == "SERVICE_NOT_FOUND":
+		return fmt.Sprintf("Check that the API key in %s may read the service %q.", s.key.name, s.service)
+	case answered && answer.StatusCode == http.StatusNotFound, answered && answer.StatusCode/100 == 3, unreadable:
+		return "Check the manager's URL: what answers there does not speak like a tenant manager."
+	case answered && answer.StatusCode == http.StatusTooManyRequests:
+		return "The tenant manager gets too many requests. Try again later."
+	case errors.Is(err, managerapi.ErrUnavailable):
+		return "Check that the tenant manager is running and that its URL is right."
+	case answered:
+		return "Look at the log of the tenant manager."
+	default:
+		return "Check the manager's URL and the API key in " + s.key.name + "."
+	}
+}
