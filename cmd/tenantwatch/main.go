@@ -3,6 +3,7 @@
 //
 //	tenantwatch dev        everything in one process: a tenant manager, Redis, a discovery, and tenants that come and go
 //	tenantwatch follow     the active tenants of a service, and then every change, from a real manager and a real Redis
+//	tenantwatch work       a process for each active tenant of a service, supervised, ended when the tenant goes
 //	tenantwatch serve      the tenant manager: a REST API over a database, whose changes are announced on Redis
 //	tenantwatch tenant     create, list, get, suspend, reactivate and delete tenants
 //	tenantwatch service    associate a tenant with a service, suspend and reactivate that, and end it
@@ -15,7 +16,7 @@
 //
 // All but serve, backup, restore and "token create --db" talk to a running manager.
 //
-// It exits with 0 when it did what it was asked to, which for dev, follow and serve includes being ended by Ctrl-C, SIGTERM
+// It exits with 0 when it did what it was asked to, which for dev, follow, work and serve includes being ended by Ctrl-C, SIGTERM
 // or SIGHUP, with 1 when it could not, and with 2 when it was asked for something that makes no sense. When it fails it says
 // on standard error what went wrong and what to do about it. When the reader of its output goes away, as in
 // "tenantwatch follow | head -1", it takes down what it started, on Linux at once and elsewhere with the next line that it
@@ -58,13 +59,18 @@ func main() {
 // SIGPIPE would end the process without taking anything down; without it the write returns an error.
 func untilEnded() context.Context {
 	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
+	return ctx
+}
+
+// endingSignals are those that ask us to end.
+func endingSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // by nohup
 		signals = append(signals, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
-	return ctx
+	return signals
 }
 
 // streams are what a command reads from and writes to.
@@ -77,6 +83,7 @@ type streams struct {
 type commands struct {
 	Dev     devCommand     `cmd:"" help:"Try it: a tenant manager, Redis and a discovery in one process, with tenants that come and go."`
 	Follow  followCommand  `cmd:"" help:"Show the active tenants of a service, and then every change."`
+	Work    workCommand    `cmd:"" help:"Run a program for each active tenant of a service, and end it when the tenant goes."`
 	Serve   serveCommand   `cmd:"" help:"Run the tenant manager: a REST API over a database, whose changes are announced on Redis."`
 	Tenant  tenantCommand  `cmd:"" help:"Create, list, show, suspend, reactivate and delete tenants."`
 	Service serviceCommand `cmd:"" help:"Associate tenants with services, and end that."`

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// lookEvery is how often it is looked whether the last of a group that was asked to end is gone.
+	lookEvery = 100 * time.Millisecond
+	// killPatience is how long it is waited for the rest of a group to be gone once it was killed. It is a moment, or for ever.
+	killPatience = time.Second
+	// pipePatience is how long the output of processes is read that have left the group and live on.
+	pipePatience = 2 * time.Second
+)
+
+// child is a process, and whatever it starts without taking that out of its group.
+type child struct {
+	cmd    *exec.Cmd
+	group  group
+	pipes  [2]*os.File // its standard output and standard error, for reading
+	exited chan struct{}
+	err    error // how it ended; to be read once exited is closed
+}
+
+// startChild starts a process in a group of its own. Its standard input is empty.
+func startChild(path string, args, env []string) (*child, error) {
+	c := &child{exited: make(chan struct{})}
+	// It is ended by its group, which a context knows nothing of.
+	c.cmd = exec.CommandContext(context.Background(), path, args...) //nolint:gosec // to run what the user says is what it is for
+	c.cmd.Env = env
+	ownGroup(c.cmd)
+	var writing [2]*os.File
+	defer func() { closeAll(writing[:]) }()
+	for i := range writing {
+		var err error
+		if c.pipes[i], writing[i], err = os.Pipe(); err != nil {
+			closeAll(c.pipes[:])
+			return nil, fmt.Errorf("make a pipe: %w", err)
+		}
+	}
+	c.cmd.Stdout, c.cmd.Stderr = writing[0], writing[1]
+	if err := c.cmd.Start(); err != nil {
+		closeAll(c.pipes[:])
+		return nil, err
+	}
+	var err error
+	if c.group, err = groupOf(c.cmd); err != nil {
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait() // what it says is that it was killed
+		closeAll(c.pipes[:])
+		return nil, fmt.Errorf("make a group for the process: %w", err)
+	}
+	return c, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		if file != nil {
+			_ = file.Close()
+		}
+	}
+}
+
+// run reads what the process writes until nothing of its group is left, which is when the process has ended by itself, or
+// what ctx's end brings about: a request to end, and after the grace, or when hurry is closed, SIGKILL.
+func (c *child) run(ctx context.Context, grace time.Duration, hurry <-chan struct{}, v voice) {
+	var reading sync.WaitGroup
+	for i, pipe := range c.pipes {
+		reading.Go(func() { v.read(stream(i), pipe) })
+	}
+	go func() {
+		defer close(c.exited)
+		c.err = c.cmd.Wait()
+	}()
+	select {
+	case <-c.exited:
+	case <-ctx.Done():
+		v.event(event{Type: eventStopping, PID: c.pid(), Reason: stopReason(ctx)})
+	}
+	c.end(grace, hurry, v)
+	<-c.exited
+	c.group.close()
+	late := time.AfterFunc(pipePatience, func() { closeAll(c.pipes[:]) })
+	reading.Wait()
+	late.Stop()
+	closeAll(c.pipes[:])
+}
+
+func (c *child) pid() int { return c.cmd.Process.Pid }
+
+// end asks what there still is of the group to end, and kills what does not.
+func (c *child) end(grace time.Duration, hurry <-chan struct{}, v voice) {
+	if c.gone() {
+		return
+	}
+	c.group.terminate()
+	if c.await(grace, hurry) {
+		return
+	}
+	c.group.kill()
+	v.event(event{Type: eventKilled, PID: c.pid(), Reason: fmt.Sprintf("it had not ended %s after it was asked to", grace)})
+	<-c.exited
+	c.await(killPatience, nil)
+}
+
+// await waits until the group is gone, the time is up or hurry is closed. It reports whether the group is gone.
+func (c *child) await(most time.Duration, hurry <-chan struct{}) bool {
+	late := time.NewTimer(most)
+	defer late.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for exited := c.exited; !c.gone(); {
+		select {
+		case <-exited:
+			exited = nil
+		case <-look.C:
+		case <-hurry:
+			return false
+		case <-late.C:
+			return false
+		}
+	}
+	return true
+}
+
+// gone reports whether the process and all of its group have ended.
+func (c *child) gone() bool {
+	select {
+	case <-c.exited:
+		return c.group.empty()
+	default:
+		return false
+	}
+}
+
+// environment is that of a process: ours, with what the pairs of name and value say.
+func environment(ours []string, pairs ...string) []string {
+	env := slices.Clone(ours)
+	for pair := range slices.Chunk(pairs, 2) {
+		env = append(env, pair[0]+"="+pair[1]) // the last one of a name counts
+	}
+	return env
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/worker"
+)
+
+const (
+	// graceForKill is how much longer than its grace a process may take before it counts as one that cannot be killed.
+	graceForKill = 5 * time.Second
+	// mostThreads is how many threads of ours there may be: one waits for each process.
+	mostThreads = 1_000_000
+)
+
+// workCommand keeps a process running for each active tenant of a service.
+type workCommand struct {
+	connectionFlags
+
+	Limit int `default:"0" help:"How many processes there are at the same time, while other tenants wait in line; 0 is as many as there are tenants." placeholder:"N"`
+
+	StopGrace time.Duration `default:"10s" help:"How long a process may take to end after SIGTERM, before SIGKILL."`
+
+	MinBackoff time.Duration `default:"1s" help:"How long a failed process waits for the next one at first; that doubles with each failure in a row …"`
+
+	MaxBackoff time.Duration `default:"1m" help:"… up to this. A process that has lasted for as long begins a new row."`
+
+	Ramp float64 `default:"0" help:"How many processes are started in a second; 0 is as many as there are." placeholder:"N"`
+
+	ReconfigureSignal string `help:"Send this signal to the process of a tenant whose configuration has changed, as in HUP, instead of starting it anew." placeholder:"NAME"`
+
+	JSON bool `help:"One JSON object a line, for what happens and for each line of output, on standard output." name:"json"`
+
+	Verbose bool `help:"Log on standard error; no table where that is the terminal." short:"v"`
+
+	Command []string `arg:"" help:"The program, and its arguments." name:"command" passthrough:"partial"`
+}
+
+// Help is what --help adds.
+func (c *workCommand) Help() string {
+	return `Each process has its tenant in TENANT_ID, the service in TENANTWATCH_SERVICE and the environment, if there is one, in ` +
+		`TENANTWATCH_ENVIRONMENT, and otherwise the environment of this command; its standard input is empty. ` +
+		`It is the first of a process group of its own. When the tenant goes, and at Ctrl-C, that group gets SIGTERM and, after ` +
+		`the grace or at a second Ctrl-C, SIGKILL. What is left of the group when the process ends by itself is ended in the same way. ` +
+		`Who leaves the group, by setsid, is on their own. ` +
+		`Exit code 0 means done: no process until the tenant goes and comes again. 78 (EX_CONFIG) means that there is no use in ` +
+		`trying again before that or a new configuration. Anything else is a failure, and a new process follows. ` +
+		`On a terminal there is a table. Elsewhere there is a line for what happens, and each line of output after its tenant, on ` +
+		`standard output or standard error as the process has written it, in pieces of 8 KiB if it is longer.`
+}
+
+// Run works until ctx ends.
+func (c *workCommand) Run(ctx context.Context, std streams) error {
+	const command = "tenantwatch work"
+	r, err := c.runner(command)
+	if err != nil {
+		return err
+	}
+	s, err := c.settings(command, os.Getenv, std.in)
+	if err != nil {
+		return err
+	}
+	r.env = environment(os.Environ(), "TENANTWATCH_SERVICE", s.service, "TENANTWATCH_ENVIRONMENT", s.environment)
+	r.display = c.display(std, s)
+	w := watcher{command: command, verbose: c.Verbose, asJSON: c.JSON, states: r.display.states}
+	return c.watch(ctx, std, s, w, func(d *discovery.TenantDiscovery) error { return c.supervise(ctx, std, d, r) })
+}
+
+// runner returns what starts the processes, or one error that names every flag that makes no sense.
+func (c *workCommand) runner(command string) (*runner, error) {
+	var problems []string
+	demand := func(ok bool, problem string) {
+		if !ok {
+			problems = append(problems, problem)
+		}
+	}
+	demand(c.Limit >= 0, "--limit has to be 0 or more")
+	demand(c.StopGrace >= 0, "--stop-grace has to be 0 or more")
+	demand(c.MinBackoff > 0, "--min-backoff has to be more than 0")
+	demand(c.MaxBackoff >= c.MinBackoff, "--max-backoff has to be --min-backoff or more")
+	demand(c.Ramp >= 0 && !math.IsInf(c.Ramp, 0), "--ramp has to be 0 or more") // NaN is not ≥ 0
+	r := &runner{grace: c.StopGrace, running: map[string]*turn{}}
+	var err error
+	if c.ReconfigureSignal != "" {
+		r.signal, err = parseSignal(c.ReconfigureSignal)
+		demand(err == nil, fmt.Sprintf("--reconfigure-signal: %v", err))
+	}
+	words := c.Command
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	demand(len(words) > 0 && words[0] != "", "there is no program to run")
+	if len(words) > 0 && words[0] != "" {
+		r.path, err = exec.LookPath(words[0])
+		demand(err == nil, fmt.Sprintf("the program cannot be run: %v", err))
+		r.args = words[1:]
+	}
+	if len(problems) > 0 {
+		return nil, &usageError{
+			text:   strings.Join(problems, "; "),
+			advice: fmt.Sprintf("Write it as in \"%s --service NAME -- PROGRAM ARGUMENTS\"; run %q for the flags.", command, command+" --help"),
+		}
+	}
+	return r, nil
+}
+
+// display is a table on a terminal that nothing else is printed on, and otherwise lines.
+func (c *workCommand) display(std streams, s settings) display {
+	t, ok := terminalOf(std.out)
+	if !ok || c.JSON || c.Verbose && isTerminal(std.err) {
+		return newLines(std, c.JSON)
+	}
+	told := tellStatus(std.err, false)
+	if isTerminal(std.err) {
+		told = nil
+	}
+	return newBoard(t, strings.TrimSuffix(s.service+"/"+s.environment, "/"), told)
+}
+
+// supervise keeps the processes until ctx ends.
+func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.TenantDiscovery, r *runner) error {
+	debug.SetMaxThreads(mostThreads)
+	cfg := worker.Config{
+		Work: r.work, Limit: c.Limit, RampPerSecond: c.Ramp, StopGrace: c.StopGrace + graceForKill,
+		MinBackoff: c.MinBackoff, MaxBackoff: c.MaxBackoff, Logger: logger(c.Verbose, std.err),
+	}
+	if r.signal != nil {
+		cfg.Reconfigured = r.reconfigured
+	}
+	g, err := worker.NewGroup(cfg)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	hurry, calm := untilHurried(ctx)
+	defer calm()
+	r.hurry = hurry
+	err = r.display.during(g.Status, cancel, func() error { return g.Run(ctx, d.Changes(ctx)) })
+	if _, ok := errors.AsType[*worker.StillRunning](err); ok {
+		err = &failure{err: err, advice: "SIGKILL did not end them: look for processes that wait for a disk or for a file system on the network."}
+	}
+	return err
+}
+
+// untilHurried returns a channel that is closed when, after ctx has ended, another signal to end comes: whoever sends it
+// does not want to wait. It has to be calmed for its goroutine to end.
+func untilHurried(ctx context.Context) (hurry <-chan struct{}, calm func()) {
+	hurried, over := make(chan struct{}), make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-over:
+			return
+		}
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, endingSignals()...)
+		defer signal.Stop(again)
+		same := time.NewTimer(sameSignal)
+		defer same.Stop()
+		for soon := true; ; {
+			select {
+			case <-over:
+				return
+			case <-same.C:
+				soon = false
+			case <-again:
+				if !soon {
+					close(hurried)
+					<-over
+					return
+				}
+			}
+		}
+	})
+	return hurried, func() {
+		close(over)
+		waiting.Wait()
+	}
+}
+
+// times is "once", or "3 times".
+func times(n int) string { return cmp.Or(map[int]string{1: "once"}[n], fmt.Sprintf("%d times", n)) }
