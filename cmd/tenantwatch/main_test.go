@@ -21,7 +21,7 @@ import (
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakless{m}, map[string]func(){"tenantwatch": main})
+	testscript.Main(leakless{m}, map[string]func(){"tenantwatch": main, "tenantjob": jobMain})
 }
 
 // leakless fails when goroutines are left after the tests.

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/worker"
+)
+
+func TestLinesOfAProcessAreBounded(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	tests := []struct {
+		name, text string
+		want       []string // one that goes on ends with a +
+	}{
+		{"nothing", "", nil},
+		{"lines", "a\n\nb\r\n", []string{"a", "", "b"}},
+		{"no end", "a\nb", []string{"a", "b"}},
+		{"long", long + "y\nz\n", []string{long + "+", "y", "z"}},
+		{"very long", long + long + "\n", []string{long + "+", long + "+", ""}},
+		{"long without an end", long + long, []string{long + "+", long + "+"}},
+		{"a return alone", "\r\n\r", []string{"", "\r"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			drain(strings.NewReader(tt.text), func(line []byte, whole bool) {
+				got = append(got, string(line)+map[bool]string{false: "+"}[whole])
+			})
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %.40q, want %.40q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNothingThatATerminalWouldObeyIsLeft(t *testing.T) {
+	for line, want := range map[string]string{
+		"plain ünïcode ✓": "plain ünïcode ✓",
+		"a\tb":            "a b",
+		"\x1b[31mred\x1b[0m \x1b[2J\x1b[5;5Hthere": "red there",
+		"\x1b]0;title\agone":                       "gone",
+		"\x1b]0;title\x1b\\gone":                   "gone",
+		"\x1bP1;2|text\x1b\\after":                 "after",
+		"\x1b(Bset\x1b7saved\x1bcreset":            "setsavedreset",
+		"cut off \x1b":                             "cut off ",
+		"cut off \x1b[12":                          "cut off ",
+		"cut off \x1b]0;ti":                        "cut off ",
+		"cut off \x1b(":                            "cut off ",
+		"\x00\a\b\x7f":                             "\ufffd\ufffd\ufffd\ufffd",
+		"\u009b31m\u202e":                          "\ufffd31m\ufffd",
+		"\xff\xc3":                                 "\ufffd\ufffd",
+	} {
+		if got := harmless([]byte(line)); got != want {
+			t.Errorf("%q: got %q, want %q", line, got, want)
+		}
+	}
+}
+
+func FuzzHarmless(f *testing.F) {
+	f.Add([]byte("\x1b[1mx\x1b]a\x1b\\\r\n\xff"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if text := harmless(line); strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) {
+			t.Errorf("%q became %q", line, text)
+		}
+	})
+}
+
+// slowWriter takes one write for each permit.
+type slowWriter struct {
+	permits chan struct{}
+	mu      sync.Mutex
+	text    bytes.Buffer
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	<-w.permits
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func plainLines(out io.Writer) *lines {
+	return newLines(streams{out: &printer{w: out}, err: &printer{w: io.Discard}}, false)
+}
+
+// One that prints without end has to wait, and loses nothing; another's line waits for one write, not for all of them.
+func TestAChattyProcessWaitsAndLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &slowWriter{permits: make(chan struct{})}
+		l := plainLines(out)
+		const chatter = 10_000
+		chatted, err := make(chan struct{}), error(nil)
+		go func() {
+			defer close(chatted)
+			err = l.during(nil, nil, func() error {
+				l.voice("chatty").read(standardOutput, strings.NewReader(strings.Repeat("a lot to say\n", chatter)))
+				return nil
+			})
+		}()
+		synctest.Wait()
+		quiet := l.voice("quiet")
+		quiet.event(event{Type: eventDone}) // does not wait
+		quiet.read(standardOutput, strings.NewReader("a word\n"))
+		for range 3 {
+			out.permits <- struct{}{}
+			synctest.Wait()
+		}
+		if text := out.text.String(); !strings.Contains(text, "  quiet   done\nquiet  | a word\n") || strings.Count(text, "a lot") == chatter {
+			t.Errorf("after three writes:\n%.300s", text)
+		}
+		close(out.permits)
+		<-chatted
+		if n := strings.Count(out.text.String(), "chatty | a lot to say\n"); n != chatter || err != nil {
+			t.Errorf("%d lines, %v, want %d", n, err, chatter)
+		}
+	})
+}
+
+// When nothing can be written any more, processes do not wait for that; what was lost is counted.
+func TestAStuckOutputStopsNoProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &slowWriter{permits: make(chan struct{})}
+		l := plainLines(out)
+		const chatter = 10_000
+		err := l.during(nil, nil, func() error {
+			v := l.voice("chatty")
+			began := time.Now()
+			v.read(standardOutput, strings.NewReader(strings.Repeat("a lot to say\n", chatter)))
+			if waited := time.Since(began); waited != stalledAfter {
+				t.Errorf("waited %s, want %s once", waited, stalledAfter)
+			}
+			v.event(event{Type: eventDone})
+			close(out.permits)
+			return nil
+		})
+		text, lost := out.text.String(), 0
+		if _, rest, ok := strings.Cut(text, "  dropped "); ok {
+			_, _ = fmt.Sscan(rest, &lost)
+		}
+		if n := strings.Count(text, "a lot to say\n"); err != nil || n == 0 || n+lost != chatter || !strings.Contains(text, "  chatty  done\n") {
+			t.Errorf("%d lines and %d lost, of %d; %v; the end is %q", n, lost, chatter, err, text[len(text)-100:])
+		}
+	})
+}
+
+func TestAnOutputThatFailsStopsAll(t *testing.T) {
+	refused := errors.New("refused")
+	for name, show := range map[string]display{
+		"lines": plainLines(&failingWriter{left: 1, err: refused}),
+		"board": newBoard(terminal{
+			write: func(text []byte) error { _, err := (&failingWriter{err: refused}).Write(text); return err },
+			size:  func() (width, height int, err error) { return 80, 24, nil },
+		}, "t", nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			err := show.during(func() worker.Status { return worker.Status{} }, cancel, func() error {
+				for ctx.Err() == nil {
+					show.voice("t").event(event{Type: eventDone})
+					time.Sleep(time.Millisecond)
+				}
+				v := show.voice("t")
+				v.read(standardOutput, strings.NewReader(strings.Repeat("waits for nobody any more\n", 10_000)))
+				return nil
+			})
+			if !errors.Is(err, refused) || !errors.Is(context.Cause(ctx), refused) {
+				t.Errorf("got %v and %v, want %v", err, context.Cause(ctx), refused)
+			}
+		})
+	}
+}
+
+func statusOf(now time.Time, of ...worker.State) worker.Status {
+	var s worker.Status
+	for i, state := range of {
+		s.Tenants = append(s.Tenants, worker.TenantStatus{TenantID: fmt.Sprintf("t%d", i), State: state, Since: now.Add(-75 * time.Second)})
+	}
+	return s
+}
+
+func TestThePicture(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local) //nolint:gosmopolitan // it is shown by the clock on the wall
+	s := statusOf(now, worker.Running, worker.Restarting, worker.Done, worker.Waiting, worker.Overstaying, worker.GivenUp, worker.Running)
+	s.Tenants[1].LastError, s.Tenants[1].Restarts = errors.New("exit status 1"), 12
+	s.Tenants[3].Place = 4
+	s.Tenants[5].LastError = fmt.Errorf("%w: %w", worker.ErrGiveUp, errors.New("exit status 78"))
+	p := picture{
+		title: "ledger/dev", now: now, status: s, state: discovery.Status{State: discovery.Live},
+		last:  func(id string) string { return map[string]string{"t0": "hello", "t1": "boom"}[id] },
+		width: 60, height: 9,
+	}
+	want := []string{
+		"03:04:05.000  ledger/dev  live: 1 overstaying, 1 given up, …",
+		"",
+		"TENANT  STATE        SINCE  RESTARTS  LAST LINE",
+		"t4      overstaying     1m         0",
+		"t5      given up        1m         0  exit status 78",
+		"t1      restarting      1m        12  exit status 1: boom",
+		"t3      waiting         1m         0  number 4 in line",
+		"t0      running         1m         0  hello",
+		"and 2 more: 1 running, 1 done",
+	}
+	if got := p.lines(); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	p.height = 10 // it fits, without a line about the rest
+	if got := p.lines(); len(got) != 10 || got[9] != "t2      done            1m         0" {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	for p.height = range 12 {
+		for p.width = range 70 {
+			got := p.lines()
+			if len(got) > p.height || slices.ContainsFunc(got, func(line string) bool { return len([]rune(line)) > p.width }) {
+				t.Fatalf("%d × %d does not hold\n%s", p.width, p.height, strings.Join(got, "\n"))
+			}
+		}
+	}
+}
+
+// The board says what was written last, also when the line has no end or was written over itself.
+func TestTheLastLine(t *testing.T) {
+	b := newBoard(terminal{}, "", nil)
+	v, ok := b.voice("t").(*boardVoice)
+	if !ok {
+		t.Fatal("another voice")
+	}
+	for _, step := range []struct {
+		to         stream
+		text, want string
+	}{
+		{standardOutput, "one\ntwo\n\n", "two"},
+		{standardOutput, "10 %\r20 %\r", "20 %"},
+		{standardOutput, "$ ", "$"},
+		{standardError, "\x1b[31mfailed\n", "failed"},
+		{standardError, "\n", "failed"},
+		{standardOutput, strings.Repeat("x", 3*maxTail) + "\nthe end", "the end"},
+		{standardOutput, strings.Repeat("y", 3*maxTail), strings.Repeat("y", maxTail)},
+	} {
+		v.read(step.to, strings.NewReader(step.text))
+		if got := v.lastLine(); got != step.want {
+			t.Errorf("after %.20q: got %q, want %q", step.text, got, step.want)
+		}
+	}
+	if size := cap(v.tails[0]); size > 4*maxTail {
+		t.Errorf("%d bytes are kept", size)
+	}
+}
+
+// The table is painted a few times a second, follows the size of the window, and gives the terminal back as it was.
+func TestTheBoardOnATerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var painted []string
+		height := 5
+		b := newBoard(terminal{
+			write: func(text []byte) error { painted = append(painted, string(text)); return nil },
+			size:  func() (width, h int, err error) { return 80, height, nil },
+		}, "ledger", nil)
+		const tenants = 20
+		s := statusOf(time.Now(), slices.Repeat([]worker.State{worker.Running}, tenants)...)
+		err := b.during(func() worker.Status { return s }, nil, func() error {
+			for range 100 {
+				b.voice("t0").event(event{Type: eventStarted})
+			}
+			time.Sleep(2*time.Second + paintEvery/2)
+			height = 40
+			time.Sleep(time.Second)
+			return nil
+		})
+		if err != nil || len(painted) < 4 || len(painted) > 20 {
+			t.Fatalf("painted %d times in 3 s, %v", len(painted), err)
+		}
+		last := len(painted) - 1
+		if painted[0] != openScreen || painted[last-1] != closeScreen || !strings.HasPrefix(painted[last], "in 3s: started 100 times") {
+			t.Errorf("it begins with %q and ends with %q", painted[0], painted[last-1:])
+		}
+		if small, large := painted[1], painted[last-2]; strings.Count(small, "\n") != 4 || strings.Count(large, "\n") != tenants+2 {
+			t.Errorf("the small one is\n%q\nthe large one is\n%q", small, large)
+		}
+	})
+}
+
+// What is kept of tenants goes with them.
+func TestTheBoardForgets(t *testing.T) {
+	b := newBoard(terminal{}, "", nil)
+	for i := range 1000 {
+		b.voice(fmt.Sprint("t", i))
+	}
+	b.last(statusOf(time.Now(), worker.Running, worker.Done))
+	if len(b.voices) != 2 {
+		t.Errorf("%d are kept, want 2", len(b.voices))
+	}
+}

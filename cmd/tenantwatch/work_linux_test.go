@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTerminal returns both ends of a new terminal of a size: what people hold, and what a program prints on.
+func openTerminal(t *testing.T, width, height uint16) (outside, inside *os.File) {
+	t.Helper()
+	outside, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("there are no terminals here: %v", err)
+	}
+	fd := int(outside.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	err = errors.Join(err, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0),
+		unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: width, Row: height}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outside, inside
+}
+
+func TestWorkShowsATableOnATerminal(t *testing.T) {
+	dev, ready := startDev(t, "20")
+	names := newRoll(t)
+	outside, inside := openTerminal(t, 100, 10)
+	path, err := exec.LookPath("tenantwatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := &process{t: t, cmd: exec.CommandContext(t.Context(), path, ready.workArguments("--", "tenantjob", "wait")...)}
+	work.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + noNap, "TERM=xterm", names.env()}
+	work.cmd.Stdin, work.cmd.Stdout, work.cmd.Stderr = inside, inside, inside
+	work.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := work.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = inside.Close()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(&work.out, outside) // it ends with an error when nobody has the other end any more
+	}()
+	work.await(&work.out, "  ledger/dev  live: 20 running")
+	work.await(&work.out, "tenant-0006  running         0s         0  wait for tenant-0006 of ledger in dev")
+	work.await(&work.out, "and 14 more: 14 running")
+	names.await("wait tenant-0020", 1)
+	err = unix.IoctlSetWinsize(int(outside.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	work.await(&work.out, "tenant-0020  running ")
+
+	if _, err := outside.WriteString("\x03"); err != nil { // Ctrl-C, as somebody types it
+		t.Fatal(err)
+	}
+	if err := work.cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+	<-read
+	_ = outside.Close()
+	names.awaitNobody()
+	out := work.out.String()
+	_, table, _ := strings.Cut(out, openScreen)
+	if _, rest, closed := strings.Cut(table, closeScreen); !closed || !strings.HasPrefix(rest, "in ") || strings.Count(rest, "\n") != 1 {
+		t.Errorf("the terminal is left so:\n%q", out[max(len(out)-300, 0):])
+	}
+	dev.interrupt()
+}
