@@ -29,7 +29,7 @@ func statusOf(n int) Status {
 		case Stopping, Overstaying:
 			t.Active = i%2 == 0
 		case Waiting:
-			t.Place = n - i/len(everyState)
+			t.Place = i/len(everyState) + 1
 		default:
 		}
 		s.Tenants = append(s.Tenants, t)
