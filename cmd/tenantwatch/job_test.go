@@ -24,7 +24,7 @@ func jobMain() {
 		arg = os.Args[2]
 	}
 	enroll(what)
-	say("%s for %s of %s in %s\n", what, os.Getenv("TENANT_ID"), os.Getenv("TENANTWATCH_SERVICE"), os.Getenv("TENANTWATCH_ENVIRONMENT"))
+	sayf("%s for %s of %s in %s\n", what, os.Getenv("TENANT_ID"), os.Getenv("TENANTWATCH_SERVICE"), os.Getenv("TENANTWATCH_ENVIRONMENT"))
 	switch what {
 	case "wait": // ends when it is asked to
 	case "exit":
@@ -39,7 +39,7 @@ func jobMain() {
 		}
 	case "grandchild":
 		signal.Ignore(syscall.SIGTERM)
-		say("ready\n")
+		sayf("ready\n")
 	case "flood": // without end, without lines, and no text
 		for junk := bytes.Repeat([]byte{0, 0xff, '\x1b', '[', '2', 'J'}, 10_000); ; {
 			_, _ = os.Stdout.Write(junk)
@@ -52,7 +52,7 @@ func jobMain() {
 	}
 }
 
-func say(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format, args...) }
+func sayf(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format, args...) }
 
 func exit(code int) {
 	os.Exit(code) //nolint:forbidigo // it is a main
@@ -88,16 +88,16 @@ func startGrandchild() {
 	for line := ""; line != "ready\n" && err == nil; {
 		line, err = lines.ReadString('\n')
 	}
-	say("the grandchild is there\n")
+	sayf("the grandchild is there\n")
 }
 
 // reload says so for each SIGHUP.
 func reload() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
-	say("ready to reload\n")
+	sayf("ready to reload\n")
 	for range signals {
-		say("reloaded\n")
+		sayf("reloaded\n")
 	}
 }
 

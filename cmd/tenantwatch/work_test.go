@@ -138,7 +138,9 @@ func TestASecondCtrlCWaitsForNoGrace(t *testing.T) {
 		case <-deadline:
 			t.Error("it waits for the grace")
 			_ = work.cmd.Process.Kill()
-			<-ended
+			if err := <-ended; err == nil {
+				t.Error("it has ended well after SIGKILL")
+			}
 		}
 		break
 	}
