@@ -253,6 +253,15 @@ func TestForEachThatWasDoneWhenItsCtxEndedIsDone(t *testing.T) {
 	}
 }
 
+func TestForEachWasNotStoppedWhenAllWereBegun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := worker.ForEach(ctx, each("a"), func(context.Context, string) error { cancel(); return fs.ErrInvalid }, worker.Pass{})
+	if pass, ok := errors.AsType[*worker.PassError](err); !ok || pass.Stopped != nil || pass.NotRun != 0 || len(pass.Failed) != 1 {
+		t.Errorf("got %v", err)
+	}
+}
+
 // activeSet is a set of tenants that shrinks.
 type activeSet struct {
 	mu   sync.Mutex

@@ -101,7 +101,7 @@ func (r *roll) due(now time.Duration) *seat {
 // turn deals with the tick that is due, and returns how many are skipped.
 func (r *roll) turn(now time.Duration, s *seat) (skipped int64) {
 	busy := s.state != seatIdle
-	v := r.table.judge(s.phase, s.due, now, s.again || busy)
+	v := r.table.judge(s.phase, s.due, now, s.again)
 	s.due, s.again = v.next, v.again
 	heap.Fix(&r.heap, s.index)
 	switch {

@@ -124,3 +124,11 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+func TestTheSlackGrowsWithTheInterval(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{time.Millisecond: minSlack, 64 * time.Minute: time.Minute} {
+		if got := newTimetable(interval, time.Now()).slack; got != want {
+			t.Errorf("interval %s: slack %s, want %s", interval, got, want)
+		}
+	}
+}
