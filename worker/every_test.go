@@ -352,42 +352,38 @@ func TestEveryStopsReadingChangesThatDoNotEndWithItsCtx(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Hour, cancel)
-		yields := 0
+		yields, ended := 0, false
 		changes := func(yield func(tenant.Change) bool) {
+			defer func() { ended = true }()
 			for ; yields < 100 && yield(tenant.Change{Kind: tenant.Added, TenantID: "a"}); yields++ {
 				time.Sleep(time.Minute)
 			}
 		}
 		err := Every(ctx, time.Minute, changes, func(context.Context, string) error { return nil }, Schedule{})
-		if err != nil || yields > 61 {
-			t.Errorf("ended with %v after %d changes", err, yields)
+		if err != nil || yields > 61 || !ended {
+			t.Errorf("ended with %v after %d changes; they had ended: %t", err, yields, ended)
 		}
 	})
 }
 
 func TestNothingIsKeptOfWhoHasGone(t *testing.T) {
 	r := newRoll(newTimetable(time.Minute, time.Now()))
-	for i, id := range []string{"idle", "in line", "runs"} {
+	all := []string{"runs", "in line", "idle"}
+	for _, id := range all {
 		r.apply(0, id, newsItem{id: id, active: true})
-		s := r.seats[id]
-		if i > 0 {
+		if s := r.seats[id]; id != "idle" {
 			r.turn(s.due, s)
 		}
-		if id == "runs" {
-			r.line.MoveToFront(s.place)
-			r.begin(func(error) {})
-			defer func() {
-				if r.end(s); len(r.seats) != 0 {
-					t.Errorf("%d are kept", len(r.seats))
-				}
-			}()
-		}
 	}
-	for id := range map[string]bool{"idle": true, "in line": true, "runs": true} {
+	runs := r.begin(func(error) {})
+	for _, id := range all {
 		r.apply(0, id, newsItem{id: id, went: true})
 	}
 	if len(r.seats) != 1 || len(r.heap) != 0 || r.line.Len() != 0 {
 		t.Errorf("%d seats, %d in the heap, %d in line; want that of the one that runs", len(r.seats), len(r.heap), r.line.Len())
+	}
+	if r.end(runs); len(r.seats) != 0 {
+		t.Errorf("%d are kept when it has ended", len(r.seats))
 	}
 }
 
