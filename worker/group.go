@@ -33,8 +33,8 @@ var (
 	ErrRemoved = errors.New("the tenant was removed")
 	// ErrReconfigured means that the tenant's configuration has changed, and that a new run follows.
 	ErrReconfigured = errors.New("the tenant was reconfigured")
-	// ErrStopping means that the Group ends.
-	ErrStopping = errors.New("the group is stopping")
+	// ErrStopping means that the Group, or Every, ends.
+	ErrStopping = errors.New("the work is being stopped")
 )
 
 var (
