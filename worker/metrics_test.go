@@ -87,3 +87,38 @@ func TestMetrics(t *testing.T) {
 		}
 	})
 }
+
+// TestGroupsAddUp: two of one process do not hide each other.
+func TestGroupsAddUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := metric.NewManualReader()
+		provider := metric.NewMeterProvider(metric.WithReader(reader))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		for _, tenants := range []int{7, 3} {
+			g, err := NewGroup(Config{MeterProvider: provider, Work: func(ctx context.Context, _ string) error {
+				<-ctx.Done()
+				return nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				ended <- g.Run(ctx, func(yield func(tenant.Change) bool) {
+					for i := range tenants {
+						yield(tenant.Change{Kind: tenant.Added, TenantID: fmt.Sprint(i)})
+					}
+					<-ctx.Done()
+				})
+			}()
+		}
+		synctest.Wait()
+		if got := collect(t, reader)["tenantwatch.worker.running"]; got != 10 {
+			t.Errorf("%d are running, and are 10", got)
+		}
+		cancel()
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			t.Error(err)
+		}
+	})
+}
