@@ -136,6 +136,39 @@ func TestARunIsNotOverBeforeItsHook(t *testing.T) {
 	})
 }
 
+// TestAReconfigurationThatMeetsTheEndOfARunIsNotLost: the run that its hook is called for has failed without what is new.
+func TestAReconfigurationThatMeetsTheEndOfARunIsNotLost(t *testing.T) {
+	for name, failure := range map[string]error{"gives up": ErrGiveUp, "fails": errors.New("no")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				finish, release := make(chan error), make(chan struct{})
+				b := start(t, Config{MinBackoff: time.Hour, Reconfigured: func(context.Context, string, tenant.EventType) error {
+					<-release
+					return nil
+				}}, func(ctx context.Context, _ string) error {
+					select {
+					case err := <-finish:
+						return err
+					case <-ctx.Done():
+						return nil
+					}
+				})
+				b.add("a")
+				time.Sleep(time.Hour)
+				b.reconfigure("a")
+				finish <- failure
+				synctest.Wait()
+				release <- struct{}{}
+				b.wants("+a -a +a")
+				if one := b.group.Status().Tenants[0]; !errors.Is(one.LastError, failure) || one.State != Running {
+					t.Errorf("the tenant is %+v", one)
+				}
+				b.stop()
+			})
+		})
+	}
+}
+
 func TestAHookThatPanicsOrExits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, Config{MinBackoff: 1, Reconfigured: func(context.Context, string, tenant.EventType) error { panic("no") }}, nil)

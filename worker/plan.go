@@ -167,6 +167,9 @@ func (p *plan) hooked(now time.Time, key string, err error) {
 	switch {
 	case t.returned:
 		p.conclude(now, t, t.result)
+		if t.active && !p.stopping { // the run has failed or given up without what its hook was told
+			p.reconfigure(now, t, "")
+		}
 	case t.state == Running && again:
 		p.tell(now, t, t.reason)
 	}

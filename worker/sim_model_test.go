@@ -237,6 +237,10 @@ func (m *model) hookOver(now time.Time, t *simTenant, r *simRun, out outcome) {
 	switch {
 	case r.over:
 		m.conclude(now, t, r)
+		if t.state == worker.Restarting || t.state == worker.GivenUp {
+			t.failures = 0
+			m.again(now, t, 0)
+		}
 	case !r.stopping.IsZero():
 	case out.what != quits && !(out.what == obeys && out.err == nil):
 		r.cancel(now, worker.ErrReconfigured)
