@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -316,6 +318,30 @@ func TestStartsOfATenantAreBounded(t *testing.T) {
 		}
 		b.remove("a")
 		b.wantStates("")
+		b.stop()
+	})
+}
+
+// TestAPanicIsAFailureWhateverIsInIt: it is no way to give up, and not the end that a cancelled run is to have.
+func TestAPanicIsAFailureWhateverIsInIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		b := start(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(ctx context.Context, id string) error {
+			switch id {
+			case "panics":
+				panic(ErrGiveUp)
+			case "gives up":
+				return errors.Join(ErrGiveUp, &PanicError{Value: "of something that it has called"})
+			}
+			<-ctx.Done()
+			panic(ctx.Err())
+		})
+		b.add("panics", "gives up", "ends")
+		b.wantStates("ends running, gives up given up, panics restarting")
+		b.remove("ends")
+		if text := log.String(); !strings.Contains(text, "failed while it was ending") {
+			t.Errorf("the log is %s", text)
+		}
 		b.stop()
 	})
 }

@@ -3,7 +3,6 @@ package worker
 import (
 	"container/heap"
 	"container/list"
-	"context"
 	"errors"
 	"time"
 
@@ -224,7 +223,7 @@ func (p *plan) conclude(now time.Time, t *task, err error) {
 		p.startAgain(now, t)
 	case err == nil:
 		p.move(now, t, Done)
-	case errors.Is(err, ErrGiveUp):
+	case errors.Is(err, ErrGiveUp) && !isPanic(err):
 		t.lastErr = err
 		p.order(order{what: noteGivenUp, id: t.id, cause: err})
 		p.move(now, t, GivenUp)
@@ -387,10 +386,6 @@ func (p *plan) schedule(t *task, at time.Time) {
 }
 
 func (p *plan) order(o order) { p.orders = append(p.orders, o) }
-
-func isCancellation(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, ErrRemoved) || errors.Is(err, ErrReconfigured) || errors.Is(err, ErrStopping)
-}
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {

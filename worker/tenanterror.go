@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"runtime/debug"
 )
@@ -28,6 +29,12 @@ func withStack(err error) error {
 
 // isPanic reports whether the work has not returned, but panicked or ended its goroutine.
 func isPanic(err error) bool {
-	var panicked *PanicError
-	return errors.As(err, &panicked)
+	_, panicked := err.(*PanicError) //nolint:errorlint // a panic that it wraps, of something that it has called, was returned
+	return panicked
+}
+
+// isCancellation reports whether err says no more than that a ctx has ended. A panic is a mistake all the same.
+func isCancellation(err error) bool {
+	return !isPanic(err) &&
+		(errors.Is(err, context.Canceled) || errors.Is(err, ErrRemoved) || errors.Is(err, ErrReconfigured) || errors.Is(err, ErrStopping))
 }
