@@ -22,6 +22,7 @@ type loop struct {
 	happened chan happening
 	over     chan struct{}  // closed when nobody receives what has happened any more
 	working  sync.WaitGroup // of the goroutines of runs and of hooks
+	broken   error          // how changes ended, if not by returning; to be read once that is told
 }
 
 // run is one that has not ended.
@@ -46,13 +47,7 @@ func (l *loop) run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	in, quit, read := make(chan tenant.Change), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
-		for c := range changes {
-			select {
-			case in <- c:
-			case <-quit:
-				return
-			}
-		}
+		guard(func() error { return forward(changes, in, quit) }, func(err error) { l.broken = withStack(err) })
 	}()
 	base := context.WithoutCancel(ctx) // a run's ctx is to end with the cause that the plan gives
 	l.supervise(ctx, base, in, read)
@@ -60,11 +55,22 @@ func (l *loop) run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	return l.shutDown(base, read)
 }
 
+func forward(changes iter.Seq[tenant.Change], in chan<- tenant.Change, quit <-chan struct{}) error {
+	for c := range changes {
+		select {
+		case in <- c:
+		case <-quit:
+			return nil
+		}
+	}
+	return nil
+}
+
 // supervise does what there is to do until ctx or changes end.
 func (l *loop) supervise(ctx, base context.Context, in <-chan tenant.Change, read <-chan struct{}) {
 	timer := newAlarm()
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil { // select may prefer a change to the end
 		select {
 		case <-ctx.Done():
 			return
@@ -103,11 +109,22 @@ func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
 			reading, read = false, nil
 		case <-grace.C:
 			l.do(base, (*plan).tick)
-			return &StillRunning{TenantIDs: l.group.unfinished(), Changes: reading}
+			still := &StillRunning{TenantIDs: l.group.unfinished(), Changes: reading}
+			if reading {
+				return still
+			}
+			return errors.Join(still, l.readError())
 		}
 	}
 	l.working.Wait() // their end is told, and that is the last that they do
-	return nil
+	return l.readError()
+}
+
+func (l *loop) readError() error {
+	if l.broken == nil {
+		return nil
+	}
+	return fmt.Errorf("run group: read changes: %w", l.broken)
 }
 
 func (l *loop) take(base context.Context, h happening) {
