@@ -2,7 +2,7 @@
 //
 // A [Group] is given changes of the set of tenants, such as those of discovery's Changes, and keeps one run of a function
 // for each tenant: it starts when the tenant comes, is cancelled when the tenant goes, and starts again with back-off when
-// it fails or panics. [ForEach] is one pass over the tenants of now, and [Every] does one again and again.
+// it fails or panics. [ForEach] is one pass over the tenants of now, and [Every] has a tick for each tenant in each interval.
 //
 //	g, err := worker.NewGroup(worker.Config{Work: func(ctx context.Context, tenantID string) error {
 //		return consume(ctx, queueOf(tenantID)) // until ctx ends
@@ -13,7 +13,7 @@
 //
 // There is never more than one run for a tenant, in whatever spelling its id comes. A tenant that goes and comes again while
 // its old run has not ended yet waits for that. Runs of different tenants know nothing of each other. Tenants that wait for
-// [Config.Limit] are served in the order in which they came, and who fails goes to the end of the line.
+// [Config.Limit] are served in the order in which they came, and who is started anew goes to the end of the line.
 //
 // # What a slow one gets
 //

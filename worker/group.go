@@ -27,11 +27,13 @@ const (
 	defaultMaxBackoff = time.Minute
 )
 
-// Why a run was cancelled, as [context.Cause] of its ctx says.
+// Why a run was cancelled, as [context.Cause] of its ctx says. It is the first reason, and stays that: a tenant may go, or the
+// Group end, while a run that was reconfigured is ending, and one that was removed may come again. So a run that ends has to
+// release what it holds, whatever the cause.
 var (
 	// ErrRemoved means that the tenant is not active any more.
 	ErrRemoved = errors.New("the tenant was removed")
-	// ErrReconfigured means that the tenant's configuration has changed, and that a new run follows.
+	// ErrReconfigured means that the tenant's configuration has changed: a new run follows, if it stays.
 	ErrReconfigured = errors.New("the tenant was reconfigured")
 	// ErrStopping means that the Group, or Every, ends.
 	ErrStopping = errors.New("the work is being stopped")
@@ -49,14 +51,19 @@ var (
 type Config struct {
 	// Work is run for each tenant that is active, until it returns or ctx ends. Its ctx ends when the tenant goes
 	// ([ErrRemoved]), when it is reconfigured ([ErrReconfigured]) and when the Group ends ([ErrStopping]); it has to return
-	// then. Nil is done: nothing more is run for the tenant until it goes and comes again. An error, a panic and
-	// runtime.Goexit are failures: it is run again, after a back-off. An [ErrGiveUp] is not tried again. Required.
+	// then. Nil is done: nothing more is run for the tenant until it goes and comes again, so a loop whose source has closed
+	// before ctx ended has to return an error. An error, a panic and runtime.Goexit are failures: it is run again, after a
+	// back-off. An [ErrGiveUp] is not tried again. What it returns after its ctx was cancelled is logged at most. Required.
 	Work func(ctx context.Context, tenantID string) error
 	// Reconfigured is called when a tenant's credentials, connections or caches have changed while its work runs, so that
 	// it can be told without being started anew; reason is the event. It is called beside the run, once at a time for a
-	// tenant, with the run's ctx. If it returns an error or panics the run is started anew. Nil: so is every run.
+	// tenant, with the run's ctx, and may be called for a run that is just returning. If it returns an error or panics the
+	// run is started anew. Until it returns, the next call for its tenant waits, and so does the next run. Nil: every run is
+	// started anew.
 	Reconfigured func(ctx context.Context, tenantID string, reason tenant.EventType) error
-	// Limit is how many run at the same time; the others wait in line. Zero: no limit.
+	// Limit is how many run at the same time, not counting those that overstay; the others wait in line. Who is started
+	// anew, also for a reconfiguration, goes to its end; so where more tenants than that have work that never returns, some
+	// are not worked for, and Status says which. Zero: no limit.
 	Limit int
 	// StopGrace is how long a run that was cancelled may take to return before it counts as overstaying. Zero: 10 s.
 	StopGrace time.Duration
