@@ -17,8 +17,9 @@ import (
 
 // Schedule is how [Every] goes about its ticks. The zero value will do.
 type Schedule struct {
-	// Parallel is how many tenants are worked for at the same time; the others wait in line. Zero: as many as there are
-	// processors, by [runtime.GOMAXPROCS].
+	// Parallel is how many tenants are worked for at the same time; the others wait in line. A call that does not return
+	// when its ctx ends keeps its place: as many as this hold up all tenants. Zero: as many as there are processors, by
+	// [runtime.GOMAXPROCS].
 	Parallel int
 	// Timeout is when the ctx of a tick ends, after its beginning. Zero: never.
 	Timeout time.Duration

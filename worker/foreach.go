@@ -20,8 +20,8 @@ const lookEvery = 250 * time.Millisecond
 
 // Pass is how [ForEach] goes over the tenants. The zero value will do.
 type Pass struct {
-	// Parallel is how many tenants are worked for at the same time. Zero: as many as there are processors, by
-	// [runtime.GOMAXPROCS].
+	// Parallel is how many tenants are worked for at the same time. A call that does not return when its ctx ends keeps its
+	// place, and the pass waits for it. Zero: as many as there are processors, by [runtime.GOMAXPROCS].
 	Parallel int
 	// Timeout is when the ctx of a tenant's work ends, after its beginning. Zero: never.
 	Timeout time.Duration
