@@ -40,8 +40,8 @@ format-check: ## fail when a file is not as gofmt writes it
 tidy-check: ## fail when go.mod or go.sum is not as go mod tidy writes it
 	$(GO) mod tidy -diff
 
-mutants: ## plant bugs in discovery, one after the other, and see that the simulation catches each (half an hour)
-	$(GO) test -tags mutants -count=1 -timeout 120m -run 'Mutants$$' -v ./discovery
+mutants: ## plant bugs in discovery and in worker, one after the other, and see that their simulations catch each (45 minutes)
+	$(GO) test -tags mutants -count=1 -timeout 120m -run 'Mutants$$' -v -p 1 ./discovery ./worker
 
 build: ## build the commands into bin/
 	$(GO) build -o bin/ ./cmd/...

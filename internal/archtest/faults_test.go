@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// faultRows is how many rows each table has: faults of a discovery, faults of a manager, and security.
-var faultRows = map[string]int{"D": 30, "M": 12, "S": 13}
+// faultRows is how many rows each table has: faults of a discovery, faults of a manager, security, and faults of workers.
+var faultRows = map[string]int{"D": 30, "M": 12, "S": 13, "W": 3}
 
 var (
-	faultRow  = regexp.MustCompile(`(?m)^\| ([DMS])(\d+) \|.*\| ([^|]+) \|$`)
-	faultTest = regexp.MustCompile(`(?m)^func Test([DMS]\d\d)[A-Z]\w*\(t \*testing\.T\)`)
+	faultRow  = regexp.MustCompile(`(?m)^\| ([DMSW])(\d+) \|.*\| ([^|]+) \|$`)
+	faultTest = regexp.MustCompile(`(?m)^func Test([DMSW]\d\d)[A-Z]\w*\(t \*testing\.T\)`)
 )
 
 // TestEveryFaultHasItsTests: each row of the tables in docs/guarantees.md has tests that begin with its number, in each of the

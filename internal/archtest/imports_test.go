@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"internal/outbox":     {"tenant", "redisevents", "internal/store"},
 	"internal/server":     {"tenant", "managerapi", "internal/store"},
 	"internal/testserver": {},
+	"internal/schedule":   {},
+	"internal/planted":    {"internal/schedule"},
 	"internal/archtest":   {},
 	"cmd/tenantwatch": {
 		"tenant", "managerapi", "redisevents", "discovery", "worker", "internal/store", "internal/outbox", "internal/server",
