@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -17,7 +18,7 @@ import (
 // the wire and the requests are played here, so that the same schedule always leads to the same, to the bit.
 type coreSim struct {
 	core    *discovery.Core
-	world   world
+	world   schedule.World
 	truth   *truth
 	manager *simManager
 	now     time.Time
@@ -53,27 +54,27 @@ type coreWatcher struct {
 
 var errPlanned = errors.New("as planned")
 
-func newCoreSim(w world) *coreSim {
+func newCoreSim(w schedule.World) *coreSim {
 	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0), shown: make(map[string]bool)}
 	s.manager = newSimManager(w, s.truth)
-	for n := range min(w.tenants, simTenants) {
+	for n := range min(w.Numbers["tenants"], simTenants) {
 		s.manager.change("add", n, s.now)
 	}
 	s.core = discovery.NewCore(discovery.Config{
-		ServiceName: service, ResyncInterval: 30 * 24 * time.Hour, ResyncSpread: time.Duration(max(w.spread, 1)) * time.Millisecond,
-		NotifyInitial: w.has("notify"),
+		ServiceName: service, ResyncInterval: 30 * 24 * time.Hour, ResyncSpread: time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
+		NotifyInitial: w.Has("notify"),
 	})
-	s.watchers = []*coreWatcher{{tally: &tally{name: "the callbacks", late: !w.has("notify")}, mail: s.core.Callbacks()}}
+	s.watchers = []*coreWatcher{{tally: &tally{name: "the callbacks", late: !w.Has("notify")}, mail: s.core.Callbacks()}}
 	return s
 }
 
 // runCore runs a schedule to its end and returns what was wrong, how much time passed in it, and a hash of what came of
 // it.
-func runCore(s schedule) (passed time.Duration, trail uint64, err error) {
-	sim := newCoreSim(s.world)
+func runCore(s schedule.Schedule) (passed time.Duration, trail uint64, err error) {
+	sim := newCoreSim(s.World)
 	began := sim.now
-	for _, st := range append(slices.Clone(s.steps), step{op: "quiesce"}) {
-		if err := coreOperations.do(sim, st); err != nil {
+	for _, st := range append(slices.Clone(s.Steps), schedule.Step{Op: "quiesce"}) {
+		if err := coreOperations.Do(sim, st); err != nil {
 			return 0, 0, err
 		}
 		sim.check()
@@ -84,38 +85,38 @@ func runCore(s schedule) (passed time.Duration, trail uint64, err error) {
 	return sim.now.Sub(began), sim.trail, nil
 }
 
-func drawCore(seed uint64) schedule {
+func drawCore(seed uint64) schedule.Schedule {
 	r := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // to be repeated
-	s := schedule{layer: "core", world: drawWorld(r, seed)}
+	s := schedule.Schedule{Name: "core", World: drawWorld(r, seed)}
 	if seed%2 == 1 && rand.New(rand.NewPCG(seed, 5)).IntN(4) == 0 { //nolint:gosec // to be repeated
-		s.world.flags = append(s.world.flags, "mixed")
+		s.World.Flags = append(s.World.Flags, "mixed")
 	}
 	if r.IntN(5) > 0 {
-		s.steps = []step{{op: "up"}, {op: "ask"}, {op: "answer"}}
+		s.Steps = []schedule.Step{{Op: "up"}, {Op: "ask"}, {Op: "answer"}}
 	}
 	for range 5 + r.IntN(60) {
-		s.steps = append(s.steps, coreOperations.draw(r))
+		s.Steps = append(s.Steps, coreOperations.Draw(r))
 	}
 	return s
 }
 
 // drawWorld gives every second world versions.
-func drawWorld(r *rand.Rand, seed uint64) world {
-	w := world{tenants: r.IntN(simTenants - 2), spread: 50 + r.IntN(950), dice: 1 + r.IntN(1<<20)}
+func drawWorld(r *rand.Rand, seed uint64) schedule.World {
+	w := schedule.World{Numbers: map[string]int{"tenants": r.IntN(simTenants - 2), "spread": 50 + r.IntN(950), "dice": 1 + r.IntN(1<<20)}}
 	if seed%2 == 0 {
-		w.flags = append(w.flags, "versions")
+		w.Flags = append(w.Flags, "versions")
 		if r.IntN(3) > 0 {
-			w.flags = append(w.flags, "beatless")
+			w.Flags = append(w.Flags, "beatless")
 		}
 	} else {
 		for _, flag := range []string{"base", "undated"} {
 			if r.IntN(3) == 0 {
-				w.flags = append(w.flags, flag)
+				w.Flags = append(w.Flags, flag)
 			}
 		}
 	}
 	if r.IntN(2) == 0 {
-		w.flags = append(w.flags, "notify")
+		w.Flags = append(w.Flags, "notify")
 	}
 	return w
 }
@@ -131,7 +132,7 @@ func (s *coreSim) check() {
 	set, state := setOf(s.core.All()), s.core.Status().State
 	s.note(fmt.Sprintf("%d %x", state, uint64(set)))
 	s.fail(s.truth.invented(set))
-	if s.world.has("versions") && state == discovery.Live {
+	if s.world.Has("versions") && state == discovery.Live {
 		s.fail(s.truth.shows(set))
 	}
 	for _, w := range s.watchers {
@@ -150,7 +151,7 @@ func (s *coreSim) note(what string) {
 func (s *coreSim) publish(events []tenant.Event) {
 	for _, evt := range events {
 		s.manager.serial++
-		if s.linked && !(s.world.has("base") && withheld(evt)) {
+		if s.linked && !(s.world.Has("base") && withheld(evt)) {
 			s.wire = append(s.wire, wired{event: evt, serial: s.manager.serial})
 		}
 	}
@@ -195,7 +196,7 @@ func (s *coreSim) tells(w wired) bool {
 	if w.event.Epoch != newest.event.Epoch || newest.event.EventType == eventArchived {
 		return false
 	}
-	return s.world.has("versions") || !s.world.has("undated") && !s.manager.skewed && s.snapshots == newest.snapshots
+	return s.world.Has("versions") || !s.world.Has("undated") && !s.manager.skewed && s.snapshots == newest.snapshots
 }
 
 // single hands over one event, which may not change what a newer one of its tenant has said.
@@ -212,7 +213,7 @@ func (s *coreSim) single(w wired) {
 func (s *coreSim) membership(evt tenant.Event) bool {
 	switch evt.EventType {
 	case tenant.EventActivated:
-		return s.world.has("base") // which says nothing else of a reactivation
+		return s.world.Has("base") // which says nothing else of a reactivation
 	case tenant.EventServiceAssociated, tenant.EventServiceReactivated, tenant.EventServiceSuspended, tenant.EventSuspended,
 		tenant.EventDeleted, eventArchived:
 		return true
@@ -250,7 +251,7 @@ func (s *coreSim) answer(list simList, err error) {
 	}
 	starting := s.core.Status().State == discovery.Starting
 	s.core.Answer(s.now, *s.asked, list.rows, version, unchanged, err)
-	if starting && err == nil && !s.world.has("notify") {
+	if starting && err == nil && !s.world.Has("notify") {
 		s.watchers[0].tally.knows(setOf(s.core.All()))
 	}
 	if err == nil {
@@ -304,7 +305,7 @@ func (s *coreSim) quiesce() {
 		s.signal(tenant.SignalSubscribed)
 	}
 	switch {
-	case s.world.has("versions") && (s.unseen || s.unheard || !s.world.has("beatless")):
+	case s.world.Has("versions") && (s.unseen || s.unheard || !s.world.Has("beatless")):
 		s.signal(tenant.SignalHeartbeat)
 	case s.unseen:
 		s.signal(tenant.SignalGap)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
@@ -22,7 +23,7 @@ import (
 // schedule.
 type liveSim struct {
 	t       *testing.T
-	world   world
+	world   schedule.World
 	rand    *rand.Rand // of the events that are gathered
 	truth   *truth
 	manager *tenanttest.Manager
@@ -62,61 +63,61 @@ type liveSim struct {
 }
 
 // runLive runs a schedule to its end and returns what was wrong, and how much time passed in it.
-func runLive(t *testing.T, s schedule) (passed time.Duration, err error) {
+func runLive(t *testing.T, s schedule.Schedule) (passed time.Duration, err error) {
 	t.Helper()
 	bubble(t, func(t *testing.T) {
 		began := time.Now()
-		sim := newLiveSim(t, s.world)
-		sim.run(s.steps)
+		sim := newLiveSim(t, s.World)
+		sim.run(s.Steps)
 		err, passed = sim.failure(), time.Since(began)
 	})
 	return passed, err
 }
 
-func drawLive(seed uint64) schedule {
+func drawLive(seed uint64) schedule.Schedule {
 	r := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // to be repeated
-	s := schedule{layer: "live", world: drawWorld(r, seed)}
+	s := schedule.Schedule{Name: "live", World: drawWorld(r, seed)}
 	for flag, share := range map[string]int{"slow": 3, "panics": 4, "deaf": 5, "file": 12} {
 		if rand.New(rand.NewPCG(seed, uint64(share))).IntN(share) == 0 { //nolint:gosec // of its own, as a map has no order
-			s.world.flags = append(s.world.flags, flag)
+			s.World.Flags = append(s.World.Flags, flag)
 		}
 	}
-	slices.Sort(s.world.flags)
+	slices.Sort(s.World.Flags)
 	for range 5 + r.IntN(55) {
-		s.steps = append(s.steps, liveOperations.draw(r))
+		s.Steps = append(s.Steps, liveOperations.Draw(r))
 	}
 	return s
 }
 
-func newLiveSim(t *testing.T, w world) *liveSim {
+func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 	t.Helper()
-	s := &liveSim{t: t, world: w, truth: newTruth(), feed: tenanttest.NewFeed(), rand: rand.New(rand.NewPCG(uint64(w.dice), 4))} //nolint:gosec // to be repeated
+	s := &liveSim{t: t, world: w, truth: newTruth(), feed: tenanttest.NewFeed(), rand: rand.New(rand.NewPCG(uint64(w.Numbers["dice"]), 4))} //nolint:gosec // to be repeated
 	s.ctx, s.cancel = context.WithCancel(t.Context())
 	options := []tenanttest.Option{tenanttest.WithPublisher(s.publish), tenanttest.WithEnvironment("test")}
-	if !w.has("versions") {
+	if !w.Has("versions") {
 		options = append(options, tenanttest.WithoutVersions())
 	}
 	s.manager = tenanttest.NewManager(options...)
 	s.cfg = discovery.Config{
 		ServiceName: service, TMClient: s.manager.Fetcher(), Feed: s.feed, Logger: slog.New(slog.DiscardHandler), Environment: "test",
 		ResyncInterval: 30 * 24 * time.Hour, // which would hide what it heals
-		ResyncSpread:   time.Duration(max(w.spread, 1)) * time.Millisecond,
-		NotifyInitial:  w.has("notify"),
+		ResyncSpread:   time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
+		NotifyInitial:  w.Has("notify"),
 	}
-	if w.has("file") {
+	if w.Has("file") {
 		s.cfg.SnapshotFile = filepath.Join(t.TempDir(), "set")
 	}
-	for n := range min(w.tenants, simTenants) {
+	for n := range min(w.Numbers["tenants"], simTenants) {
 		s.must(s.manager.Add(s.ctx, service, simIDs[n]))
 	}
 	return s
 }
 
-func (s *liveSim) run(steps []step) {
+func (s *liveSim) run(steps []schedule.Step) {
 	defer s.end()
 	s.start()
-	for _, st := range append(slices.Clone(steps), step{op: "quiesce"}) {
-		s.must(liveOperations.do(s, st))
+	for _, st := range append(slices.Clone(steps), schedule.Step{Op: "quiesce"}) {
+		s.must(liveOperations.Do(s, st))
 		settle()
 		s.check()
 		if err := s.failure(); err != nil {
@@ -157,12 +158,12 @@ func (s *liveSim) publish(ctx context.Context, evt tenant.Event) error {
 			s.rotated[n]++
 		}
 	}
-	if s.world.has("undated") {
+	if s.world.Has("undated") {
 		evt.Timestamp = time.Time{}
 	}
 	s.past = append(s.past, evt)
 	switch {
-	case s.world.has("base") && payload.PreviousStatus == "suspended" && evt.EventType == tenant.EventServiceReactivated && s.tenantWasSuspended():
+	case s.world.Has("base") && payload.PreviousStatus == "suspended" && evt.EventType == tenant.EventServiceReactivated && s.tenantWasSuspended():
 		return nil
 	case s.garble > 0:
 		s.garble--
@@ -190,7 +191,7 @@ func (s *liveSim) letGo() {
 	events := s.gathered
 	s.gathered, s.gather = nil, 0
 	s.rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-	s.unseen = s.unseen || s.world.has("undated") || s.manager.Requests() != s.asked
+	s.unseen = s.unseen || s.world.Has("undated") || s.manager.Requests() != s.asked
 	for _, evt := range events {
 		s.must(s.feed.Publish(s.ctx, evt))
 	}
@@ -200,11 +201,11 @@ func (s *liveSim) letGo() {
 func (s *liveSim) start() {
 	d, err := discovery.NewTenantDiscovery(s.cfg)
 	s.must(err)
-	d.Load(uint64(s.world.dice)) //nolint:gosec // a seed may be anything
+	d.Load(uint64(s.world.Numbers["dice"])) //nolint:gosec // a seed may be anything
 	s.d, s.truth.at = d, 0
 	s.closing.Store(false)
 	s.began, s.requests, s.refreshes, s.patience = time.Now(), s.manager.Requests(), 0, 0
-	s.told, s.watchers = &tally{name: "the callbacks", late: !s.world.has("notify")}, nil
+	s.told, s.watchers = &tally{name: "the callbacks", late: !s.world.Has("notify")}, nil
 	s.second = &tally{name: "the second callbacks", late: s.told.late}
 	s.register(d, s.told)
 	s.register(d, s.second)
@@ -231,7 +232,7 @@ func (s *liveSim) quiet(n discovery.Counters) {
 	settle()
 	s.told.mu.Lock()
 	defer s.told.mu.Unlock()
-	if !s.world.has("notify") && n.Reconciles+n.EventsApplied == 0 && s.told.known != 0 {
+	if !s.world.Has("notify") && n.Reconciles+n.EventsApplied == 0 && s.told.known != 0 {
 		s.fail(fmt.Errorf("the callbacks were told of %v, which was bootstrapped", s.told.known))
 	}
 }
@@ -246,12 +247,12 @@ func (s *liveSim) register(d *discovery.TenantDiscovery, told *tally) {
 			}
 		}
 		switch n, _ := numberOf(id); {
-		case n == 0 && s.world.has("deaf"):
+		case n == 0 && s.world.Has("deaf"):
 			wait(context.WithoutCancel(ctx), 1500*time.Millisecond)
-		case s.world.has("slow"):
+		case s.world.Has("slow"):
 			wait(ctx, 300*time.Millisecond)
 		}
-		if s.world.has("panics") && len(id)%2 == 0 {
+		if s.world.Has("panics") && len(id)%2 == 0 {
 			panic("as planned")
 		}
 	}

@@ -14,7 +14,7 @@ func errorsIs(err, target error) bool { return errors.Is(err, target) }
 func (s *liveSim) check() {
 	set, status := setOf(s.d.All()), s.d.Status()
 	s.must(s.truth.invented(set))
-	if s.world.has("versions") && status.State == discovery.Live {
+	if s.world.Has("versions") && status.State == discovery.Live {
 		s.must(s.truth.shows(set))
 	}
 	for _, y := range s.tallies() {
@@ -97,7 +97,7 @@ func (s *liveSim) changed(change func() error) {
 	calm, requests, heard := s.calm(), s.manager.Requests(), len(s.past)
 	_ = change() // which is not possible, or has happened
 	settle()
-	if calm && !s.world.has("base") && len(s.past) > heard && s.manager.Requests() == requests {
+	if calm && !s.world.Has("base") && len(s.past) > heard && s.manager.Requests() == requests {
 		if set := setOf(s.d.All()); set != s.truth.now() {
 			s.fail(fmt.Errorf("nothing is in the way, and the set is %v, the truth %v", set, s.truth.now()))
 		}
@@ -117,7 +117,7 @@ func (s *liveSim) quiesce() {
 	s.feed.Connect()
 	settle()
 	switch {
-	case s.world.has("versions"):
+	case s.world.Has("versions"):
 		s.feed.Heartbeat(s.manager.Version())
 	case s.unseen:
 		s.feed.Gap(nil)

@@ -8,26 +8,27 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/schedule"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
 
 // liveOperations are the steps of the second layer.
-var liveOperations = append(append(append(operations[*liveSim]{
-	{"pass", 12, upTo(12_000), func(s *liveSim, a, _ int) { s.pass(time.Duration(a) * time.Millisecond) }},
-	{"night", 1, nil, func(s *liveSim, _, _ int) { s.pass(2 * time.Hour) }},
-	{"quiesce", 3, nil, func(s *liveSim, _, _ int) { s.quiesce() }},
+var liveOperations = append(append(append(schedule.Operations[*liveSim]{
+	{Name: "pass", Weight: 12, Draw: schedule.UpTo(12_000), Do: func(s *liveSim, a, _ int) { s.pass(time.Duration(a) * time.Millisecond) }},
+	{Name: "night", Weight: 1, Do: func(s *liveSim, _, _ int) { s.pass(2 * time.Hour) }},
+	{Name: "quiesce", Weight: 3, Do: func(s *liveSim, _, _ int) { s.quiesce() }},
 }, liveChanges...), liveFeedFaults...), append(liveManagerFaults, liveUse...)...)
 
 // change is a step that changes something at the manager.
-func change(name string, weight int, do func(m *tenanttest.Manager, ctx context.Context, id string) error) operation[*liveSim] {
-	return operation[*liveSim]{name, weight, someTenant, func(s *liveSim, a, _ int) {
+func change(name string, weight int, do func(m *tenanttest.Manager, ctx context.Context, id string) error) schedule.Operation[*liveSim] {
+	return schedule.Operation[*liveSim]{Name: name, Weight: weight, Draw: someTenant, Do: func(s *liveSim, a, _ int) {
 		s.changed(func() error { return do(s.manager, s.ctx, simIDs[a%simTenants]) })
 	}}
 }
 
-var liveChanges = operations[*liveSim]{
+var liveChanges = schedule.Operations[*liveSim]{
 	change("add", 10, func(m *tenanttest.Manager, ctx context.Context, id string) error { return m.Add(ctx, service, id) }),
 	change("suspend", 8, (*tenanttest.Manager).Suspend),
 	change("reactivate", 9, (*tenanttest.Manager).Reactivate),
@@ -55,7 +56,7 @@ var liveChanges = operations[*liveSim]{
 	change("rotate", 3, func(m *tenanttest.Manager, ctx context.Context, id string) error {
 		return m.RotateCredentials(ctx, id, service)
 	}),
-	{"mass", 1, upTo(simTenants), func(s *liveSim, a, _ int) { // while nobody hears it
+	{Name: "mass", Weight: 1, Draw: schedule.UpTo(simTenants), Do: func(s *liveSim, a, _ int) { // while nobody hears it
 		s.feed.Drop(a)
 		for n := range a {
 			_ = s.manager.Suspend(s.ctx, simIDs[n%simTenants]) // or it is none
@@ -63,8 +64,8 @@ var liveChanges = operations[*liveSim]{
 		s.feed.Drop(0)
 		s.unseen, s.faulty = true, true
 	}},
-	{"backup", 1, nil, func(s *liveSim, _, _ int) { s.backups = append(s.backups, s.manager.Backup()) }},
-	{"restore", 1, oneOf(4), func(s *liveSim, a, _ int) {
+	{Name: "backup", Weight: 1, Do: func(s *liveSim, _, _ int) { s.backups = append(s.backups, s.manager.Backup()) }},
+	{Name: "restore", Weight: 1, Draw: schedule.OneOf(4), Do: func(s *liveSim, a, _ int) {
 		if len(s.backups) > 0 {
 			s.manager.Restore(s.backups[a%len(s.backups)])
 			s.truth.commit(setOf(ids(s.manager.Active(service))))
@@ -74,14 +75,14 @@ var liveChanges = operations[*liveSim]{
 }
 
 // feedFault is a step after which events do not all come at once; lossy ones lose some of which nothing tells.
-func feedFault(name string, weight, most int, lossy bool, do func(s *liveSim, n int)) operation[*liveSim] {
-	return operation[*liveSim]{name, weight, upTo(most), func(s *liveSim, a, _ int) {
+func feedFault(name string, weight, most int, lossy bool, do func(s *liveSim, n int)) schedule.Operation[*liveSim] {
+	return schedule.Operation[*liveSim]{Name: name, Weight: weight, Draw: schedule.UpTo(most), Do: func(s *liveSim, a, _ int) {
 		s.faulty, s.unseen = true, s.unseen || lossy
 		do(s, a)
 	}}
 }
 
-var liveFeedFaults = operations[*liveSim]{
+var liveFeedFaults = schedule.Operations[*liveSim]{
 	feedFault("drop", 3, 5, true, func(s *liveSim, n int) { s.feed.Drop(n) }),
 	feedFault("double", 3, 5, false, func(s *liveSim, n int) { s.feed.Duplicate(n) }),
 	feedFault("delay", 3, 15_000, false, func(s *liveSim, n int) { s.feed.Delay(time.Duration(n) * time.Millisecond) }),
@@ -99,21 +100,21 @@ var liveFeedFaults = operations[*liveSim]{
 	}),
 	feedFault("garble", 2, 2, false, func(s *liveSim, n int) { s.garble = n }),
 	feedFault("gap", 1, 1, false, func(s *liveSim, _ int) { s.feed.Gap(nil) }),
-	{"beat", 3, nil, func(s *liveSim, _, _ int) { s.feed.Heartbeat(s.manager.Version()) }},
-	{"replay", 4, oneOf(60), func(s *liveSim, a, _ int) {
+	{Name: "beat", Weight: 3, Do: func(s *liveSim, _, _ int) { s.feed.Heartbeat(s.manager.Version()) }},
+	{Name: "replay", Weight: 4, Draw: schedule.OneOf(60), Do: func(s *liveSim, a, _ int) {
 		if len(s.past) > 0 { // one that may never have come, or before the discovery was made
 			s.unseen, s.faulty = true, true
 			s.must(s.feed.Publish(s.ctx, s.past[len(s.past)-1-a%len(s.past)]))
 		}
 	}},
-	{"foreign", 1, someTenant, func(s *liveSim, a, _ int) {
+	{Name: "foreign", Weight: 1, Draw: someTenant, Do: func(s *liveSim, a, _ int) {
 		s.must(s.feed.Publish(s.ctx, tenant.Event{EventType: tenant.EventDeleted, TenantID: simIDs[a%simTenants], Environment: "another"}))
 	}},
 }
 
 // patient is a fault of all requests until it is cleared, after which the discovery is to ask less often.
-func patient(name string, status int, retryAfter string, least time.Duration) operation[*liveSim] {
-	return operation[*liveSim]{name, 1, nil, func(s *liveSim, _, _ int) {
+func patient(name string, status int, retryAfter string, least time.Duration) schedule.Operation[*liveSim] {
+	return schedule.Operation[*liveSim]{Name: name, Weight: 1, Do: func(s *liveSim, _, _ int) {
 		s.manager.ClearFaults()
 		s.manager.FailList(-1, status, retryAfter)
 		s.patience = least
@@ -121,37 +122,37 @@ func patient(name string, status int, retryAfter string, least time.Duration) op
 }
 
 // listFault is a fault of the next few requests.
-func listFault(name string, weight int, do func(m *tenanttest.Manager, n int)) operation[*liveSim] {
-	return operation[*liveSim]{name, weight, upTo(3), func(s *liveSim, a, _ int) { s.patience = 0; do(s.manager, a) }}
+func listFault(name string, weight int, do func(m *tenanttest.Manager, n int)) schedule.Operation[*liveSim] {
+	return schedule.Operation[*liveSim]{Name: name, Weight: weight, Draw: schedule.UpTo(3), Do: func(s *liveSim, a, _ int) { s.patience = 0; do(s.manager, a) }}
 }
 
-var liveManagerFaults = operations[*liveSim]{
+var liveManagerFaults = schedule.Operations[*liveSim]{
 	patient("deny", 401, "", 15*time.Second),
 	patient("busy", 503, "7", 7*time.Second),
 	listFault("fail", 3, func(m *tenanttest.Manager, n int) { m.FailList(n, 500, "") }),
 	listFault("cut", 2, func(m *tenanttest.Manager, n int) { m.CutList(n) }),
 	listFault("hangup", 1, func(m *tenanttest.Manager, n int) { m.DropList(n) }),
 	listFault("html", 1, func(m *tenanttest.Manager, n int) { m.AnswerList(n, tenanttest.Answer{Body: []byte("<html>")}) }),
-	{"slow", 3, both(upTo(3), upTo(6000)), func(s *liveSim, a, b int) {
+	{Name: "slow", Weight: 3, Draw: schedule.Both(schedule.UpTo(3), schedule.UpTo(6000)), Do: func(s *liveSim, a, b int) {
 		s.patience = 0
 		s.manager.DelayList(a, time.Duration(b)*time.Millisecond)
 	}},
-	{"stale", 3, both(upTo(3), upTo(8)), func(s *liveSim, a, b int) {
-		if v := s.manager.Version(); s.world.has("versions") {
+	{Name: "stale", Weight: 3, Draw: schedule.Both(schedule.UpTo(3), schedule.UpTo(8)), Do: func(s *liveSim, a, b int) {
+		if v := s.manager.Version(); s.world.Has("versions") {
 			s.manager.StaleList(a, v.Revision-min(v.Revision, uint64(b)))
 		}
 	}},
-	{"hold", 3, nil, func(s *liveSim, _, _ int) {
+	{Name: "hold", Weight: 3, Do: func(s *liveSim, _, _ int) {
 		_, release := s.manager.HoldList()
 		s.held = append(s.held, release)
 	}},
-	{"release", 4, nil, func(s *liveSim, _, _ int) {
+	{Name: "release", Weight: 4, Do: func(s *liveSim, _, _ int) {
 		for _, release := range s.held {
 			release()
 		}
 		s.held = nil
 	}},
-	{"empty", 2, nil, func(s *liveSim, _, _ int) {
+	{Name: "empty", Weight: 2, Do: func(s *liveSim, _, _ int) {
 		// two in a row would be believed, and fewer are not held
 		if s.d.Len() >= 15 && s.calm() && s.d.Status().SnapshotError == nil {
 			s.manager.ClearFaults()
@@ -162,13 +163,13 @@ var liveManagerFaults = operations[*liveSim]{
 			s.manager.ClearFaults() // where a request was under way
 		}
 	}},
-	{"dirt", 2, nil, func(s *liveSim, _, _ int) { s.dirt() }},
-	{"heal", 4, nil, func(s *liveSim, _, _ int) { s.healManager(); s.patience = 0 }},
+	{Name: "dirt", Weight: 2, Do: func(s *liveSim, _, _ int) { s.dirt() }},
+	{Name: "heal", Weight: 4, Do: func(s *liveSim, _, _ int) { s.healManager(); s.patience = 0 }},
 }
 
 // dirt answers one request with what is true and rows that say nothing.
 func (s *liveSim) dirt() {
-	if s.world.has("versions") || !s.calm() {
+	if s.world.Has("versions") || !s.calm() {
 		return // such an answer has no version
 	}
 	body := `[null,{},{"id":""},{"id":"-no"},{"id":"t31","status":"suspended"}`
@@ -190,24 +191,24 @@ func (s *liveSim) refresh() {
 }
 
 // liveUse is what the discovery's own process does.
-var liveUse = operations[*liveSim]{
-	{"refresh", 4, nil, func(s *liveSim, _, _ int) { s.refresh() }},
-	{"watch", 3, oneOf(2), func(s *liveSim, a, _ int) { s.watch(time.Duration(a) * 200 * time.Millisecond) }},
-	{"handle", 3, oneOf(20), func(s *liveSim, a, _ int) {
+var liveUse = schedule.Operations[*liveSim]{
+	{Name: "refresh", Weight: 4, Do: func(s *liveSim, _, _ int) { s.refresh() }},
+	{Name: "watch", Weight: 3, Draw: schedule.OneOf(2), Do: func(s *liveSim, a, _ int) { s.watch(time.Duration(a) * 200 * time.Millisecond) }},
+	{Name: "handle", Weight: 3, Draw: schedule.OneOf(20), Do: func(s *liveSim, a, _ int) {
 		if len(s.past) > 0 {
 			s.unseen, s.faulty = true, true
 			d, evt := s.d, s.past[len(s.past)-1-a%len(s.past)]
 			s.work.Go(func() { _ = d.HandleEvent(s.ctx, evt) })
 		}
 	}},
-	{"restart", 2, nil, func(s *liveSim, _, _ int) { s.stop(); s.start() }},
-	{"crash", 2, both(oneOf(5), oneOf(3)), (*liveSim).crash},
-	{"abort", 1, nil, (*liveSim).abort},
-	{"poll", 1, nil, (*liveSim).poll},
-	{"month", 1, nil, (*liveSim).month},
-	{"storm", 1, nil, (*liveSim).storm},
-	{"readback", 1, someTenant, (*liveSim).readBack},
-	{"closefrom", 1, someTenant, func(s *liveSim, a, _ int) {
+	{Name: "restart", Weight: 2, Do: func(s *liveSim, _, _ int) { s.stop(); s.start() }},
+	{Name: "crash", Weight: 2, Draw: schedule.Both(schedule.OneOf(5), schedule.OneOf(3)), Do: (*liveSim).crash},
+	{Name: "abort", Weight: 1, Do: (*liveSim).abort},
+	{Name: "poll", Weight: 1, Do: (*liveSim).poll},
+	{Name: "month", Weight: 1, Do: (*liveSim).month},
+	{Name: "storm", Weight: 1, Do: (*liveSim).storm},
+	{Name: "readback", Weight: 1, Draw: someTenant, Do: (*liveSim).readBack},
+	{Name: "closefrom", Weight: 1, Draw: someTenant, Do: func(s *liveSim, a, _ int) {
 		s.closing.Store(true)
 		for _, change := range []func(context.Context, string) error{s.manager.Suspend, s.manager.Reactivate} {
 			_ = change(s.ctx, simIDs[a%simTenants]) // or it is none

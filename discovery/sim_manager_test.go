@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -43,8 +44,8 @@ var (
 	forOther = []byte(`{"service_name":"another"}`)
 )
 
-func newSimManager(w world, t *truth) *simManager {
-	return &simManager{versions: w.has("versions") || w.has("mixed"), plain: w.has("mixed"), dated: !w.has("undated"), truth: t, before: make([]simTable, 1)}
+func newSimManager(w schedule.World, t *truth) *simManager {
+	return &simManager{versions: w.Has("versions") || w.Has("mixed"), plain: w.Has("mixed"), dated: !w.Has("undated"), truth: t, before: make([]simTable, 1)}
 }
 
 // change makes one, and returns its events: none where it is not possible.

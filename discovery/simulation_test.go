@@ -5,12 +5,18 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/planted"
+	"github.com/tenantwatch/tenantwatch/internal/schedule"
 )
+
+// worldNumbers: how many tenants there are at the beginning, the spread in milliseconds, and what seeds all jitter. The flags
+// are versions, beatless, base, undated, mixed, slow, panics, deaf, notify and file.
+var worldNumbers = []string{"tenants", "spread", "dice"}
 
 var (
 	schedules = flag.Int("simulation.schedules", 500, "how many schedules TestSimulation runs of the live layer")
@@ -44,7 +50,7 @@ func TestSimulation(t *testing.T) {
 // replay runs one schedule, and fails when that does.
 func replay(t *testing.T, text string) {
 	t.Helper()
-	s, err := parseSchedule(text)
+	s, err := schedule.Parse(text, worldNumbers...)
 	if err != nil {
 		t.Fatalf("%q is no schedule: %v", text, err)
 	}
@@ -53,15 +59,15 @@ func replay(t *testing.T, text string) {
 	}
 }
 
-func run(t *testing.T, s schedule) (passed time.Duration, err error) {
+func run(t *testing.T, s schedule.Schedule) (passed time.Duration, err error) {
 	t.Helper()
-	switch s.layer {
+	switch s.Name {
 	case "core":
 		passed, _, err = runCore(s)
 	case "live":
 		passed, err = runLive(t, s)
 	default:
-		err = fmt.Errorf("%q is no layer", s.layer)
+		err = fmt.Errorf("%q is no layer", s.Name)
 	}
 	return passed, err
 }
@@ -110,16 +116,15 @@ func simulateLive(t *testing.T, n int) {
 }
 
 // report fails with the shortest schedule that it can make of the one that failed, the nth.
-func report(t *testing.T, s schedule, n uint64) {
+func report(t *testing.T, s schedule.Schedule, n uint64) {
 	t.Helper()
 	_, err := run(t, s)
-	less := shorten(s, func(less schedule) bool {
+	less := schedule.Shorten(s, func(less schedule.Schedule) bool {
 		_, err := run(t, less)
 		return err != nil
 	})
 	_, again := run(t, less)
-	t.Fatalf("seed %d of layer %s: %v\nfound after %d schedules, shortened to %d steps: %v\n%s\nagain with -simulation.replay='%s'",
-		*firstSeed+n-1, s.layer, err, n, len(less.steps), again, less, less)
+	t.Fatal(planted.Failure(*firstSeed+n-1, n, err, less, again, "-simulation.replay="))
 }
 
 // TestCoreSimulationIsTheSameEachTime, to the bit: else a seed that failed could not be repeated.
@@ -130,7 +135,7 @@ func TestCoreSimulationIsTheSameEachTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read, err := parseSchedule(s.String())
+		read, err := schedule.Parse(s.String(), worldNumbers...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,21 +145,9 @@ func TestCoreSimulationIsTheSameEachTime(t *testing.T) {
 	}
 }
 
-// TestShorten leaves two steps of many, and the one thing of the world that matters.
-func TestShorten(t *testing.T) {
-	s, err := parseSchedule("core versions base slow tenants=20 spread=5 dice=7: " + strings.Repeat("pass 3; ", 40) + "add 1; " + strings.Repeat("ask; ", 30) + "add 2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	less := shorten(s, func(s schedule) bool {
-		text := s.String()
-		return strings.Contains(text, "add 1") && strings.Contains(text, "add 2") && s.world.has("slow")
-	})
-	if want := "core versions slow spread=5 dice=7: add 1; add 2"; less.String() != want {
-		t.Errorf("it is %q, want %q", less, want)
-	}
-	for _, text := range []string{"core: add x", "core: add 1 2 3", "core tenants=x: add", "core what=1:", "core: nothing", "sky: add 1"} {
-		s, err := parseSchedule(text)
+func TestWhatIsNoScheduleIsRefused(t *testing.T) {
+	for _, text := range []string{"core: add x", "core tenants=x: add", "core what=1:", "core: nothing", "sky: add 1"} {
+		s, err := schedule.Parse(text, worldNumbers...)
 		if err == nil {
 			_, err = run(t, s)
 		}

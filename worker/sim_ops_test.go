@@ -31,26 +31,26 @@ func draw(seed uint64) schedule.Schedule {
 
 // operations are what happens in a schedule. A is mostly the number of a tenant.
 var operations = schedule.Operations[*sim]{
-	{Name: "add", Weight: 160, A: someTenant, B: schedule.Below(2), Do: func(s *sim, n, spelling int) { s.tell(tenant.Added, n, spelling) }},
-	{Name: "remove", Weight: 70, A: someTenant, B: schedule.Below(2), Do: func(s *sim, n, spelling int) { s.tell(tenant.Removed, n, spelling) }},
-	{Name: "reconfigure", Weight: 60, A: someTenant, B: schedule.Below(4), Do: func(s *sim, n, spelling int) { s.tell(tenant.Reconfigured, n, spelling) }},
-	{Name: "burst", Weight: 30, A: someTenant, B: schedule.UpTo(simTenants), Do: (*sim).burst},
-	{Name: "flap", Weight: 15, A: someTenant, B: schedule.UpTo(50), Do: (*sim).flap},
-	{Name: "storm", Weight: 20, A: someTenant, B: schedule.UpTo(20), Do: (*sim).storm},
-	{Name: "mood", Weight: 60, A: someTenant, B: schedule.Below(int(whatCount) * 5), Do: (*sim).setMood},
-	{Name: "stops", Weight: 50, A: someTenant, B: schedule.Below(int(whatCount) * 5), Do: (*sim).setStop},
-	{Name: "hooks", Weight: 40, A: someTenant, B: schedule.Below(int(whatCount) * 5), Do: (*sim).setHook},
-	{Name: "end", Weight: 70, A: someTenant, B: schedule.Below(int(whatCount)), Do: (*sim).end},
-	{Name: "unhook", Weight: 20, A: someTenant, B: schedule.Below(int(whatCount)), Do: (*sim).unhook},
-	{Name: "pass", Weight: 100, A: schedule.UpTo(2000), Do: func(s *sim, ms, _ int) { s.pass(time.Duration(ms) * time.Millisecond) }},
+	{Name: "add", Weight: 160, Draw: schedule.Both(someTenant, schedule.OneOf(2)), Do: func(s *sim, n, spelling int) { s.tell(tenant.Added, n, spelling) }},
+	{Name: "remove", Weight: 70, Draw: schedule.Both(someTenant, schedule.OneOf(2)), Do: func(s *sim, n, spelling int) { s.tell(tenant.Removed, n, spelling) }},
+	{Name: "reconfigure", Weight: 60, Draw: schedule.Both(someTenant, schedule.OneOf(4)), Do: func(s *sim, n, spelling int) { s.tell(tenant.Reconfigured, n, spelling) }},
+	{Name: "burst", Weight: 30, Draw: schedule.Both(someTenant, schedule.UpTo(simTenants)), Do: (*sim).burst},
+	{Name: "flap", Weight: 15, Draw: schedule.Both(someTenant, schedule.UpTo(50)), Do: (*sim).flap},
+	{Name: "storm", Weight: 20, Draw: schedule.Both(someTenant, schedule.UpTo(20)), Do: (*sim).storm},
+	{Name: "mood", Weight: 60, Draw: schedule.Both(someTenant, schedule.OneOf(int(whatCount)*5)), Do: (*sim).setMood},
+	{Name: "stops", Weight: 50, Draw: schedule.Both(someTenant, schedule.OneOf(int(whatCount)*5)), Do: (*sim).setStop},
+	{Name: "hooks", Weight: 40, Draw: schedule.Both(someTenant, schedule.OneOf(int(whatCount)*5)), Do: (*sim).setHook},
+	{Name: "end", Weight: 70, Draw: schedule.Both(someTenant, schedule.OneOf(int(whatCount))), Do: (*sim).end},
+	{Name: "unhook", Weight: 20, Draw: schedule.Both(someTenant, schedule.OneOf(int(whatCount))), Do: (*sim).unhook},
+	{Name: "pass", Weight: 100, Draw: schedule.UpTo(2000), Do: func(s *sim, ms, _ int) { s.pass(time.Duration(ms) * time.Millisecond) }},
 	{Name: "grace", Weight: 15, Do: func(s *sim, _, _ int) { s.pass(s.model.grace) }},
-	{Name: "wait", Weight: 30, A: schedule.UpTo(8), Do: func(s *sim, quarters, _ int) { s.pass(time.Duration(quarters) * s.model.max / 4) }},
+	{Name: "wait", Weight: 30, Draw: schedule.UpTo(8), Do: func(s *sim, quarters, _ int) { s.pass(time.Duration(quarters) * s.model.max / 4) }},
 	{Name: "cancel", Weight: 3, Do: func(s *sim, _, _ int) { s.stop(!s.world.Has("deaf"), s.cancel) }},
 	{Name: "dry", Weight: 3, Do: func(s *sim, _, _ int) { s.stop(true, func() {}) }},
 }
 
 // someTenant draws the number of one, often one of a few, so that more than one thing happens to it.
-func someTenant(r *rand.Rand) int { return r.IntN([]int{2, 4, simTenants}[r.IntN(3)]) }
+func someTenant(r *rand.Rand) (n, _ int) { return r.IntN([]int{2, 4, simTenants}[r.IntN(3)]), 0 }
 
 // tell tells the Group of a change and waits until it has been taken. The second spelling of a reconfiguration has no reason.
 func (s *sim) tell(kind tenant.Kind, n, spelling int) {

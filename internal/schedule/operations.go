@@ -5,14 +5,14 @@ import (
 	"math/rand/v2"
 )
 
-// Draw draws an argument of a step.
-type Draw func(r *rand.Rand) int
+// Draw draws the arguments of a step.
+type Draw func(r *rand.Rand) (a, b int)
 
 // Operation is one kind of step of a simulation S, and how often it is drawn.
 type Operation[S any] struct {
 	Name   string
 	Weight int
-	A, B   Draw // nil: 0
+	Draw   Draw // nil: no arguments
 	Do     func(s S, a, b int)
 }
 
@@ -31,11 +31,8 @@ func (ops Operations[S]) Draw(r *rand.Rand) Step {
 			continue
 		}
 		st := Step{Op: op.Name}
-		if op.A != nil {
-			st.A = op.A(r)
-		}
-		if op.B != nil {
-			st.B = op.B(r)
+		if op.Draw != nil {
+			st.A, st.B = op.Draw(r)
 		}
 		return st
 	}
@@ -53,12 +50,21 @@ func (ops Operations[S]) Do(s S, st Step) error {
 	return fmt.Errorf("%q is no step", st.Op)
 }
 
-// Below draws from 0 to n-1.
-func Below(n int) Draw {
-	return func(r *rand.Rand) int { return r.IntN(n) }
+// OneOf draws the first argument from 0 to n-1.
+func OneOf(n int) Draw {
+	return func(r *rand.Rand) (int, int) { return r.IntN(n), 0 }
 }
 
-// UpTo draws from 1 to n.
+// UpTo draws the first argument from 1 to n.
 func UpTo(n int) Draw {
-	return func(r *rand.Rand) int { return 1 + r.IntN(n) }
+	return func(r *rand.Rand) (int, int) { return 1 + r.IntN(n), 0 }
+}
+
+// Both draws both arguments.
+func Both(a, b Draw) Draw {
+	return func(r *rand.Rand) (int, int) {
+		first, _ := a(r)
+		second, _ := b(r)
+		return first, second
+	}
 }

@@ -44,7 +44,7 @@ func TestOperationsAreDrawnByWeightAndDone(t *testing.T) {
 	drawn := map[string]int{}
 	note := func(m map[string]int, a, b int) { m["often"] += a*10 + b }
 	ops := schedule.Operations[map[string]int]{
-		{Name: "often", Weight: 9, A: schedule.UpTo(1), B: schedule.Below(1), Do: note},
+		{Name: "often", Weight: 9, Draw: schedule.Both(schedule.UpTo(1), schedule.OneOf(1)), Do: note},
 		{Name: "seldom", Weight: 1, Do: func(m map[string]int, _, _ int) { m["seldom"]++ }},
 		{Name: "never", Do: func(map[string]int, int, int) { t.Error("drawn") }},
 	}
