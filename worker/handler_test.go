@@ -125,12 +125,12 @@ func TestHandlerOfAGroup(t *testing.T) {
 		h := Handler(g)
 		var got []string
 		for _, v := range getPageJSON[listView](t, h, "tenants").Tenants {
-			got = append(got, fmt.Sprintf("%s %s %d %t %s", v.TenantID, v.State, v.Place, v.Active, v.LastError))
+			got = append(got, fmt.Sprintf("%s: %s %d %t %s", v.TenantID, v.State, v.Place, v.Active, v.LastError))
 		}
 		want := []string{
-			"deaf overstaying 0 false ", "failing restarting 0 true the queue is gone", "finished done 0 true ",
-			"first waiting 1 true ", "hopeless given up 0 true given up: no such schema", "running running 0 true ", //nolint:dupword // a tenant that is called like its state
-			"second waiting 2 true ", "stopping stopping 0 true ", //nolint:dupword // a tenant that is called like its state
+			"deaf: overstaying 0 false ", "failing: restarting 0 true the queue is gone", "finished: done 0 true ",
+			"first: waiting 1 true ", "hopeless: given up 0 true given up: no such schema", "running: running 0 true ",
+			"second: waiting 2 true ", "stopping: stopping 0 true ",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("got  %q\nwant %q", got, want)
