@@ -11,7 +11,7 @@
 //   - redisevents: lifecycle events over Redis Pub/Sub, to read and to publish
 //   - tenant: the words that all of them speak
 //   - tenanttest: a tenant manager and a feed in memory that fail on purpose, for tests
-//   - cmd/tenantwatch: one binary to try it, and to follow a service's tenants from a shell
+//   - cmd/tenantwatch: one binary to try it, to follow a service's tenants from a shell, and to run a process for each
 //
 // The examples of this package are complete programs.
 package tenantwatch

@@ -58,7 +58,7 @@ func exit(code int) {
 	os.Exit(code) //nolint:forbidigo // it is a main
 }
 
-// enroll keeps the connection until the process ends.
+// enroll keeps the connection until the process ends, or lets the process end with it: a test that has failed leaves nobody.
 func enroll(what string) {
 	address := os.Getenv("JOB_ROLL")
 	if address == "" {
@@ -68,12 +68,13 @@ func enroll(what string) {
 	if err != nil {
 		panic(err)
 	}
-	enrolled = conn
 	_, _ = fmt.Fprintf(conn, "%s %s\n", what, os.Getenv("TENANT_ID"))
 	_, _ = conn.Read(make([]byte, 1)) // it is noted
+	go func() {
+		_, _ = conn.Read(make([]byte, 1))
+		exit(exitFailure)
+	}()
 }
-
-var enrolled net.Conn // so that it is not collected
 
 func startGrandchild() {
 	cmd := exec.CommandContext(context.Background(), os.Args[0], "grandchild") //nolint:gosec // it is this program
@@ -109,6 +110,7 @@ type roll struct {
 	mu    sync.Mutex // guards what follows
 	alive map[string]int
 	most  map[string]int
+	conns []net.Conn
 }
 
 func newRoll(t *testing.T) *roll {
@@ -125,12 +127,20 @@ func newRoll(t *testing.T) *roll {
 			if err != nil {
 				return
 			}
+			r.mu.Lock()
+			r.conns = append(r.conns, conn)
+			r.mu.Unlock()
 			calling.Go(func() { r.attend(conn) })
 		}
 	})
 	t.Cleanup(func() {
 		_ = listener.Close()
-		calling.Wait() // for all jobs to end
+		r.mu.Lock()
+		for _, conn := range r.conns {
+			_ = conn.Close()
+		}
+		r.mu.Unlock()
+		calling.Wait()
 	})
 	return r
 }
