@@ -13,7 +13,8 @@
 //
 // There is never more than one run for a tenant, in whatever spelling its id comes. A tenant that goes and comes again while
 // its old run has not ended yet waits for that. Runs of different tenants know nothing of each other. Tenants that wait for
-// [Config.Limit] are served in the order in which they came, and who is started anew goes to the end of the line.
+// [Config.Limit] are served in the order in which they came. Who has failed goes to the end of the line, and whose run was
+// ended by a reconfiguration goes to its front.
 //
 // # What a slow one gets
 //

@@ -61,9 +61,8 @@ type Config struct {
 	// run is started anew. Until it returns, the next call for its tenant waits, and so does the next run. Nil: every run is
 	// started anew.
 	Reconfigured func(ctx context.Context, tenantID string, reason tenant.EventType) error
-	// Limit is how many run at the same time, not counting those that overstay; the others wait in line. Who is started
-	// anew, also for a reconfiguration, goes to its end; so where more tenants than that have work that never returns, some
-	// are not worked for, and Status says which. Zero: no limit.
+	// Limit is how many run at the same time, not counting those that overstay; the others wait in line. Where more
+	// tenants than that have work that never returns, some are not worked for, and Status says which. Zero: no limit.
 	Limit int
 	// StopGrace is how long a run that was cancelled may take to return before it counts as overstaying. Zero: 10 s.
 	StopGrace time.Duration
@@ -152,7 +151,7 @@ func (g *Group) copyStatus() Status {
 	n := &g.set.byState
 	s := Status{
 		Waiting: n[Waiting], Running: n[Running], Stopping: n[Stopping], Overstaying: n[Overstaying],
-		Restarting: n[Restarting], Done: n[Done], GivenUp: n[GivenUp],
+		Restarting: n[Restarting], Done: n[Done], GivenUp: n[GivenUp], Limit: g.cfg.Limit,
 	}
 	places := make(map[*task]int, g.set.line.Len())
 	for e := g.set.line.Front(); e != nil; e = e.Next() {
@@ -163,10 +162,17 @@ func (g *Group) copyStatus() Status {
 		if t.state == cooling {
 			continue
 		}
-		s.Tenants = append(s.Tenants, TenantStatus{
+		one := TenantStatus{
 			TenantID: t.id, State: t.state, Since: t.since, Place: places[t], Active: t.active,
 			Restarts: t.restarts, LastError: t.lastErr,
-		})
+		}
+		if t.state == Restarting {
+			one.Next = t.due
+		}
+		if t.hooking {
+			one.Reconfiguring = t.hookSince
+		}
+		s.Tenants = append(s.Tenants, one)
 	}
 	return s
 }

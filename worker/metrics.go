@@ -23,6 +23,7 @@ func (g *Group) register() (unregister func() error, err error) {
 	waiting := count("waiting", "Tenants that are in line for the limit or the ramp.")
 	restarting := count("restarting", "Tenants whose work has failed and will be tried again.")
 	overstaying := count("overstaying", "Tenants whose work was cancelled and has not ended within the grace.")
+	givenUp := count("given_up", "Tenants whose work has given up.")
 	restarts, err := meter.Int64ObservableCounter("tenantwatch.worker.restarts",
 		metric.WithDescription("Runs that have followed one that failed."), metric.WithUnit("{run}"))
 	registration, registered := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
@@ -33,9 +34,10 @@ func (g *Group) register() (unregister func() error, err error) {
 		o.ObserveInt64(waiting, int64(n[Waiting]))
 		o.ObserveInt64(restarting, int64(n[Restarting]))
 		o.ObserveInt64(overstaying, int64(n[Overstaying]))
+		o.ObserveInt64(givenUp, int64(n[GivenUp]))
 		o.ObserveInt64(restarts, followed)
 		return nil
-	}, running, waiting, restarting, overstaying, restarts)
+	}, running, waiting, restarting, overstaying, givenUp, restarts)
 	if err := errors.Join(append(errs, err, registered)...); err != nil {
 		return nil, err
 	}

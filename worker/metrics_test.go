@@ -72,7 +72,7 @@ func TestMetrics(t *testing.T) {
 		}
 		want := fmt.Sprint(map[string]int{
 			"tenantwatch.worker.overstaying": 1, "tenantwatch.worker.running": 2, "tenantwatch.worker.waiting": now.Waiting,
-			"tenantwatch.worker.restarting": now.Restarting, "tenantwatch.worker.restarts": restarts,
+			"tenantwatch.worker.restarting": now.Restarting, "tenantwatch.worker.given_up": 0, "tenantwatch.worker.restarts": restarts,
 		})
 		if got := fmt.Sprint(collect(t, reader)); got != want || restarts == 0 || now.Waiting == 0 {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -48,6 +48,7 @@ type task struct {
 	since         time.Time
 	active        bool
 	place         *list.Element // in line, nil elsewhere
+	first         bool          // it goes to the front of the line: its run was to be started anew
 	due           time.Time     // of stopping and backing off
 	index         int           // in the deadlines, -1 elsewhere
 
@@ -59,6 +60,7 @@ type task struct {
 
 	cancelled bool // this run was
 	hooking   bool // the hook is being called for this run
+	hookSince time.Time
 	again     bool // and has to be once more
 	reason    tenant.EventType
 	returned  bool // Work has, and the hook has not
@@ -94,7 +96,7 @@ func (p *plan) change(now time.Time, c tenant.Change) {
 // add lets a tenant that comes again wait for the end of its old run.
 func (p *plan) add(now time.Time, old *task, id string) {
 	if old != nil {
-		old.id, old.active = id, true
+		old.id, old.active, old.first = id, true, false
 		old.failures, old.restarts, old.lastErr, old.retry = 0, 0, nil, false
 		if old.state == cooling {
 			p.startAgain(now, old)
@@ -138,7 +140,7 @@ func (p *plan) tell(now time.Time, t *task, reason tenant.EventType) {
 	case t.hooking:
 		t.again, t.reason = true, reason
 	default:
-		t.hooking = true
+		t.hooking, t.hookSince = true, now
 		p.order(order{what: callHook, id: t.id, run: t.canonical, reason: reason})
 	}
 }
@@ -301,7 +303,7 @@ func (p *plan) stop(now time.Time) {
 func (p *plan) fill(now time.Time) {
 	for !p.stopping && p.line.Len() > 0 && p.hasRoom() && !now.Before(p.ramp) {
 		t := p.line.Remove(p.line.Front()).(*task) //nolint:forcetypeassert // nothing else is in line
-		t.place = nil
+		t.place, t.first = nil, false
 		if t.retry {
 			t.retry = false
 			t.restarts++
@@ -321,7 +323,11 @@ func (p *plan) hasRoom() bool { return p.limit == 0 || p.counted < p.limit }
 
 func (p *plan) enqueue(now time.Time, t *task) {
 	p.move(now, t, Waiting)
-	t.place = p.line.PushBack(t)
+	if t.first {
+		t.place = p.line.PushFront(t)
+	} else {
+		t.place = p.line.PushBack(t)
+	}
 }
 
 // startAgain lets the runs of a tenant begin half of minBackoff apart, whatever happens to it.
@@ -349,7 +355,7 @@ func (p *plan) early(now time.Time, t *task) bool {
 }
 
 func (p *plan) cancel(now time.Time, t *task, cause error) {
-	t.cancelled = true
+	t.cancelled, t.first = true, cause == ErrReconfigured
 	p.move(now, t, Stopping)
 	p.schedule(t, now.Add(p.grace))
 	p.order(order{what: cancelRun, id: t.id, run: t.canonical, cause: cause})

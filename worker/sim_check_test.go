@@ -66,7 +66,7 @@ func (m *model) adopt(t *simTenant, status worker.Status) {
 		return
 	}
 	is := status.Tenants[i]
-	t.restarts, t.vague = is.Restarts, true
+	t.restarts, t.vague, t.loose = is.Restarts, true, true
 	t.last = outcome{what: obeys, err: is.LastError}
 	r := t.run
 	if r == nil {
@@ -190,7 +190,7 @@ func (m *model) line(now time.Time, status worker.Status, log []entry) {
 		if e.kind != began || e.n == m.storm {
 			continue
 		}
-		if t := &m.tenants[e.n]; t.run == e.run && t.lined.After(first.lined) {
+		if t := &m.tenants[e.n]; t.run == e.run && t.lined.After(first.lined) && !t.freed && !first.loose {
 			m.wrongf("%s was started before %s, and came after it", t.id, first.id)
 		}
 	}
@@ -199,6 +199,9 @@ func (m *model) line(now time.Time, status worker.Status, log []entry) {
 // before reports whether a was in line before b, as far as that is known.
 func (m *model) before(a, b worker.TenantStatus) bool {
 	x, y := &m.tenants[number(a.TenantID)], &m.tenants[number(b.TenantID)]
+	if x.loose || y.loose {
+		return false
+	}
 	if x.lined.Equal(y.lined) {
 		return x.turn > 0 && y.turn > 0 && x.turn < y.turn
 	}

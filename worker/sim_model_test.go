@@ -41,7 +41,10 @@ type simTenant struct {
 	since  time.Time
 	lo, hi time.Time // when its back-off ends
 	turn   int       // by which change it came into the line, 0: not by one
-	lined  time.Time // when it came into the line at the earliest
+	lined  time.Time // when it came into the line at the earliest; zero is before everybody
+	first  bool      // it goes to the front
+	loose  bool      // its place in line is not known
+	freed  bool      // nor was that of the run that it has
 
 	begun time.Time // its last run
 
@@ -112,6 +115,7 @@ func (m *model) change(now time.Time, t *simTenant, c tenant.Change) {
 	case !m.stopped.IsZero():
 	case c.Kind == tenant.Added && !t.active:
 		t.active, t.id, t.failures, t.restarts, t.last, t.vague = true, c.TenantID, 0, 0, outcome{}, false
+		t.first = false
 		if t.run != nil {
 			t.run.back = true
 			return
@@ -183,6 +187,7 @@ func (m *model) began(now time.Time, t *simTenant, r *simRun) {
 		t.restarts++
 	}
 	t.run, t.state, t.begun, t.retry = r, 0, now, false
+	t.first, t.loose, t.freed = false, false, t.loose
 	if !t.active {
 		r.cancel(now, worker.ErrRemoved)
 	}
@@ -257,6 +262,7 @@ func (m *model) conclude(now time.Time, t *simTenant, r *simRun) {
 		t.state = 0
 	case !r.stopping.IsZero() && !r.own || r.back:
 		t.failures, t.vague, t.retry = 0, false, false
+		t.first = r.cause == worker.ErrReconfigured && !r.back
 		m.again(now, t, 0)
 	case out.err == nil && out.what != exits && out.what != panics:
 		t.state, t.since = worker.Done, now
@@ -290,6 +296,7 @@ func (m *model) again(now time.Time, t *simTenant, turn int) {
 	} else {
 		t.line(now, turn)
 	}
+	t.toTheFront()
 }
 
 // cools reports whether a tenant that is gone is kept in memory, because it would have to wait if it came.
@@ -314,6 +321,14 @@ func (m *model) stop(now time.Time) {
 
 func (t *simTenant) line(now time.Time, turn int) {
 	t.state, t.since, t.lined, t.turn = worker.Waiting, now, now, turn
+	t.toTheFront()
+}
+
+// toTheFront is for who was reconfigured: nobody came before.
+func (t *simTenant) toTheFront() {
+	if t.first {
+		t.lined, t.turn = time.Time{}, 0
+	}
 }
 
 func (r *modelRun) cancel(now time.Time, cause error) {

@@ -53,6 +53,8 @@ func (s State) String() string {
 // Status is how a Group is doing: how many tenants are in each state, and each of them.
 type Status struct {
 	Waiting, Running, Stopping, Overstaying, Restarting, Done, GivenUp int
+	// Limit is Config.Limit. Who waits although fewer run waits for the ramp.
+	Limit int
 	// Tenants has those that are active, and those whose last run has not ended yet, sorted by id.
 	Tenants []TenantStatus
 }
@@ -63,6 +65,9 @@ type TenantStatus struct {
 	State    State
 	Since    time.Time // when it came into this state
 	Place    int       // in line, from 1 on; 0 where State is not Waiting
+	Next     time.Time // when Restarting ends; zero in other states
+	// Reconfiguring is since when Config.Reconfigured is being called for the tenant; zero when it is not.
+	Reconfiguring time.Time
 	// Restarts is how often a run has followed one that failed, since the tenant came.
 	Restarts int
 	// LastError is what the last run that failed returned, or its panic; nil if none has since the tenant came.
