@@ -355,7 +355,7 @@ func (p *plan) early(now time.Time, t *task) bool {
 }
 
 func (p *plan) cancel(now time.Time, t *task, cause error) {
-	t.cancelled, t.first = true, cause == ErrReconfigured
+	t.cancelled, t.first = true, errors.Is(cause, ErrReconfigured)
 	p.move(now, t, Stopping)
 	p.schedule(t, now.Add(p.grace))
 	p.order(order{what: cancelRun, id: t.id, run: t.canonical, cause: cause})

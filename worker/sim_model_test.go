@@ -262,7 +262,7 @@ func (m *model) conclude(now time.Time, t *simTenant, r *simRun) {
 		t.state = 0
 	case !r.stopping.IsZero() && !r.own || r.back:
 		t.failures, t.vague, t.retry = 0, false, false
-		t.first = r.cause == worker.ErrReconfigured && !r.back
+		t.first = errors.Is(r.cause, worker.ErrReconfigured) && !r.back
 		m.again(now, t, 0)
 	case out.err == nil && out.what != exits && out.what != panics:
 		t.state, t.since = worker.Done, now

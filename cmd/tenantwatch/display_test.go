@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -261,10 +262,11 @@ func TestTheLastLine(t *testing.T) {
 func TestTheBoardOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var painted []string
-		height := 5
+		var height atomic.Int64 // of the window, which is asked for where the table is painted
+		height.Store(5)
 		b := newBoard(terminal{
 			write: func(text []byte) error { painted = append(painted, string(text)); return nil },
-			size:  func() (width, h int, err error) { return 80, height, nil },
+			size:  func() (width, h int, err error) { return 80, int(height.Load()), nil },
 		}, "ledger", nil)
 		const tenants = 20
 		s := statusOf(time.Now(), slices.Repeat([]worker.State{worker.Running}, tenants)...)
@@ -273,7 +275,7 @@ func TestTheBoardOnATerminal(t *testing.T) {
 				b.voice("t0").event(event{Type: eventStarted})
 			}
 			time.Sleep(2*time.Second + paintEvery/2)
-			height = 40
+			height.Store(40)
 			time.Sleep(time.Second)
 			return nil
 		})
