@@ -43,7 +43,14 @@ func (g group) empty() bool {
 			break
 		}
 	}
-	return syscall.Kill(-g.id, 0) != nil
+	if syscall.Kill(-g.id, 0) != nil {
+		return true
+	}
+	if lives(g.id) {
+		return false
+	}
+	g.kill() // for one that came while we looked
+	return true
 }
 
 func (g group) close() {}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,4 +81,27 @@ func TestWorkShowsATableOnATerminal(t *testing.T) {
 		t.Errorf("the terminal is left so:\n%q", out[max(len(out)-300, 0):])
 	}
 	dev.interrupt()
+}
+
+// Who waits for orphans is somebody else's business: one for whom nobody has waited has ended all the same.
+func TestADeadOrphanDoesNotLive(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), jobRunner(t).path, "wait")
+	ownGroup(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id := cmd.Process.Pid
+	if !lives(id) || lives(syscall.Getpid()+1<<30) {
+		t.Error("a process does not live, or nobody does")
+	}
+	_ = cmd.Process.Kill()
+	for deadline := time.Now().Add(patience); lives(id); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it lives after SIGKILL")
+		}
+	}
+	if err := syscall.Kill(-id, 0); err != nil {
+		t.Errorf("a signal does not find it, so this proves nothing: %v", err)
+	}
+	_ = cmd.Wait()
 }
