@@ -104,9 +104,18 @@ func (c *child) end(grace time.Duration, hurry <-chan struct{}, v voice) {
 		return
 	}
 	c.group.kill()
-	v.event(event{Type: eventKilled, PID: c.pid(), Reason: fmt.Sprintf("it had not ended %s after it was asked to", grace)})
+	v.event(event{Type: eventKilled, PID: c.pid(), Reason: killReason(grace, hurry)})
 	<-c.exited
 	c.await(killPatience, nil)
+}
+
+func killReason(grace time.Duration, hurry <-chan struct{}) string {
+	select {
+	case <-hurry:
+		return "tenantwatch was told not to wait"
+	default:
+		return fmt.Sprintf("it had not ended %s after it was asked to", grace)
+	}
 }
 
 // await waits until the group is gone, the time is up or hurry is closed. It reports whether the group is gone.

@@ -145,7 +145,10 @@ func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.T
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	hurry, calm := untilHurried(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, endingSignals()...)
+	defer signal.Stop(signals)
+	hurry, calm := untilHurried(ctx, signals)
 	defer calm()
 	r.hurry = hurry
 	err = r.display.during(g.Status, cancel, func() error { return g.Run(ctx, d.Changes(ctx)) })
@@ -157,7 +160,7 @@ func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.T
 
 // untilHurried returns a channel that is closed when, after ctx has ended, another signal to end comes: whoever sends it
 // does not want to wait. It has to be calmed for its goroutine to end.
-func untilHurried(ctx context.Context) (hurry <-chan struct{}, calm func()) {
+func untilHurried(ctx context.Context, signals <-chan os.Signal) (hurry <-chan struct{}, calm func()) {
 	hurried, over := make(chan struct{}), make(chan struct{})
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
@@ -166,9 +169,6 @@ func untilHurried(ctx context.Context) (hurry <-chan struct{}, calm func()) {
 		case <-over:
 			return
 		}
-		again := make(chan os.Signal, 1)
-		signal.Notify(again, endingSignals()...)
-		defer signal.Stop(again)
 		same := time.NewTimer(sameSignal)
 		defer same.Stop()
 		for soon := true; ; {
@@ -177,7 +177,7 @@ func untilHurried(ctx context.Context) (hurry <-chan struct{}, calm func()) {
 				return
 			case <-same.C:
 				soon = false
-			case <-again:
+			case <-signals:
 				if !soon {
 					close(hurried)
 					<-over

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -145,7 +146,39 @@ func TestASecondCtrlCWaitsForNoGrace(t *testing.T) {
 		break
 	}
 	names.awaitNobody()
+	work.await(&work.out, "killed: tenantwatch was told not to wait\n")
 	dev.interrupt()
+}
+
+// timeout(1) and others signal the process and then its group: that is one request to end.
+func TestTheSameSignalTwiceIsNoHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		signals := make(chan os.Signal, 1)
+		hurry, calm := untilHurried(ctx, signals)
+		hurried := func() bool {
+			synctest.Wait()
+			select {
+			case <-hurry:
+				return true
+			default:
+				return false
+			}
+		}
+		signals <- os.Interrupt // the first, which ends ctx as well
+		cancel()
+		synctest.Wait()
+		signals <- os.Interrupt
+		if hurried() {
+			t.Error("the same signal hurries")
+		}
+		time.Sleep(sameSignal + time.Millisecond)
+		signals <- os.Interrupt
+		if !hurried() {
+			t.Error("another signal does not hurry")
+		}
+		calm()
+	})
 }
 
 // When tenantwatch is killed it can end nothing; the system does.
