@@ -3,7 +3,6 @@ package worker_test
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -264,9 +263,9 @@ func (m *model) conclude(now time.Time, t *simTenant, r *simRun) {
 		t.failures, t.vague, t.retry = 0, false, false
 		t.first = errors.Is(r.cause, worker.ErrReconfigured) && !r.back
 		m.again(now, t, 0)
-	case out.err == nil && out.what != exits && out.what != panics:
+	case out.err == nil && out.what != exits:
 		t.state, t.since = worker.Done, now
-	case errors.Is(out.err, worker.ErrGiveUp):
+	case out.what == givesUp:
 		t.state, t.since, t.last = worker.GivenUp, now, out
 	default:
 		m.failed(now, t, r)

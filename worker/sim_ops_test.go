@@ -45,8 +45,8 @@ var operations = schedule.Operations[*sim]{
 	{Name: "pass", Weight: 100, Draw: schedule.UpTo(2000), Do: func(s *sim, ms, _ int) { s.pass(time.Duration(ms) * time.Millisecond) }},
 	{Name: "grace", Weight: 15, Do: func(s *sim, _, _ int) { s.pass(s.model.grace) }},
 	{Name: "wait", Weight: 30, Draw: schedule.UpTo(8), Do: func(s *sim, quarters, _ int) { s.pass(time.Duration(quarters) * s.model.max / 4) }},
-	{Name: "cancel", Weight: 3, Do: func(s *sim, _, _ int) { s.stop(!s.world.Has("deaf"), s.cancel) }},
-	{Name: "dry", Weight: 3, Do: func(s *sim, _, _ int) { s.stop(true, func() {}) }},
+	{Name: "cancel", Weight: 5, Do: func(s *sim, _, _ int) { s.stop(!s.world.Has("deaf"), s.cancel) }},
+	{Name: "dry", Weight: 5, Do: func(s *sim, _, _ int) { s.stop(true, func() {}) }},
 }
 
 // someTenant draws the number of one, often one of a few, so that more than one thing happens to it.

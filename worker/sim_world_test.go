@@ -320,6 +320,8 @@ func (s *sim) outcome(ctx context.Context, how what, who string) outcome {
 		return outcome{how, fmt.Errorf("%s: %w", who, worker.ErrGiveUp)}
 	case cancels:
 		return outcome{how, context.Canceled}
+	case panics:
+		return outcome{how, fmt.Errorf("%s: %w, %w", who, errSim, worker.ErrGiveUp)} // which counts for nothing there
 	default:
 		return outcome{how, fmt.Errorf("%s: %w", who, errSim)}
 	}
