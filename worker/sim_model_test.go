@@ -3,6 +3,7 @@ package worker_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -256,6 +257,9 @@ func (m *model) hookOver(now time.Time, t *simTenant, r *simRun, out outcome) {
 // conclude says what follows a run.
 func (m *model) conclude(now time.Time, t *simTenant, r *simRun) {
 	t.run = nil
+	if cause := context.Cause(r.ctx); r.cause != nil && m.storm != r.n && !errors.Is(cause, r.cause) {
+		m.wrongf("the ctx of %s had ended by %v, it should have by %v", r.id, cause, r.cause)
+	}
 	switch out := r.result; {
 	case !t.active || !m.stopped.IsZero():
 		t.state = 0
