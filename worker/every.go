@@ -17,16 +17,22 @@ import (
 
 // Schedule is how [Every] goes about its ticks. The zero value will do.
 type Schedule struct {
-	// Parallel is how many tenants are worked for at the same time; the others wait in line. A call that does not return
-	// when its ctx ends keeps its place: as many as this hold up all tenants. Zero: as many as there are processors, by
-	// [runtime.GOMAXPROCS].
+	// Parallel is how many tenants are worked for at the same time, not counting calls that overstay; the others wait in
+	// line. Zero: as many as there are processors, by [runtime.GOMAXPROCS].
 	Parallel int
-	// Timeout is when the ctx of a tick ends, after its beginning. Zero: never.
+	// Timeout is when the ctx of a tick ends, after its beginning. Zero: never, and a call that hangs keeps its place as long
+	// as its tenant is active.
 	Timeout time.Duration
+	// StopGrace is how long a call may take to return after its ctx has ended, be it by Timeout, because its tenant has gone
+	// or because the schedule ends. One that takes longer overstays: it is named in the log, once, and counts towards
+	// Parallel no more. Zero: 10 s.
+	StopGrace time.Duration
 	// Ended is told of each tick that was run. It is called where the tick was run, so by several goroutines at once, and
-	// counts as a part of it. Nil: nobody is told.
+	// counts as a part of it. Of a call that Every has left behind it is told when that ends, after Every has returned. Nil:
+	// nobody is told.
 	Ended func(Tick)
-	// Logger gets a line for each failure, with the stack of a panic, and for ticks that are late. Nil is silent.
+	// Logger gets a line for each failure, with the stack of a panic, for ticks that are late, and for calls that overstay.
+	// Nil is silent.
 	Logger *slog.Logger
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
@@ -53,16 +59,19 @@ type Tick struct {
 // first tick within an interval; the call for one that goes is cancelled, with the cause [ErrRemoved]. That a tenant was
 // reconfigured changes nothing: its next tick is near.
 //
-// There is never more than one call for a tenant. A tick that is due while the one before has not ended is late: it is
-// skipped, and counted in [Tick.Late] and in a metric. After the process stood still, for however long, a tenant has one
-// tick for all that it missed, and those of all tenants are spread again. A call that fails, by an error, a panic or
-// runtime.Goexit, is logged, and the next tick is as if nothing had been. The clock may be set at any time, and changes
-// nothing.
+// There is never more than one call for a tenant, also when the one before overstays. A tick that is due while that has not
+// ended is late: it is skipped, and counted in [Tick.Late] and in a metric. After the process stood still, for however long,
+// a tenant has one tick for all that it missed, and those of all tenants are spread again. A tick that was due while there
+// was no process is not made up for: nothing is kept of it. A call that fails, by an error, a panic or runtime.Goexit, is
+// logged, and the next tick is as if nothing had been. The clock may be set at any time, and changes nothing. For a whole
+// pass over the tenants in each interval, call [ForEach] in a loop over a [time.Ticker].
 //
-// At the end the calls that run are cancelled, with the cause [ErrStopping], and Every returns nil when all of them have
-// returned, however long they take. An error says which argument makes no sense, or that changes panicked.
+// At the end the calls that run are cancelled, with the cause [ErrStopping], and Every waits for them and for changes, for
+// StopGrace at the most. It returns nil when all have ended. Otherwise [errors.As] finds a *[StillRunning], which names those
+// whose goroutines are left behind, and a *[PanicError] when changes panicked; or the error says which argument makes no
+// sense.
 func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.Change], work func(ctx context.Context, tenantID string) error, cfg Schedule) error {
-	problems := boundsOf(cfg.Parallel, cfg.Timeout, work == nil)
+	problems := boundsOf(cfg.Parallel, cfg.Timeout, cfg.StopGrace, work == nil)
 	if interval <= 0 {
 		problems = append(problems, "interval is not above zero")
 	}
@@ -73,6 +82,7 @@ func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.
 		return fmt.Errorf("every interval: %s", strings.Join(problems, "; "))
 	}
 	cfg.Parallel = cmp.Or(cfg.Parallel, runtime.GOMAXPROCS(0))
+	cfg.StopGrace = cmp.Or(cfg.StopGrace, defaultStopGrace)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -81,9 +91,12 @@ func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.
 		return fmt.Errorf("every interval: %w", err)
 	}
 	start := time.Now()
-	t := &ticks{cfg: cfg, work: work, start: start, metrics: metrics, ended: make(chan *seat), roll: newRoll(newTimetable(interval, start))}
+	t := &ticks{
+		cfg: cfg, work: work, start: start, metrics: metrics, ended: make(chan *seat), over: make(chan struct{}),
+		roll: newRoll(newTimetable(interval, start), cfg.Timeout, cfg.StopGrace),
+	}
 	if err := t.run(ctx, changes); err != nil {
-		return fmt.Errorf("every interval: read changes: %w", err)
+		return fmt.Errorf("every interval: %w", err)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func BenchmarkIdleTenants(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		r := newRoll(newTimetable(time.Hour, time.Now()))
+		r := newRoll(newTimetable(time.Hour, time.Now()), 0, time.Second)
 		for _, id := range ids {
 			r.apply(0, id, newsItem{id: id, active: true})
 		}

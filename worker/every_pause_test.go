@@ -137,7 +137,7 @@ func TestPassesAndTicksAreMeasured(t *testing.T) {
 		if err := ForEach(t.Context(), slices.Values([]string{"a", "b"}), slow, Pass{Parallel: 1, MeterProvider: provider}); err != nil {
 			t.Error(err)
 		}
-		r := startRota(t, time.Minute, Schedule{MeterProvider: provider}, slow)
+		r := startRota(t, time.Minute, Schedule{MeterProvider: provider, StopGrace: time.Minute}, slow)
 		synctest.Wait()
 		if late := counterOf(t, reader, "tenantwatch.worker.late"); late != 0 {
 			t.Errorf("%d late from the start", late)

@@ -21,7 +21,7 @@ import (
 const simSeeds = 60
 
 // TestEveryUnderRandomTroubles brings tenants that come, go and are reconfigured at random, in any spelling, with work that
-// takes up to some intervals, fails in every way and heeds its ctx late or not at all. What has to hold always is in rota; at
+// takes up to some intervals, fails in every way and heeds its ctx late or not at all, for longer than the grace or not. What has to hold always is in rota; at
 // the end the ticks are counted, and then everybody has to be called once in each interval.
 func TestEveryUnderRandomTroubles(t *testing.T) {
 	for seed := range uint64(simSeeds) {
@@ -49,7 +49,7 @@ func simulateEvery(t *testing.T, dice *rand.Rand) {
 	t.Helper()
 	s := &everySim{dice: dice, active: map[string]time.Duration{}, interval: time.Duration(1+dice.IntN(3_600_000)) * time.Millisecond}
 	s.crowded = dice.IntN(2) == 0
-	cfg := Schedule{Parallel: 1 << 20}
+	cfg := Schedule{Parallel: 1 << 20, StopGrace: time.Duration(1 + dice.IntN(int(s.interval)))}
 	if s.crowded {
 		cfg.Parallel = 1 + dice.IntN(4)
 	}

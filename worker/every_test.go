@@ -77,7 +77,7 @@ func TestATenantThatComesLaterHasTheTimesItHasAlways(t *testing.T) {
 func TestALateTickIsSkippedAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := startRota(t, time.Minute, Schedule{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(_ context.Context, id string) error {
+		r := startRota(t, time.Minute, Schedule{StopGrace: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(_ context.Context, id string) error {
 			if id == "slow" {
 				time.Sleep(5*time.Minute + time.Second)
 			}
@@ -114,7 +114,7 @@ func TestALateTickIsSkippedAndCounted(t *testing.T) {
 func TestW01EveryCancelsTheTickOfATenantThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var causes []error
-		r := startRota(t, time.Minute, Schedule{}, func(ctx context.Context, _ string) error {
+		r := startRota(t, time.Minute, Schedule{StopGrace: time.Hour}, func(ctx context.Context, _ string) error {
 			<-ctx.Done()
 			causes = append(causes, context.Cause(ctx))
 			time.Sleep(10 * time.Minute)
@@ -248,13 +248,14 @@ func TestW03WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
 func TestParallelBoundsTheTicksThatRunAndTheOthersWaitInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := startRota(t, time.Minute, Schedule{Parallel: 2, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(context.Context, string) error {
+		r := startRota(t, time.Minute, Schedule{Parallel: 2, StopGrace: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(context.Context, string) error {
 			time.Sleep(50 * time.Second)
 			return nil
 		})
 		all := []string{"a", "b", "c", "d", "e", "f"} // a round takes 150 s
 		r.add(all...)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if r.atOnce != 2 {
 			t.Errorf("%d ran at once", r.atOnce)
 		}
@@ -287,7 +288,7 @@ func TestParallelBoundsTheTicksThatRunAndTheOthersWaitInLine(t *testing.T) {
 
 func TestWhoGoesWhileInLineIsNotRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := startRota(t, time.Minute, Schedule{Parallel: 1}, func(context.Context, string) error {
+		r := startRota(t, time.Minute, Schedule{Parallel: 1, StopGrace: time.Hour}, func(context.Context, string) error {
 			time.Sleep(10 * time.Minute)
 			return nil
 		})
@@ -306,68 +307,8 @@ func TestWhoGoesWhileInLineIsNotRun(t *testing.T) {
 	})
 }
 
-func TestEveryWaitsForWhatRunsWhenItsCtxEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var cause error
-		r := startRota(t, time.Minute, Schedule{Parallel: 1}, func(ctx context.Context, _ string) error {
-			<-ctx.Done()
-			cause = context.Cause(ctx)
-			time.Sleep(time.Hour)
-			return ctx.Err()
-		})
-		r.add("a", "b")
-		time.Sleep(2 * time.Minute)
-		stopped := time.Now()
-		if err := r.stop(); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(stopped); took != time.Hour || !errors.Is(cause, ErrStopping) {
-			t.Errorf("returned after %s, with the cause %v", took, cause)
-		}
-		if ticks := r.ticks(); len(ticks) != 1 || ticks[0].Err != nil {
-			t.Errorf("told of %+v", ticks)
-		}
-	})
-}
-
-func TestEveryEndsWithItsChanges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var cause error
-		r := startRota(t, time.Minute, Schedule{}, func(ctx context.Context, _ string) error {
-			<-ctx.Done()
-			cause = context.Cause(ctx)
-			return nil
-		})
-		r.add("a")
-		time.Sleep(time.Minute)
-		close(r.changes)
-		if err := <-r.ended; err != nil || !errors.Is(cause, ErrStopping) {
-			t.Errorf("ended with %v, the cause %v", err, cause)
-		}
-		r.cancel()
-	})
-}
-
-func TestEveryStopsReadingChangesThatDoNotEndWithItsCtx(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Hour, cancel)
-		yields, ended := 0, false
-		changes := func(yield func(tenant.Change) bool) {
-			defer func() { ended = true }()
-			for ; yields < 100 && yield(tenant.Change{Kind: tenant.Added, TenantID: "a"}); yields++ {
-				time.Sleep(time.Minute)
-			}
-		}
-		err := Every(ctx, time.Minute, changes, func(context.Context, string) error { return nil }, Schedule{})
-		if err != nil || yields > 61 || !ended {
-			t.Errorf("ended with %v after %d changes; they had ended: %t", err, yields, ended)
-		}
-	})
-}
-
 func TestNothingIsKeptOfWhoHasGone(t *testing.T) {
-	r := newRoll(newTimetable(time.Minute, time.Now()))
+	r := newRoll(newTimetable(time.Minute, time.Now()), 0, time.Second)
 	all := []string{"runs", "in line", "idle"}
 	for _, id := range all {
 		r.apply(0, id, newsItem{id: id, active: true})
@@ -375,14 +316,14 @@ func TestNothingIsKeptOfWhoHasGone(t *testing.T) {
 			r.turn(s.due, s)
 		}
 	}
-	runs := r.begin(func(error) {})
+	runs := r.begin(0, func(error) {})
 	for _, id := range all {
 		r.apply(0, id, newsItem{id: id, went: true})
 	}
-	if len(r.seats) != 1 || len(r.heap) != 0 || r.line.Len() != 0 {
-		t.Errorf("%d seats, %d in the heap, %d in line; want that of the one that runs", len(r.seats), len(r.heap), r.line.Len())
+	if len(r.seats) != 1 || len(r.heap) != 0 || r.in[seatInLine].Len() != 0 {
+		t.Errorf("%d seats, %d in the heap, %d in line; want that of the one that runs", len(r.seats), len(r.heap), r.in[seatInLine].Len())
 	}
-	if r.end(runs); len(r.seats) != 0 {
+	if r.end(0, runs); len(r.seats) != 0 {
 		t.Errorf("%d are kept when it has ended", len(r.seats))
 	}
 }
@@ -402,8 +343,8 @@ func TestEverySaysThatItsChangesPanicked(t *testing.T) {
 
 func TestEveryNamesWhatMakesNoSense(t *testing.T) {
 	var none iter.Seq[tenant.Change]
-	err := Every(t.Context(), 0, none, nil, Schedule{Parallel: -1, Timeout: -1})
-	want := "every interval: work is missing; Parallel is negative; Timeout is negative; interval is not above zero; changes is missing"
+	err := Every(t.Context(), 0, none, nil, Schedule{Parallel: -1, Timeout: -1, StopGrace: -1})
+	want := "every interval: work is missing; Parallel is negative; Timeout is negative; StopGrace is negative; interval is not above zero; changes is missing"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

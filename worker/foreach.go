@@ -46,7 +46,7 @@ type Pass struct {
 // The error is a *[PassError], or says which argument makes no sense; it is nil when all that are still active were worked
 // for.
 func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx context.Context, tenantID string) error, cfg Pass) error {
-	problems := boundsOf(cfg.Parallel, cfg.Timeout, work == nil)
+	problems := boundsOf(cfg.Parallel, cfg.Timeout, 0, work == nil)
 	if tenantIDs == nil {
 		problems = append(problems, "tenantIDs is missing")
 	}
@@ -65,7 +65,7 @@ func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx cont
 }
 
 // boundsOf says what is wrong with what passes and schedules have in common.
-func boundsOf(parallel int, timeout time.Duration, noWork bool) []string {
+func boundsOf(parallel int, timeout, grace time.Duration, noWork bool) []string {
 	var problems []string
 	if noWork {
 		problems = append(problems, "work is missing")
@@ -75,6 +75,9 @@ func boundsOf(parallel int, timeout time.Duration, noWork bool) []string {
 	}
 	if timeout < 0 {
 		problems = append(problems, "Timeout is negative")
+	}
+	if grace < 0 {
+		problems = append(problems, "StopGrace is negative")
 	}
 	return problems
 }

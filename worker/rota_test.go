@@ -1,8 +1,11 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,12 +24,19 @@ type rota struct {
 	ended   chan error
 
 	mu       sync.Mutex
-	live     map[string]int // by canonical id
-	alive    int            // all of them
-	atOnce   int            // how many those were, at the most
+	grace    time.Duration
+	live     map[string]*call // by canonical id
+	atOnce   int              // how many those were that did not overstay, at the most
 	starts   map[string][]time.Duration
 	told     []Tick
-	returned bool // Every has; nothing may run any more
+	returned bool     // Every has; nothing may run any more
+	left     []string // but for these
+}
+
+// call is one of the work that has not returned yet.
+type call struct {
+	cancelled bool
+	since     time.Time // when it was
 }
 
 // startRota runs an Every. work may be nil: it returns at once.
@@ -34,7 +44,8 @@ func startRota(t *testing.T, interval time.Duration, cfg Schedule, work func(ctx
 	t.Helper()
 	r := &rota{
 		t: t, began: time.Now(), table: newTimetable(interval, time.Now()), changes: make(chan tenant.Change),
-		ended: make(chan error, 1), live: map[string]int{}, starts: map[string][]time.Duration{},
+		ended: make(chan error, 1), live: map[string]*call{}, starts: map[string][]time.Duration{},
+		grace: cmp.Or(cfg.StopGrace, 10*time.Second),
 	}
 	ended := cfg.Ended
 	cfg.Ended = func(tick Tick) {
@@ -49,7 +60,7 @@ func startRota(t *testing.T, interval time.Duration, cfg Schedule, work func(ctx
 	r.cancel = cancel
 	go func() {
 		err := Every(ctx, interval, r.sequence(ctx), func(ctx context.Context, id string) error {
-			defer r.enter(id)()
+			defer r.enter(ctx, id)()
 			if work == nil {
 				return nil
 			}
@@ -57,6 +68,9 @@ func startRota(t *testing.T, interval time.Duration, cfg Schedule, work func(ctx
 		}, cfg)
 		r.mu.Lock()
 		r.returned = true
+		if still, ok := errors.AsType[*StillRunning](err); ok {
+			r.left = still.TenantIDs
+		}
 		r.mu.Unlock()
 		r.ended <- err
 	}()
@@ -79,29 +93,44 @@ func (r *rota) sequence(ctx context.Context) iter.Seq[tenant.Change] {
 }
 
 // enter notes that a run begins, and returns what notes its end.
-func (r *rota) enter(id string) (leave func()) {
+func (r *rota) enter(ctx context.Context, id string) (leave func()) {
 	key := tenant.CanonicalID(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.returned {
 		r.t.Errorf("%s runs although Every has returned", id)
 	}
-	if r.live[key] != 0 {
+	if r.live[key] != nil {
 		r.t.Errorf("%s runs twice", id)
 	}
-	r.live[key]++
-	r.alive++
-	r.atOnce = max(r.atOnce, r.alive)
+	it := &call{}
+	r.live[key] = it
+	r.atOnce = max(r.atOnce, r.countedNow())
 	r.starts[key] = append(r.starts[key], time.Since(r.began))
-	return func() {
+	unwatch := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.live[key]--
-		r.alive--
-		if r.returned {
-			r.t.Errorf("%s ran although Every had returned", id)
+		it.cancelled, it.since = true, time.Now()
+	})
+	return func() {
+		unwatch()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.live, key)
+		if r.returned && !slices.Contains(r.left, id) {
+			r.t.Errorf("%s ran although Every had returned, and did not name it", id)
 		}
 	}
+}
+
+// countedNow is how many run that do not overstay. It is called with the lock.
+func (r *rota) countedNow() (n int) {
+	for _, it := range r.live {
+		if !it.cancelled || time.Since(it.since) < r.grace {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *rota) send(kind tenant.Kind, ids ...string) {

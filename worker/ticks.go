@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"math/bits"
@@ -13,20 +14,21 @@ import (
 )
 
 // ticks is one call of Every. All of it belongs to the goroutine of that call, which alone changes the roll; the runs only
-// send to ended.
+// send to ended, until it is over.
 type ticks struct {
 	cfg     Schedule
 	work    func(ctx context.Context, tenantID string) error
 	start   time.Time
 	metrics tickMetrics
 	ended   chan *seat
+	over    chan struct{} // closed when nobody receives from ended any more
 
 	roll     *roll
 	crowded  int64         // ticks skipped in line that no log line has told yet
 	toldLast time.Duration // when one did
 }
 
-// run goes on until ctx or changes end, and then until what is running has ended.
+// run goes on until ctx or changes end, and then until what is running has ended, or the grace is over.
 func (t *ticks) run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	base, stop := context.WithCancelCause(context.WithoutCancel(ctx)) // a run's ctx is to end with a cause of ours
 	defer stop(nil)
@@ -39,11 +41,21 @@ func (t *ticks) run(ctx context.Context, changes iter.Seq[tenant.Change]) error 
 	})
 	t.supervise(ctx, base, &others, news, read)
 	stop(ErrStopping)
-	for t.roll.running > 0 {
-		t.take(<-t.ended)
+	if still := t.shutDown(base, read); still != nil {
+		if still.Changes {
+			return still
+		}
+		return errors.Join(still, readError(failure))
 	}
-	others.Wait()
-	return failure
+	others.Wait() // their end is told, and that is the last that they do
+	return readError(failure)
+}
+
+func readError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read changes: %w", err)
 }
 
 // supervise does what there is to do until ctx or changes end.
@@ -52,6 +64,7 @@ func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, new
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		t.callDue(base)
+		t.leaveBehind(base)
 		t.fill(base, others)
 		timer.set(t.next())
 		select {
@@ -70,10 +83,39 @@ func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, new
 	}
 }
 
-// next is when the earliest tick is due; zero if nobody is there.
+// shutDown waits for what was cancelled, for the grace at the most.
+func (t *ticks) shutDown(base context.Context, read <-chan struct{}) *StillRunning {
+	defer close(t.over)
+	t.roll.stop(time.Since(t.start))
+	grace := time.NewTimer(t.cfg.StopGrace)
+	defer grace.Stop()
+	for reading := true; reading || t.roll.unfinished() > 0; {
+		select {
+		case s := <-t.ended:
+			t.take(s)
+		case <-read:
+			reading, read = false, nil
+		case <-grace.C:
+			t.leaveBehind(base)
+			return &StillRunning{TenantIDs: t.roll.names(), Changes: reading}
+		}
+	}
+	return nil
+}
+
+// leaveBehind names who overstays from now on.
+func (t *ticks) leaveBehind(ctx context.Context) {
+	now := time.Since(t.start)
+	for s := t.roll.expire(now); s != nil; s = t.roll.expire(now) {
+		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tick of a tenant was cancelled and does not end",
+			slog.String("tenant_id", s.id), slog.Duration("grace", t.cfg.StopGrace))
+	}
+}
+
+// next is when there is something to do; zero if never.
 func (t *ticks) next() time.Time {
-	if due, ok := t.roll.next(); ok {
-		return t.start.Add(due)
+	if at, ok := t.roll.next(); ok {
+		return t.start.Add(at)
 	}
 	return time.Time{}
 }
@@ -95,7 +137,7 @@ func (t *ticks) callDue(ctx context.Context) {
 			missed += skipped
 		case seatInLine:
 			t.crowded += skipped
-		case seatRunning:
+		default:
 			if bits.Len64(uint64(late)) != bits.Len64(uint64(late-skipped)) { //nolint:gosec // counts are not negative
 				t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tick of a tenant is late: the one before still runs", slog.String("tenant_id", s.id), slog.Int64("late", late))
 			}
@@ -111,24 +153,32 @@ func (t *ticks) tellOfCrowd(ctx context.Context, now time.Duration, missed int64
 	}
 	if t.crowded > 0 && now-t.toldLast >= t.roll.table.interval {
 		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "ticks are late: too many wait in line for Parallel",
-			slog.Int64("late", t.crowded), slog.Int("in_line", t.roll.line.Len()), slog.Int("parallel", t.cfg.Parallel))
+			slog.Int64("late", t.crowded), slog.Int("in_line", t.roll.in[seatInLine].Len()), slog.Int("parallel", t.cfg.Parallel))
 		t.crowded, t.toldLast = 0, now
 	}
 }
 
 // fill starts who is first in line while there is room.
 func (t *ticks) fill(base context.Context, others *sync.WaitGroup) {
-	for t.roll.running < t.cfg.Parallel && t.roll.line.Len() > 0 {
+	for t.roll.counted() < t.cfg.Parallel && t.roll.first(seatInLine) != nil {
 		ctx, cancel := context.WithCancelCause(base)
-		s := t.roll.begin(cancel)
+		s := t.roll.begin(time.Since(t.start), cancel)
 		id := s.id // the owner may change it meanwhile
 		others.Go(func() {
-			defer func() { t.ended <- s }()
+			defer t.tell(s)
 			began := time.Now()
 			guard(func() error { return within(ctx, t.cfg.Timeout, id, t.work) }, func(err error) {
 				t.conclude(ctx, s, Tick{TenantID: id, Took: time.Since(began), Err: withStack(err)})
 			})
 		})
+	}
+}
+
+// tell is the last that the goroutine of a run does. When nobody listens any more, Every has returned without it.
+func (t *ticks) tell(s *seat) {
+	select {
+	case t.ended <- s:
+	case <-t.over:
 	}
 }
 
@@ -164,5 +214,5 @@ func wasCancelled(ctx context.Context) bool {
 
 func (t *ticks) take(s *seat) {
 	s.cancel(nil)
-	t.roll.end(s)
+	t.roll.end(time.Since(t.start), s)
 }
