@@ -19,6 +19,7 @@
 // # What a slow one gets
 //
 // A run that does not end within [Config.StopGrace] after it was cancelled is named by [Group.Status], and does not count
-// towards the limit any more, so that it holds up nobody but its own tenant. Nobody can end a goroutine from outside: the
-// function has to heed its ctx.
+// towards the limit any more, so that it holds up nobody but its own tenant. The calls of [Every] and [ForEach] have the same
+// grace, from the end of their ctx on; Every names them in the log, and ForEach in its error. Nobody can end a goroutine from
+// outside: the function has to heed its ctx.
 package worker

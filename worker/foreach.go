@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,38 +17,43 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// lookEvery is how often a pass asks whether the tenants whose work runs are still active.
+// lookEvery is how often a pass asks whether the tenants whose work runs are still active, and whether that overstays.
 const lookEvery = 250 * time.Millisecond
 
 // Pass is how [ForEach] goes over the tenants. The zero value will do.
 type Pass struct {
-	// Parallel is how many tenants are worked for at the same time. A call that does not return when its ctx ends keeps its
-	// place, and the pass waits for it. Zero: as many as there are processors, by [runtime.GOMAXPROCS].
+	// Parallel is how many tenants are worked for at the same time, not counting calls that overstay. Zero: as many as there
+	// are processors, by [runtime.GOMAXPROCS].
 	Parallel int
 	// Timeout is when the ctx of a tenant's work ends, after its beginning. Zero: never.
 	Timeout time.Duration
+	// StopGrace is how long a call may take to return after its ctx has ended, be it by Timeout, because its tenant has gone
+	// or because the ctx of the pass has ended. One that takes longer overstays: the pass goes on without it, and its error
+	// names it unless it ends in time. Zero: 10 s. It is looked at four times a second.
+	StopGrace time.Duration
 	// Active says whether a tenant is still active; discovery's IsActive fits. It is asked right before a tenant's turn, and
 	// one that has gone is passed over. While the work of a tenant runs it is asked four times a second, and the work of
 	// one that has gone is cancelled, with the cause [ErrRemoved]. It is called on the goroutine of ForEach, and holds the
 	// pass up while it thinks. Nil: all stay.
 	Active func(tenantID string) bool
-	// Progress is told how many tenants are done, whatever came of it, each time that number has grown. It is called on the
-	// goroutine of ForEach, and holds the pass up until it returns. Nil: nobody is told.
+	// Progress is told how many tenants are done, whatever came of it, each time that number has grown. Who overstays is not
+	// done. It is called on the goroutine of ForEach, and holds the pass up until it returns. Nil: nobody is told.
 	Progress func(done, total int)
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
 }
 
-// ForEach calls work once for each of the tenants, several at a time, and returns when all calls have returned. The sequence,
-// such as discovery's All, is read to its end first; an id that comes twice, in whatever spelling, counts once. Tenants have
-// their turn in its order.
+// ForEach calls work once for each of the tenants, several at a time, and returns when all calls have returned, but for those
+// that overstay: their goroutines are left behind. The sequence, such as discovery's All, is read to its end first; an id that
+// comes twice, in whatever spelling, counts once. Tenants have their turn in its order.
 //
 // It goes on when the work of a tenant fails, which an error, a panic and runtime.Goexit do. What a work returns after its
 // tenant has gone is no failure. When ctx ends the works that run end with it, as they heed theirs, and no other begins.
 // The error is a *[PassError], or says which argument makes no sense; it is nil when all that are still active were worked
-// for.
+// for and no call was left behind. When Active or Progress panics, so does ForEach, once the works that run were cancelled
+// and have ended, or overstay.
 func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx context.Context, tenantID string) error, cfg Pass) error {
-	problems := boundsOf(cfg.Parallel, cfg.Timeout, 0, work == nil)
+	problems := boundsOf(cfg.Parallel, cfg.Timeout, cfg.StopGrace, work == nil)
 	if tenantIDs == nil {
 		problems = append(problems, "tenantIDs is missing")
 	}
@@ -94,7 +101,7 @@ func distinct(tenantIDs iter.Seq[string]) []string {
 	return ids
 }
 
-// pass is one call of ForEach. All of it belongs to the goroutine of that call; the runs only send to ended.
+// pass is one call of ForEach. All of it belongs to the goroutine of that call; the runs only send to ended, until it is over.
 type pass struct {
 	cfg     Pass
 	work    func(ctx context.Context, tenantID string) error
@@ -102,13 +109,18 @@ type pass struct {
 	begun   int // so many of ids had their turn
 	done    int
 	running map[int]*passRun // by the index in ids
+	left    int              // so many of running overstay
 	failed  map[int]*TenantError
 	ended   chan passEnd
+	over    chan struct{} // closed when nobody receives from ended any more
 }
 
 type passRun struct {
-	cancel  context.CancelCauseFunc
-	removed bool
+	cancel    context.CancelCauseFunc
+	began     time.Time
+	removed   bool
+	endedAt   time.Time // when its ctx was seen to have ended
+	overstays bool
 }
 
 type passEnd struct {
@@ -120,25 +132,25 @@ func newPass(cfg Pass, ids []string, work func(ctx context.Context, tenantID str
 	if cfg.Parallel == 0 {
 		cfg.Parallel = runtime.GOMAXPROCS(0)
 	}
-	cfg.Parallel = min(cfg.Parallel, len(ids))
+	cfg.StopGrace = cmp.Or(cfg.StopGrace, defaultStopGrace)
 	return &pass{
 		cfg: cfg, work: work, ids: ids, running: map[int]*passRun{}, failed: map[int]*TenantError{},
-		ended: make(chan passEnd, cfg.Parallel), // room for all, so that none hangs when Active or Progress panics
+		ended: make(chan passEnd), over: make(chan struct{}),
 	}
 }
 
 func (p *pass) run(ctx context.Context) error {
 	running, cancel := context.WithCancel(ctx)
 	var runs sync.WaitGroup
-	defer runs.Wait()
+	defer p.finish(&runs) // also when Active or Progress panics
 	defer cancel()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
-		for len(p.running) < p.cfg.Parallel && p.begun < len(p.ids) && ctx.Err() == nil {
+		for p.counted() < p.cfg.Parallel && p.begun < len(p.ids) && ctx.Err() == nil {
 			p.begin(running, &runs)
 		}
-		if len(p.running) == 0 {
+		if p.counted() == 0 {
 			return p.result(ctx)
 		}
 		select {
@@ -146,7 +158,29 @@ func (p *pass) run(ctx context.Context) error {
 			p.end(end)
 		case <-look.C:
 			p.cancelRemoved()
+			p.leaveBehind(ctx.Err() != nil)
 		}
+	}
+}
+
+// counted is how many run that do not overstay.
+func (p *pass) counted() int { return len(p.running) - p.left }
+
+// finish waits for what still runs, for the grace at the most, and for the goroutines of all if none is left behind.
+func (p *pass) finish(runs *sync.WaitGroup) {
+	defer close(p.over)
+	grace := time.NewTimer(p.cfg.StopGrace)
+	defer grace.Stop()
+	for p.counted() > 0 {
+		select {
+		case end := <-p.ended:
+			p.forget(end.index)
+		case <-grace.C:
+			return
+		}
+	}
+	if p.left == 0 {
+		runs.Wait() // their end is told, and that is the last that they do
 	}
 }
 
@@ -160,12 +194,20 @@ func (p *pass) begin(ctx context.Context, runs *sync.WaitGroup) {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	p.running[index] = &passRun{cancel: cancel}
+	p.running[index] = &passRun{cancel: cancel, began: time.Now()}
 	runs.Go(func() {
 		guard(func() error { return within(ctx, p.cfg.Timeout, id, p.work) }, func(err error) {
-			p.ended <- passEnd{index, withStack(err)}
+			p.tell(passEnd{index, withStack(err)})
 		})
 	})
+}
+
+// tell is the last that the goroutine of a run does. When nobody listens any more, the pass has ended without it.
+func (p *pass) tell(end passEnd) {
+	select {
+	case p.ended <- end:
+	case <-p.over:
+	}
 }
 
 // within calls work with a ctx that ends after the time-out, if there is one.
@@ -190,13 +232,21 @@ func (p *pass) step() {
 // end takes in what came of a run. A tenant may have gone since the last look, and its work have failed for that; a panic is
 // a mistake all the same.
 func (p *pass) end(e passEnd) {
-	run, id := p.running[e.index], p.ids[e.index]
-	delete(p.running, e.index)
-	run.cancel(nil)
+	run, id := p.forget(e.index), p.ids[e.index]
 	if e.err != nil && (isPanic(e.err) || !run.removed && p.isActive(id)) {
 		p.failed[e.index] = &TenantError{TenantID: id, Err: e.err}
 	}
 	p.step()
+}
+
+func (p *pass) forget(index int) *passRun {
+	run := p.running[index]
+	delete(p.running, index)
+	if run.overstays {
+		p.left--
+	}
+	run.cancel(nil)
+	return run
 }
 
 func (p *pass) cancelRemoved() {
@@ -208,12 +258,30 @@ func (p *pass) cancelRemoved() {
 	}
 }
 
+// leaveBehind finds out who overstays. The grace begins when the end of a ctx is noticed: after a process has stood still,
+// runs have theirs.
+func (p *pass) leaveBehind(stopped bool) {
+	now := time.Now()
+	for _, run := range p.running {
+		switch {
+		case run.overstays:
+		case !run.endedAt.IsZero():
+			if now.Sub(run.endedAt) >= p.cfg.StopGrace {
+				run.overstays = true
+				p.left++
+			}
+		case stopped, run.removed, p.cfg.Timeout > 0 && now.Sub(run.began) >= p.cfg.Timeout:
+			run.endedAt = now
+		}
+	}
+}
+
 func (p *pass) result(ctx context.Context) error {
 	notRun := len(p.ids) - p.begun
-	if len(p.failed) == 0 && notRun == 0 {
+	if len(p.failed) == 0 && notRun == 0 && p.left == 0 {
 		return nil
 	}
-	e := &PassError{NotRun: notRun, Total: len(p.ids)}
+	e := &PassError{NotRun: notRun, Total: len(p.ids), StillRunning: p.stillRunning()}
 	for index := range p.ids {
 		if failure := p.failed[index]; failure != nil {
 			e.Failed = append(e.Failed, failure)
@@ -225,6 +293,19 @@ func (p *pass) result(ctx context.Context) error {
 	return e
 }
 
+// stillRunning names those that are left behind; nil if none is.
+func (p *pass) stillRunning() *StillRunning {
+	if len(p.running) == 0 {
+		return nil
+	}
+	still := &StillRunning{}
+	for index := range p.running {
+		still.TenantIDs = append(still.TenantIDs, p.ids[index])
+	}
+	slices.Sort(still.TenantIDs)
+	return still
+}
+
 // endOf returns the error of ctx, with its cause if that says more.
 func endOf(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
@@ -234,10 +315,13 @@ func endOf(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// PassError says what a pass has not done. [errors.Is] and [errors.As] look at each of Failed, and at Stopped.
+// PassError says what a pass has not done. [errors.Is] and [errors.As] look at each of Failed, at StillRunning and at Stopped.
 type PassError struct {
 	// Failed are the tenants whose work failed, in the order of their turns.
 	Failed []*TenantError
+	// StillRunning has the tenants whose work overstayed and has not ended, whether they are still active or not. Nil when
+	// there are none.
+	StillRunning *StillRunning
 	// NotRun is how many tenants were not begun, because ctx had ended.
 	NotRun int
 	// Total is how many tenants the pass was for.
@@ -253,6 +337,9 @@ func (e *PassError) Error() string {
 	if e.Stopped != nil {
 		parts = append(parts, fmt.Sprintf("%d of %d tenants were not begun: %v", e.NotRun, e.Total, e.Stopped))
 	}
+	if e.StillRunning != nil {
+		parts = append(parts, e.StillRunning.Error())
+	}
 	if n := len(e.Failed); n > 0 {
 		parts = append(parts, fmt.Sprintf("the work of %d of %d tenants failed", n, e.Total))
 	}
@@ -265,11 +352,14 @@ func (e *PassError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Unwrap returns all of Failed, and Stopped.
+// Unwrap returns all of Failed, StillRunning, and Stopped.
 func (e *PassError) Unwrap() []error {
-	errs := make([]error, 0, len(e.Failed)+1)
+	errs := make([]error, 0, len(e.Failed)+2)
 	for _, failure := range e.Failed {
 		errs = append(errs, failure)
+	}
+	if e.StillRunning != nil {
+		errs = append(errs, e.StillRunning)
 	}
 	if e.Stopped != nil {
 		errs = append(errs, e.Stopped)

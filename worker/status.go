@@ -77,8 +77,8 @@ type TenantStatus struct {
 	Active bool
 }
 
-// StillRunning is the error of a Group's Run, and of [Every], when something has not ended within the grace. Its goroutine is
-// left behind: it ends when what it has called returns.
+// StillRunning is the error of a Group's Run and of [Every], and a part of that of [ForEach], when something has not ended
+// within the grace. Its goroutine is left behind: it ends when what it has called returns.
 type StillRunning struct { //nolint:errname // it says what is the matter, as worker.StillRunning
 	// TenantIDs are those whose work has not returned, sorted.
 	TenantIDs []string
