@@ -100,7 +100,9 @@ func (m *model) compare(now time.Time, status worker.Status) {
 		}
 		is[number(st.TenantID)] = st
 	}
-	seen = status
+	if seen = status; status.Limit != m.limit {
+		m.wrongf("Status says that the limit is %d", status.Limit)
+	}
 	seen.Tenants = nil
 	if !sameCounts(seen, counts) {
 		m.wrongf("Status counts %+v, and has %+v", seen, counts)
@@ -132,6 +134,13 @@ func (m *model) compareTenant(now time.Time, t *simTenant, st worker.TenantStatu
 	}
 	if st.State != want || !st.Since.Equal(since) {
 		m.wrongf("%s is %v since %v, it should be %v since %v", st.TenantID, st.State, st.Since.Sub(now), want, since.Sub(now))
+	}
+	restarting := st.State == worker.Restarting
+	if restarting && (st.Next.Before(t.lo) || st.Next.After(t.hi)) || !restarting && !st.Next.IsZero() {
+		m.wrongf("%s is %v, and its next run after %v, which is not in %v to %v", st.TenantID, st.State, st.Next.Sub(now), t.lo.Sub(now), t.hi.Sub(now))
+	}
+	if hooking := t.run != nil && t.run.hooking; hooking == st.Reconfiguring.IsZero() || hooking && !st.Reconfiguring.Equal(t.run.hooked) {
+		m.wrongf("%s: its hook is called since %v, and it is so that it is called: %v", st.TenantID, st.Reconfiguring, hooking)
 	}
 	if t.either && st.Restarts == t.restarts+1 {
 		t.restarts++

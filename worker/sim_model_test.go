@@ -65,8 +65,9 @@ type modelRun struct {
 	over     bool
 	result   outcome
 	hooking  bool
-	due      bool // the hook has to be called
-	again    bool // and again
+	hooked   time.Time // since then
+	due      bool      // the hook has to be called
+	again    bool      // and again
 	reason   tenant.EventType
 }
 
@@ -100,7 +101,7 @@ func (m *model) take(now time.Time, log []entry) {
 		case over:
 			m.over(now, t, e.run, e.outcome)
 		case hookBegan:
-			m.hookBegan(t, e)
+			m.hookBegan(now, t, e)
 		case hookOver:
 			m.hookOver(now, t, e.run, e.outcome)
 		case stopped:
@@ -216,7 +217,7 @@ func (m *model) over(now time.Time, t *simTenant, r *simRun, out outcome) {
 	}
 }
 
-func (m *model) hookBegan(t *simTenant, e entry) {
+func (m *model) hookBegan(now time.Time, t *simTenant, e entry) {
 	r := e.run
 	switch {
 	case m.storm == e.n:
@@ -233,7 +234,7 @@ func (m *model) hookBegan(t *simTenant, e entry) {
 	if e.ctx != r.ctx {
 		m.wrongf("the hook of %s has another ctx than the run", r.id)
 	}
-	r.hooking, r.due = true, false
+	r.hooking, r.hooked, r.due = true, now, false
 }
 
 func (m *model) hookOver(now time.Time, t *simTenant, r *simRun, out outcome) {
