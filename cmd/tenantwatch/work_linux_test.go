@@ -57,7 +57,8 @@ func TestWorkShowsATableOnATerminal(t *testing.T) {
 		_, _ = io.Copy(&work.out, outside) // it ends with an error when nobody has the other end any more
 	}()
 	work.await(&work.out, "  ledger/dev  live: 20 running")
-	work.await(&work.out, "tenant-0006  running         0s         0  wait for tenant-0006 of ledger in dev")
+	work.await(&work.out, "tenant-0006  running ")
+	work.await(&work.out, "         0  wait for tenant-0006 of ledger in dev")
 	work.await(&work.out, "and 14 more: 14 running")
 	names.await("wait tenant-0020", 1)
 	err = unix.IoctlSetWinsize(int(outside.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: 40})
