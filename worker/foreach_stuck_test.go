@@ -55,6 +55,17 @@ func TestW03CallsOfForEachThatIgnoreTheirCtxHoldUpNobody(t *testing.T) {
 	})
 }
 
+func TestAPassOfWhichOnlyAStuckCallIsLeftHasNotSucceeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		err := worker.ForEach(t.Context(), each("stuck"), func(context.Context, string) error { <-release; return nil }, worker.Pass{Timeout: time.Second})
+		if want := "still running after the grace: the work of stuck"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		close(release)
+	})
+}
+
 func TestACallOfForEachThatOverstaysAndEndsInTimeCountsAsAnyOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		progress := 0
