@@ -188,7 +188,7 @@ func (m *model) began(now time.Time, t *simTenant, r *simRun) {
 		t.restarts++
 	}
 	t.run, t.state, t.begun, t.retry = r, 0, now, false
-	t.first, t.loose, t.freed = false, false, t.loose
+	t.first, t.loose, t.freed = false, false, t.loose || m.storm == r.n
 	if !t.active {
 		r.cancel(now, worker.ErrRemoved)
 	}
