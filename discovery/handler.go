@@ -1,39 +1,22 @@
 package discovery
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
-	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/debugpage"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-const (
-	pageLength    = 100  // tenants of one page unless limit says otherwise
-	longestPage   = 1000 // and the most that limit may say
-	recentLength  = 50   // changes that the page shows
-	contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
-	contentJSON   = "application/json; charset=utf-8"
-)
+const recentLength = 50 // changes that the page shows
 
 //go:embed page.html
 var pageSource string
-
-// parsePage is called by Handler and not when the program starts, so that a program without the page does not link it.
-func parsePage() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"ago":   func(t time.Time) string { return ago(time.Since(t)) },
-		"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000 MST") },
-	}).Parse(pageSource))
-}
 
 // Handler shows what the discovery knows, for a debug port: it tells names of tenants and asks for no key. It is mounted
 // like any other handler, below a path that ends in a slash:
@@ -43,22 +26,21 @@ func parsePage() *template.Template {
 // Below that path there are a page (/), the status (/status), tenants by prefix and in pages (/tenants?prefix=&after=&limit=)
 // and the last changes of one tenant (/explain?tenant=), the last three as JSON. Reading never disturbs the discovery.
 func Handler(d *TenantDiscovery) http.Handler {
-	h := handler{d, parsePage()}
+	h := handler{d, slog.New(slog.DiscardHandler), debugpage.Parse(pageSource)}
+	if d != nil {
+		h.log = d.cfg.Logger
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", h.page)
 	mux.HandleFunc("GET /status", h.status)
 	mux.HandleFunc("GET /tenants", h.tenants)
 	mux.HandleFunc("GET /explain", h.explain)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Security-Policy", contentPolicy)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		mux.ServeHTTP(w, r)
-	})
+	return debugpage.Harden(mux)
 }
 
 type handler struct {
 	d    *TenantDiscovery
+	log  *slog.Logger
 	html *template.Template
 }
 
@@ -92,7 +74,7 @@ func (h handler) view() statusView {
 	return v
 }
 
-func (h handler) status(w http.ResponseWriter, _ *http.Request) { h.answer(w, h.view()) }
+func (h handler) status(w http.ResponseWriter, _ *http.Request) { debugpage.Answer(w, h.log, h.view()) }
 
 // tenantsView is a page of tenants. Next is the after of the next one, empty on the last.
 type tenantsView struct {
@@ -102,23 +84,12 @@ type tenantsView struct {
 }
 
 func (h handler) tenants(w http.ResponseWriter, r *http.Request) {
-	limit, err := readLimit(r.FormValue("limit"))
+	limit, err := debugpage.Limit(r.FormValue("limit"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	h.answer(w, h.list(r.FormValue("prefix"), r.FormValue("after"), limit))
-}
-
-func readLimit(text string) (int, error) {
-	if text == "" {
-		return pageLength, nil
-	}
-	limit, err := strconv.Atoi(text)
-	if err != nil || limit < 1 || limit > longestPage {
-		return 0, fmt.Errorf("limit %.20q: it is a number from 1 to %d", text, longestPage)
-	}
-	return limit, nil
+	debugpage.Answer(w, h.log, h.list(r.FormValue("prefix"), r.FormValue("after"), limit))
 }
 
 // list returns up to limit tenants with the prefix, those behind after, in the order of their ids.
@@ -154,21 +125,11 @@ func (h handler) explain(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "tenant: it is 1 to 256 letters, digits, - and _, the first a letter or a digit", http.StatusBadRequest)
 		return
 	}
-	h.answer(w, h.explanation(id))
+	debugpage.Answer(w, h.log, h.explanation(id))
 }
 
 func (h handler) explanation(id string) explainView {
 	return explainView{TenantID: id, Active: h.d.IsActive(id), Changes: append([]tenant.Change{}, h.d.Explain(id)...)}
-}
-
-func (h handler) answer(w http.ResponseWriter, v any) {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		h.failed(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", contentJSON)
-	_, _ = w.Write(append(data, '\n')) // the reader has gone if this fails
 }
 
 // pageView is what the page shows.
@@ -186,38 +147,13 @@ type pageView struct {
 func (h handler) page(w http.ResponseWriter, r *http.Request) {
 	v := pageView{
 		Status: h.view(), Prefix: r.FormValue("prefix"), Now: time.Now(), Recent: h.d.recentChanges(),
-		List: h.list(r.FormValue("prefix"), r.FormValue("after"), pageLength),
+		List: h.list(r.FormValue("prefix"), r.FormValue("after"), debugpage.Length),
 	}
 	v.Healthy = v.Status.State == Live
-	v.Age = ago(time.Duration(v.Status.AgeSeconds * float64(time.Second)))
+	v.Age = debugpage.Ago(time.Duration(v.Status.AgeSeconds * float64(time.Second)))
 	if id := r.FormValue("tenant"); tenant.ValidID(id) {
 		explanation := h.explanation(id)
 		v.Explain = &explanation
 	}
-	var body bytes.Buffer
-	if err := h.html.Execute(&body, v); err != nil {
-		h.failed(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(body.Bytes()) // the reader has gone if this fails
-}
-
-func (h handler) failed(w http.ResponseWriter, err error) {
-	if h.d != nil {
-		h.d.cfg.Logger.Error("the debug page failed", slog.Any("error", err))
-	}
-	http.Error(w, "the log says what is wrong", http.StatusInternalServerError)
-}
-
-// ago is a duration for people.
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Hour:
-		return d.Round(time.Second).String()
-	default:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
-	}
+	debugpage.Show(w, h.log, h.html, v)
 }

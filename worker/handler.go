@@ -1,28 +1,23 @@
 package worker
 
 import (
-	"bytes"
 	"cmp"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tenantwatch/tenantwatch/internal/debugpage"
 )
 
 const (
-	pageLength    = 100  // tenants of one page unless limit says otherwise
-	longestPage   = 1000 // and the most that limit may say
-	troubleLength = 10   // tenants that the page shows of each state that is trouble
-	errorLength   = 500  // bytes that are shown of an error
-	contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
-	contentJSON   = "application/json; charset=utf-8"
+	troubleLength = 10  // tenants that the page shows of each state that is trouble
+	errorLength   = 500 // bytes that are shown of an error
 )
 
 // inTrouble are the states that somebody has to look at, the worst first. Who waits in line is in no trouble of its own,
@@ -34,14 +29,6 @@ var everyState = []State{Waiting, Running, Stopping, Overstaying, Restarting, Do
 //go:embed page.html
 var pageSource string
 
-// parsePage is called by Handler and not when the program starts, so that a program without the page does not link it.
-func parsePage() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"ago":   func(t time.Time) string { return ago(time.Since(t)) },
-		"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000 MST") },
-	}).Parse(pageSource))
-}
-
 // Handler shows how the work of each tenant is doing, for a debug port: it tells names of tenants and what their work
 // failed with, and asks for no key. It is mounted like any other handler, below a path that ends in a slash:
 //
@@ -51,7 +38,7 @@ func parsePage() *template.Template {
 // prefix and in pages (/tenants?state=&prefix=&after=&limit=), the last two as JSON. Each request takes one Status of the
 // Group and shows no more of it than a page. A nil Group has no tenants.
 func Handler(g *Group) http.Handler {
-	h := handler{status: func() Status { return Status{} }, log: slog.New(slog.DiscardHandler), html: parsePage()}
+	h := handler{status: func() Status { return Status{} }, log: slog.New(slog.DiscardHandler), html: debugpage.Parse(pageSource)}
 	if g != nil {
 		h.status, h.log = g.Status, g.cfg.Logger
 	}
@@ -69,17 +56,13 @@ func (h handler) routes() http.Handler {
 	mux.HandleFunc("GET /{$}", h.page)
 	mux.HandleFunc("GET /status", h.counts)
 	mux.HandleFunc("GET /tenants", h.tenants)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Security-Policy", contentPolicy)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		mux.ServeHTTP(w, r)
-	})
+	return debugpage.Harden(mux)
 }
 
 // countsView is how many tenants there are, and how many of them in each state.
 type countsView struct {
 	Tenants     int `json:"tenants"`
+	Limit       int `json:"limit,omitempty"` // of those that run, none if it is left out
 	Waiting     int `json:"waiting"`
 	Running     int `json:"running"`
 	Stopping    int `json:"stopping"`
@@ -91,7 +74,7 @@ type countsView struct {
 
 func countsOf(s *Status) countsView {
 	return countsView{
-		Tenants: len(s.Tenants), Waiting: s.Waiting, Running: s.Running, Stopping: s.Stopping, Overstaying: s.Overstaying,
+		Tenants: len(s.Tenants), Limit: s.Limit, Waiting: s.Waiting, Running: s.Running, Stopping: s.Stopping, Overstaying: s.Overstaying,
 		Restarting: s.Restarting, Done: s.Done, GivenUp: s.GivenUp,
 	}
 }
@@ -119,23 +102,27 @@ func (v countsView) of(s State) int {
 
 func (h handler) counts(w http.ResponseWriter, _ *http.Request) {
 	s := h.status()
-	h.answer(w, countsOf(&s))
+	debugpage.Answer(w, h.log, countsOf(&s))
 }
 
 // tenantView is TenantStatus as JSON: the state by its name, the error as a text.
 type tenantView struct {
-	TenantID  string    `json:"tenant_id"`
-	State     string    `json:"state"`
-	Since     time.Time `json:"since"`
-	Place     int       `json:"place,omitempty"` // in the line of those that wait, from 1
-	Restarts  int       `json:"restarts"`
-	LastError string    `json:"last_error,omitempty"`
-	Active    bool      `json:"active"`
+	TenantID string    `json:"tenant_id"`
+	State    string    `json:"state"`
+	Since    time.Time `json:"since"`
+	Place    int       `json:"place,omitempty"` // in the line of those that wait, from 1
+	Next     time.Time `json:"next,omitzero"`   // when the back-off ends
+	// Reconfiguring is since when the hook is being called.
+	Reconfiguring time.Time `json:"reconfiguring,omitzero"`
+	Restarts      int       `json:"restarts"`
+	LastError     string    `json:"last_error,omitempty"`
+	Active        bool      `json:"active"`
 }
 
 func viewOf(t *TenantStatus) tenantView {
 	v := tenantView{
 		TenantID: t.TenantID, State: t.State.String(), Since: t.Since, Place: t.Place, Restarts: t.Restarts, Active: t.Active,
+		Next: t.Next, Reconfiguring: t.Reconfiguring,
 	}
 	if t.LastError != nil {
 		v.LastError = shorten(t.LastError.Error())
@@ -170,7 +157,7 @@ type query struct {
 }
 
 func readQuery(r *http.Request) (query, error) {
-	q := query{prefix: r.FormValue("prefix"), after: r.FormValue("after"), limit: pageLength}
+	q := query{prefix: r.FormValue("prefix"), after: r.FormValue("after")}
 	if name := r.FormValue("state"); name != "" {
 		i := slices.IndexFunc(everyState, func(s State) bool { return s.String() == name })
 		if i < 0 {
@@ -178,14 +165,9 @@ func readQuery(r *http.Request) (query, error) {
 		}
 		q.state = everyState[i]
 	}
-	if text := r.FormValue("limit"); text != "" {
-		limit, err := strconv.Atoi(text)
-		if err != nil || limit < 1 || limit > longestPage {
-			return q, fmt.Errorf("limit %.20q: it is a number from 1 to %d", text, longestPage)
-		}
-		q.limit = limit
-	}
-	return q, nil
+	var err error
+	q.limit, err = debugpage.Limit(r.FormValue("limit"))
+	return q, err
 }
 
 func (h handler) tenants(w http.ResponseWriter, r *http.Request) {
@@ -195,7 +177,7 @@ func (h handler) tenants(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := h.status()
-	h.answer(w, listOf(s.Tenants, q))
+	debugpage.Answer(w, h.log, listOf(s.Tenants, q))
 }
 
 // listOf returns what is asked for of the tenants, which are in the order of their ids.
@@ -216,16 +198,6 @@ func listOf(tenants []TenantStatus, q query) listView {
 		}
 	}
 	return v
-}
-
-func (h handler) answer(w http.ResponseWriter, v any) {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		h.failed(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", contentJSON)
-	_, _ = w.Write(append(data, '\n')) // the reader has gone if this fails
 }
 
 // pageView is what the page shows.
@@ -274,13 +246,7 @@ func (h handler) page(w http.ResponseWriter, r *http.Request) {
 		n := v.Counts.of(state)
 		v.States = append(v.States, stateView{state.String(), n, n > 0 && state != Waiting && slices.Contains(inTrouble, state)})
 	}
-	var body bytes.Buffer
-	if err := h.html.Execute(&body, v); err != nil {
-		h.failed(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(body.Bytes()) // the reader has gone if this fails
+	debugpage.Show(w, h.log, h.html, v)
 }
 
 func troubles(tenants []TenantStatus) []troubleView {
@@ -306,21 +272,4 @@ func troubles(tenants []TenantStatus) []troubleView {
 		all = append(all, v)
 	}
 	return all
-}
-
-func (h handler) failed(w http.ResponseWriter, err error) {
-	h.log.Error("the debug page failed", slog.Any("error", err))
-	http.Error(w, "the log says what is wrong", http.StatusInternalServerError)
-}
-
-// ago is a duration for people.
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Hour:
-		return d.Round(time.Second).String()
-	default:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/debugpage"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -39,7 +40,7 @@ func statusOf(n int) Status {
 
 // handlerOf shows a Status as Handler would that of a Group.
 func handlerOf(s Status) http.Handler {
-	return handler{status: func() Status { return s }, log: slog.New(slog.DiscardHandler), html: parsePage()}.routes()
+	return handler{status: func() Status { return s }, log: slog.New(slog.DiscardHandler), html: debugpage.Parse(pageSource)}.routes()
 }
 
 // getPage asks the handler, mounted below a path, over HTTP.
@@ -58,7 +59,7 @@ func getPage(t testing.TB, h http.Handler, target string, wantStatus int) (strin
 func getPageJSON[T any](t testing.TB, h http.Handler, target string) (v T) {
 	t.Helper()
 	body, header := getPage(t, h, target, http.StatusOK)
-	if err := json.Unmarshal([]byte(body), &v); err != nil || header.Get("Content-Type") != contentJSON {
+	if err := json.Unmarshal([]byte(body), &v); err != nil || header.Get("Content-Type") != debugpage.ContentJSON {
 		t.Fatal(err, header)
 	}
 	return v
@@ -136,7 +137,7 @@ func TestHandlerOfAGroup(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 		counts := getPageJSON[map[string]int](t, h, "status")
-		if fmt.Sprint(counts) != "map[done:1 given_up:1 overstaying:1 restarting:1 running:1 stopping:1 tenants:8 waiting:2]" {
+		if fmt.Sprint(counts) != "map[done:1 given_up:1 limit:2 overstaying:1 restarting:1 running:1 stopping:1 tenants:8 waiting:2]" {
 			t.Errorf("counts %v", counts)
 		}
 		body, _ := getPage(t, h, "", http.StatusOK)
@@ -214,7 +215,7 @@ func TestHandlersPageShowsTroubleFirst(t *testing.T) {
 		}
 		last += at
 	}
-	if n, most := strings.Count(body, "<tr><td class=\"id\""), 4*troubleLength+pageLength; n != most {
+	if n, most := strings.Count(body, "<tr><td class=\"id\""), 4*troubleLength+debugpage.Length; n != most {
 		t.Errorf("%d rows, want %d", n, most)
 	}
 	asked, _ := getPage(t, handlerOf(statusOf(30)), "?state=running", http.StatusOK)

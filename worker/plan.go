@@ -32,7 +32,7 @@ type plan struct {
 
 	tasks    map[string]*task // by canonical id
 	line     list.List        // of *task, those that wait, the first to be started first
-	due      deadlines        // of those that stop, back off and cool
+	due      deadlines[*task] // of those that stop, back off and cool
 	counted  int              // runs that count towards the limit
 	byState  [cooling + 1]int
 	restarts int64
@@ -66,6 +66,10 @@ type task struct {
 	returned  bool // Work has, and the hook has not
 	result    error
 }
+
+func (t *task) earlier(than *task) bool { return t.due.Before(than.due) }
+
+func (t *task) at(index int) { t.index = index }
 
 func newPlan(r rules) *plan { return &plan{rules: r, tasks: map[string]*task{}} }
 

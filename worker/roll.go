@@ -39,6 +39,10 @@ type seat struct {
 	late   atomic.Int64            // ticks skipped since one was reported; its run takes them
 }
 
+func (s *seat) earlier(than *seat) bool { return s.due < than.due }
+
+func (s *seat) at(index int) { s.index = index }
+
 // forever is longer than any process lives, and can be added to a time.
 const forever = time.Duration(math.MaxInt64 / 4)
 
@@ -48,7 +52,7 @@ type roll struct {
 	table          timetable
 	timeout, grace time.Duration
 	seats          map[string]*seat // by canonical id
-	heap           dueHeap
+	heap           deadlines[*seat]
 	in             [seatStates]list.List // of *seat; none for seatIdle
 }
 
@@ -208,35 +212,4 @@ func (r *roll) names() []string {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// dueHeap has who is due first at its top.
-type dueHeap []*seat //nolint:recvcheck // as container/heap wants it
-
-// Len is for container/heap, and so are the others.
-func (h dueHeap) Len() int { return len(h) }
-
-// Less says which is due earlier.
-func (h dueHeap) Less(i, j int) bool { return h[i].due < h[j].due }
-
-// Swap keeps the indexes.
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push adds a seat at the end.
-func (h *dueHeap) Push(x any) {
-	s := x.(*seat) //nolint:forcetypeassert // nothing else is pushed
-	s.index = len(*h)
-	*h = append(*h, s)
-}
-
-// Pop removes the last.
-func (h *dueHeap) Pop() any {
-	last := len(*h) - 1
-	s := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return s
 }

@@ -24,7 +24,6 @@ var onTheWall = map[string]string{
 	"discovery/snapshotfile.go UTC":      "the same",
 	"discovery/snapshotfile.go UnixNano": "compared for being the same, not for being later",
 	"discovery/snapshotfile.go Round":    "of a duration",
-	"discovery/handler.go Round":         "of a duration",
 }
 
 // TestD19NothingComparesWallClocks: when a clock jumps by an hour, nothing in discovery may be an hour late or early. All
