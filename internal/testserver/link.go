@@ -81,7 +81,7 @@ func (l *link) serve(refused bool, upstream <-chan []byte) {
 	if l.over.Load() || l.mute.Load() {
 		return
 	}
-	server, err := net.DialTimeout("tcp", l.proxy.target, dialTimeout)
+	server, err := net.DialTimeout("tcp", l.proxy.leadsTo(), dialTimeout)
 	if err != nil {
 		l.finish()
 		return

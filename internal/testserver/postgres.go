@@ -129,12 +129,17 @@ func (p *Postgres) DSN(database string) string {
 func (p *Postgres) Run(t testing.TB, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(p.bin, program), args...)
-	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", "PGPORT="+p.port, "PGUSER="+postgresUser, "PGPASSWORD="+PostgresPassword)
+	cmd.Env = p.environment()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", program, err, out)
 	}
 	return string(out)
+}
+
+// environment has PostgreSQL's own programs find the server.
+func (p *Postgres) environment() []string {
+	return append(os.Environ(), "PGHOST=127.0.0.1", "PGPORT="+p.port, "PGUSER="+postgresUser, "PGPASSWORD="+PostgresPassword)
 }
 
 // Kill ends the server with all its processes by SIGKILL, as a crash of the machine does, and waits until it is gone. It
@@ -180,15 +185,20 @@ func newPostgres(bin string, args []string) (*Postgres, error) {
 	if err := p.initialize(); err != nil {
 		return p, err
 	}
+	err = p.startOnFreePort()
+	return p, err
+}
+
+func (p *Postgres) startOnFreePort() (err error) {
 	for range startAttempts {
 		if p.port, err = anyFreePort(); err != nil {
-			return p, err
+			return err
 		}
 		if err = p.start(); err == nil {
-			return p, nil
+			return nil
 		}
 	}
-	return p, err
+	return err
 }
 
 func (p *Postgres) initialize() error {
@@ -241,7 +251,7 @@ func (p *Postgres) waitUntilReady() error {
 			return fmt.Errorf("postgres is not ready after %s\n%s", startTimeout, p.server.log())
 		case <-time.After(pollInterval):
 		}
-		if strings.Contains(p.server.log(), "ready to accept connections") {
+		if log := p.server.log(); strings.Contains(log, "ready to accept connections") || strings.Contains(log, "ready to accept read-only connections") {
 			return nil
 		}
 	}

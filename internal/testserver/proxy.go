@@ -46,11 +46,11 @@ const (
 
 // Proxy is a TCP proxy in the test process. Its methods may be called from any goroutine.
 type Proxy struct {
-	target   string
 	listener net.Listener
 	work     sync.WaitGroup // the accepting goroutine and one for every link
 
 	mu       sync.Mutex // guards what follows
+	target   string
 	mode     Mode
 	changed  chan struct{} // closed when mode changes
 	links    map[*link]struct{}
@@ -110,6 +110,19 @@ func (p *Proxy) Set(mode Mode) {
 	for l := range p.links {
 		l.enter(mode)
 	}
+}
+
+// SetTarget has new connections lead to another server, as a name does after a failover. Old ones stay with theirs.
+func (p *Proxy) SetTarget(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
+func (p *Proxy) leadsTo() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
 }
 
 func (p *Proxy) accept() {

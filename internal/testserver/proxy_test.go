@@ -173,3 +173,26 @@ func waitForConns(t *testing.T, p *testserver.Proxy, want int) {
 		}
 	}
 }
+
+func TestAProxyLeadsElsewhere(t *testing.T) {
+	p := testserver.NewProxy(t, startEcho(t))
+	old := dial(t, p)
+	if got, err := exchange(t, old, "before", soon); got != "before" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	p.SetTarget(listener.Addr().String())
+	dial(t, p)
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	if got, err := exchange(t, old, "after", soon); got != "after" {
+		t.Errorf("the old connection got %q, %v", got, err)
+	}
+}
