@@ -12,7 +12,7 @@ import (
 
 // backupCommand copies the database while a manager may be using it.
 type backupCommand struct {
-	DB string `help:"The database: sqlite:FILE ($$TENANTWATCH_DB)." name:"db" placeholder:"URL"`
+	DB string `form:"url" help:"The database: sqlite:FILE ($$TENANTWATCH_DB)." name:"db" placeholder:"URL"`
 
 	To string `arg:"" help:"The file to write. It must not be there." name:"file"`
 
@@ -33,11 +33,9 @@ type backupDone struct {
 
 // Run writes the copy.
 func (c *backupCommand) Run(ctx context.Context, std streams) error {
-	l := &lookup{env: os.Getenv}
-	d := database{dsn: l.or(defaultDB, "the database", "--db", c.DB, "TENANTWATCH_DB")}
-	var p problems
-	p.note(databaseProblem(d.dsn))
-	if err := p.usage("backup"); err != nil {
+	l := &lookup{getenv: os.Getenv}
+	d := database{dsn: l.database(c.DB)}
+	if err := l.check("backup"); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(d.dsn, schemeSQLite) {
@@ -84,9 +82,9 @@ type restoreDone struct {
 
 // Run restores, and opens the result once to see that it is one.
 func (c *restoreCommand) Run(ctx context.Context, std streams) (err error) {
-	l := &lookup{env: os.Getenv}
+	l := &lookup{getenv: os.Getenv}
 	d := c.resolve(l)
-	if err := d.check(l, "restore"); err != nil {
+	if err := l.check("restore"); err != nil {
 		return err
 	}
 	if sqlite := strings.HasPrefix(d.dsn, schemeSQLite); sqlite != (c.From != "") {
@@ -95,7 +93,7 @@ func (c *restoreCommand) Run(ctx context.Context, std streams) (err error) {
 			advice: "Fill a PostgreSQL with pg_restore, and then run restore without a file.",
 		}
 	}
-	options, err := d.options(nil)
+	options, err := d.options(ctx, nil)
 	if err != nil {
 		return err
 	}

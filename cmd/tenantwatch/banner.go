@@ -62,10 +62,12 @@ func (s *stack) followCommand() string {
 		program(), "follow", "--service", quote(s.service), "--environment", quote(s.environment),
 		"--manager-url", s.managerURL(), "--api-key-file", quote(s.keyFile()),
 	}
-	if s.redisIsPrivate {
-		return "# first set TENANTWATCH_REDIS_URL to the URL of this Redis, with its password\n" + strings.Join(words, " ")
+	redis, private := s.redisFlags.words()
+	line := strings.Join(append(words, redis...), " ")
+	if private {
+		return "# first set TENANTWATCH_REDIS_URL to the URL of this Redis, with its password\n" + line
 	}
-	return strings.Join(append(words, "--redis-url", quote(s.redisURL)), " ")
+	return line
 }
 
 // curls are lines to paste. Each works by itself, but that the second wants the tenant of the first.

@@ -21,13 +21,13 @@ const (
 
 // connectionFlags are what a command needs to know the active tenants of a service.
 type connectionFlags struct {
+	redisFlags
+
 	Service string `help:"The service whose tenants are wanted ($$APPLICATION_NAME)." placeholder:"NAME"`
 
-	ManagerURL string `help:"The tenant manager ($$TENANTWATCH_URL, $$MULTI_TENANT_URL)." name:"manager-url" placeholder:"URL"`
+	ManagerURL string `form:"url" help:"The tenant manager ($$TENANTWATCH_URL, $$MULTI_TENANT_URL)." name:"manager-url" placeholder:"URL"`
 
-	RedisURL string `help:"Redis, as redis://host:6379 or rediss:// for TLS ($$TENANTWATCH_REDIS_URL, or $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS, _CA_CERT). Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL"`
-
-	Environment *string `help:"The environment whose events count; empty for all ($$ENVIRONMENT_NAME, $$ENV_NAME)." placeholder:"NAME"`
+	Environment *string `form:"name" help:"The environment whose events count; empty for all ($$ENVIRONMENT_NAME, $$ENV_NAME)." placeholder:"NAME"`
 
 	APIKeyFile string `help:"A file with the API key, read anew for every request; - reads standard input once ($$TENANTWATCH_API_KEY, $$MULTI_TENANT_SERVICE_API_KEY have the key itself)." name:"api-key-file" placeholder:"FILE"`
 
@@ -38,7 +38,7 @@ type connectionFlags struct {
 
 // watcher is how a command wants to be told of what it watches.
 type watcher struct {
-	command string // as in "tenantwatch follow"
+	command string // as in "follow"
 	verbose bool
 	asJSON  bool
 	states  func(context.Context, discovery.Status) // is told each change of state

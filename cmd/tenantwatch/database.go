@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
@@ -22,9 +22,9 @@ const (
 
 // databaseFlags are what every command has that opens the database itself.
 type databaseFlags struct {
-	DB string `help:"The database: sqlite:FILE or postgres://user:password@host/name; sqlite:tenantwatch.db if there is none ($$TENANTWATCH_DB). Everybody on this machine can see a password in a flag: prefer the environment." name:"db" placeholder:"URL"`
+	DB string `form:"url" help:"The database: sqlite:FILE or postgres://user:password@host/name; sqlite:tenantwatch.db if there is none ($$TENANTWATCH_DB). Everybody on this machine can see a password in a flag: prefer the environment." name:"db" placeholder:"URL"`
 
-	Environment string `help:"The one environment whose tenants are kept ($$TENANTWATCH_ENVIRONMENT)." placeholder:"NAME"`
+	Environment string `form:"name" help:"The one environment whose tenants are kept ($$TENANTWATCH_ENVIRONMENT)." placeholder:"NAME"`
 
 	EncryptionKeyFile string `help:"A file with 32 random bytes, as hex or base64, that encrypt connection data ($$TENANTWATCH_ENCRYPTION_KEY_FILE)." name:"encryption-key-file" placeholder:"FILE"`
 }
@@ -35,64 +35,93 @@ type database struct {
 	tenantID                  func(n int64) string // how ids are made; nil is the store's way
 }
 
-// resolve notes what is missing in l.
+// The settings of a database.
+var (
+	keptEnvironment = setting{what: "the environment", flag: "--environment", variables: []string{"TENANTWATCH_ENVIRONMENT"}}
+	databaseAt      = setting{what: "the database", flag: "--db", variables: []string{"TENANTWATCH_DB"}, fallback: defaultDB, form: formURL}
+	encryptedWith   = setting{what: "the encryption key", flag: "--encryption-key-file", variables: []string{"TENANTWATCH_ENCRYPTION_KEY_FILE"}}
+)
+
+// resolve notes what is missing in l, and what makes no sense.
 func (f *databaseFlags) resolve(l *lookup) database {
-	return database{
-		environment: l.need("the environment", "--environment", f.Environment, "TENANTWATCH_ENVIRONMENT"),
-		dsn:         l.or(defaultDB, "the database", "--db", f.DB, "TENANTWATCH_DB"),
-		keyFile:     l.need("the encryption key", "--encryption-key-file", f.EncryptionKeyFile, "TENANTWATCH_ENCRYPTION_KEY_FILE"),
+	d := database{
+		environment: l.environment(keptEnvironment, f.Environment),
+		dsn:         l.database(f.DB),
 	}
+	file, from := l.find(encryptedWith, f.EncryptionKeyFile)
+	if _, ok := decodeKey(file); ok {
+		l.problems.note(from + " has the key itself, and should name a file with it")
+		l.found = slices.DeleteFunc(l.found, func(s foundSetting) bool { return s.Name == encryptedWith.what })
+		file = ""
+	}
+	d.keyFile = file
+	return d
+}
+
+// database finds the URL of a database.
+func (l *lookup) database(value string) string {
+	dsn, from := l.find(databaseAt, value)
+	if dsn == "" {
+		return ""
+	}
+	if problem := databaseProblem(dsn); problem != "" {
+		l.problems.note(from + " " + problem)
+	}
+	return dsn
 }
 
 // check is the error of a command that opens the database, nil if it can.
-func (d database) check(l *lookup, command string) error {
-	if len(l.missing) > 0 {
-		return &usageError{
-			text:   "settings are missing:\n" + strings.Join(l.missing, "\n"),
-			advice: fmt.Sprintf("They are those of \"tenantwatch serve\". Run \"tenantwatch %s --help\" for the flags.", command),
-		}
-	}
-	var p problems
-	p.note(databaseProblem(d.dsn))
-	p.add(oddNames("--environment", d.environment)...)
-	return p.usage(command)
+func (l *lookup) check(command string) error {
+	return l.fault("They are those of \"tenantwatch serve\". "+seeHelp(command), seeHelp(command))
 }
 
 // readEncryptionKey reads 32 bytes as hex or base64. Nothing of the file shows in the error.
-func readEncryptionKey(path string) ([]byte, error) {
-	file, err := os.Open(path)
+func readEncryptionKey(ctx context.Context, path string) ([]byte, error) {
+	text, err := readSettingFile(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }()
-	text, err := readKey(file)
+	if len(text) == encryptionKey {
+		return nil, fmt.Errorf("%s has 32 bytes as they are: write them as hex or base64", shown(path))
+	}
+	written, err := secretIn(text, shown(path))
 	if err != nil {
 		return nil, err
 	}
-	text = strings.TrimSpace(text)
+	if key, ok := decodeKey(written); ok {
+		return key, nil
+	}
+	return nil, fmt.Errorf("%s does not have 32 bytes as hex or base64", shown(path))
+}
+
+func decodeKey(text string) (key []byte, ok bool) {
 	decoders := []func(string) ([]byte, error){
 		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
 		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
 	}
 	for _, decode := range decoders {
 		if key, err := decode(text); err == nil && len(key) == encryptionKey {
-			return key, nil
+			return key, true
 		}
 	}
-	return nil, errors.New("it does not have 32 bytes as hex or base64")
+	return nil, false
 }
 
 // databaseProblem says what is wrong with a URL. Nothing of it shows, since any part can be a piece of a password.
 func databaseProblem(dsn string) string {
-	if file, ok := strings.CutPrefix(dsn, schemeSQLite); ok {
-		if file == "" {
-			return "--db names no file after sqlite:"
-		}
+	file, ok := strings.CutPrefix(dsn, schemeSQLite)
+	switch {
+	case ok && file == "":
+		return "names no file after sqlite:"
+	case ok && strings.HasPrefix(file, "//"):
+		return "has slashes after sqlite: that other programs want: write sqlite:FILE, with one slash for an absolute path"
+	case ok && strings.Contains(file, "://"):
+		return "is sqlite: before the URL of another database: leave out sqlite:"
+	case ok:
 		return ""
 	}
-	parsed, err := url.Parse(dsn)
-	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
-		return "--db has to be sqlite:FILE or postgres://…; special characters in a password have to be percent-encoded"
+	if problem := postgresURLs.problem(dsn); problem != "" {
+		return problem + "; it has to be sqlite:FILE or " + postgresURLs.example
 	}
 	return ""
 }
@@ -118,7 +147,7 @@ func withoutPassword(text string) string {
 
 // open opens the store, and says what to do when that cannot be.
 func (d database) open(ctx context.Context, logger *slog.Logger) (*store.Store, error) {
-	options, err := d.options(logger)
+	options, err := d.options(ctx, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +158,8 @@ func (d database) open(ctx context.Context, logger *slog.Logger) (*store.Store, 
 	return opened, nil
 }
 
-func (d database) options(logger *slog.Logger) (store.Options, error) {
-	key, err := readEncryptionKey(d.keyFile)
+func (d database) options(ctx context.Context, logger *slog.Logger) (store.Options, error) {
+	key, err := readEncryptionKey(ctx, d.keyFile)
 	if err != nil {
 		return store.Options{}, &failure{
 			err:    fmt.Errorf("read the encryption key: %w", err),

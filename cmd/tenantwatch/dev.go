@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // What dev agrees to.
@@ -23,6 +27,8 @@ const (
 
 // devCommand runs everything in one process.
 type devCommand struct {
+	redisFlags
+
 	Tenants int `default:"20" help:"How many tenants there are, more or less."`
 
 	Churn float64 `default:"2" help:"Changes a second, as far as the disk keeps up."`
@@ -33,11 +39,9 @@ type devCommand struct {
 
 	Service string `default:"ledger" help:"The service whose tenants are shown."`
 
-	Environment string `default:"dev" help:"The environment of all tenants."`
+	Environment string `default:"dev" form:"name" help:"The environment of all tenants."`
 
 	Listen string `default:"127.0.0.1:0" help:"Where the tenant manager listens: a loopback address."`
-
-	RedisURL string `help:"A Redis to use instead of the embedded one. Everybody on this machine can see a password in a flag." name:"redis-url" placeholder:"URL"`
 
 	JSON bool `help:"One JSON object a line: ready, change …, summary." name:"json"`
 
@@ -46,7 +50,8 @@ type devCommand struct {
 
 // Help is what --help adds.
 func (c *devCommand) Help() string {
-	return `No flag is needed. It is the manager of "tenantwatch serve" on a temporary SQLite file. Everything listens on loopback ` +
+	return `No flag is needed. It has a Redis of its own unless --redis-url or --redis-addrs names another, whatever the environment ` +
+		`says. It is the manager of "tenantwatch serve" on a temporary SQLite file. Everything listens on loopback ` +
 		`only, has keys of its own, and is gone at the end. ` +
 		`Each line is one change: when the discovery told of it, + a tenant came, - it went, ~ its configuration changed, ` +
 		`why, and how long that was after the manager began to commit it.`
@@ -111,9 +116,10 @@ func (c *devCommand) check() error {
 	demand(c.Tenants >= 0 && c.Tenants <= maxTenants, fmt.Sprintf("--tenants has to be from 0 to %d", maxTenants))
 	demand(c.Churn == 0 || c.Churn >= minChurn && c.Churn <= maxChurn, fmt.Sprintf("--churn has to be 0, or from %v to %d", minChurn, maxChurn))
 	demand(c.Duration >= 0, "--duration has to be 0 or more")
-	demand(c.Service != "", "--service is empty")
-	demand(c.Environment != "", "--environment is empty")
-	problems = append(problems, oddNames("--service", c.Service, "--environment", c.Environment)...)
+	demand(!strings.ContainsFunc(c.Service, unicode.IsSpace), "--service has white space in it")
+	environment, err := tenant.ParseEnvironment(c.Environment)
+	demand(err == nil && environment != "", fmt.Sprintf("--environment: %v", cmp.Or(err, errors.New("it is empty"))))
+	c.Environment = environment
 	demand(listensOnLoopback(c.Listen), "--listen has to be a loopback address and a port, as in 127.0.0.1:8080, because it speaks plain HTTP")
 	if len(problems) == 0 {
 		return nil

@@ -20,7 +20,7 @@ type keyCreateCommand struct {
 
 	Service string `help:"The service that the key is for." placeholder:"NAME" required:""`
 
-	Name string `default:"cli" help:"A name, for people."`
+	Name string `default:"cli" form:"text" help:"A name, for people."`
 }
 
 // Run prints the key alone on standard output, so that a shell can take it.

@@ -125,20 +125,28 @@ func commandName(command string) string {
 
 // parse returns done when the arguments asked for help, which has been given then.
 func parse(args []string, std streams) (command *kong.Context, done bool, err error) {
-	parser, err := kong.New(&commands{},
+	parser, err := kong.New(&commands{}, append(checkedArguments(),
 		kong.Name("tenantwatch"),
 		kong.Description("Which tenants are active for a service, now and from now on."),
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(int) { done = true }), // kong goes on parsing after it has printed the help
-	)
+	)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("build the command line: %w", err)
 	}
 	command, err = parser.Parse(args)
 	if err != nil && !errors.Is(err, errOutput) { // of the help
-		err = &usageError{text: err.Error(), advice: "Run \"tenantwatch --help\" for what there is."}
+		err = &usageError{text: hideSecrets(wrongArgument(err)), advice: "Run \"tenantwatch --help\" for what there is."}
 	}
 	return command, done, err
+}
+
+// wrongArgument is what kong says of a value, or what we do, which needs no name before it.
+func wrongArgument(err error) string {
+	if ours, ok := errors.AsType[*argumentError](err); ok {
+		return ours.text
+	}
+	return err.Error()
 }
 
 // report tells of err and returns the exit code that belongs to it.

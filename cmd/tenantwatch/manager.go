@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
@@ -19,7 +17,7 @@ const callTimeout = 30 * time.Second
 
 // managerFlags are what every command has that talks to a running manager.
 type managerFlags struct {
-	ManagerURL string `help:"The tenant manager ($$TENANTWATCH_URL)." name:"manager-url" placeholder:"URL"`
+	ManagerURL string `form:"url" help:"The tenant manager ($$TENANTWATCH_URL)." name:"manager-url" placeholder:"URL"`
 
 	TokenFile string `help:"A file with the token; - reads standard input ($$TENANTWATCH_TOKEN has the token itself)." name:"token-file" placeholder:"FILE"`
 
@@ -49,36 +47,17 @@ func (f *managerFlags) do(ctx context.Context, std streams, work func(*session) 
 }
 
 func (f *managerFlags) open(env func(string) string, std streams) (*session, error) {
-	l := &lookup{env: env}
-	s := &session{
-		streams: std, asJSON: f.JSON,
-		url:   l.need("the manager", "--manager-url", f.ManagerURL, "TENANTWATCH_URL"),
-		token: f.tokenSource(l, std.in),
-	}
-	if len(l.missing) > 0 {
-		return nil, &usageError{
-			text:   "settings are missing:\n" + strings.Join(l.missing, "\n"),
-			advice: "\"tenantwatch token create --db …\" makes the first token, on the machine of the manager.",
-		}
+	l := &lookup{getenv: env}
+	s := &session{streams: std, asJSON: f.JSON, token: l.secret(bearerToken, f.TokenFile, std.in)}
+	s.url, _ = l.url(managerAt(), managerURLs, f.ManagerURL)
+	const advice = "\"tenantwatch token create --db …\" makes the first token, on the machine of the manager."
+	if err := l.fault(advice, "Check the flags --manager-url and --token-file, and the variables TENANTWATCH_URL and TENANTWATCH_TOKEN."); err != nil {
+		return nil, err
 	}
 	client, err := newManagerClient(s.url, f.Insecure, insecure{secret: "token", flag: "--insecure"},
 		managerapi.WithBearerToken(s.token.provide), managerapi.WithTimeout(callTimeout))
 	s.Client = client
 	return s, err
-}
-
-func (f *managerFlags) tokenSource(l *lookup, stdin io.Reader) keySource {
-	const name = "TENANTWATCH_TOKEN"
-	switch token := l.env(name); {
-	case f.TokenFile == "-":
-		return keySource{name: "standard input", provide: readOnce(stdin)}
-	case f.TokenFile != "":
-		return keySource{name: "--token-file", provide: readFile(f.TokenFile)}
-	case token != "":
-		return keySource{name: name, provide: managerapi.StaticKey(token)}
-	}
-	l.miss("the token", "--token-file", name)
-	return keySource{}
 }
 
 // insecure is what would cross a network in clear text, and the flag that allows it.

@@ -69,6 +69,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	logger := c.logger(std.err)
+	warnOfName(ctx, logger, s.environment)
 	m, err := openManager(ctx, s, logger)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -81,6 +82,14 @@ func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	return m.run(ctx)
+}
+
+// warnOfName tells of an environment whose events the listeners that many services have drop without a word.
+func warnOfName(ctx context.Context, logger *slog.Logger, environment string) {
+	if environment != "staging" && environment != "production" {
+		logger.LogAttrs(ctx, slog.LevelWarn, "readers of lib-commons accept the environments staging and production alone, and drop the events of this one",
+			slog.String("environment", environment))
+	}
 }
 
 func (c *serveCommand) logger(stderr *printer) *slog.Logger {

@@ -319,7 +319,7 @@ func TestEncryptionKeyFiles(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			key, err := readEncryptionKey(path)
+			key, err := readEncryptionKey(t.Context(), path)
 			if (err == nil) != tt.ok || tt.ok && !bytes.Equal(key, want) {
 				t.Errorf("%x, %v", key, err)
 			}

@@ -1,12 +1,7 @@
 package main
 
 import (
-	"cmp"
-	"encoding/base64"
-	"errors"
-	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -20,17 +15,6 @@ const (
 	defaultAdminListen = "127.0.0.1:8081"
 	defaultKeepEvents  = 24 * time.Hour
 )
-
-// redisFlags say where the events go.
-type redisFlags struct {
-	RedisURL string `help:"Redis, as redis://host:6379 or rediss:// for TLS ($$TENANTWATCH_REDIS_URL). Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL"`
-
-	RedisAddrs string `help:"Sentinels, or nodes of a Cluster, as host:port,host:port; they take the place of the URL's host, and the rest of the URL counts for all of them ($$TENANTWATCH_REDIS_ADDRS)." name:"redis-addrs" placeholder:"LIST"`
-
-	RedisMaster string `help:"The name by which Sentinels know the master ($$TENANTWATCH_REDIS_MASTER; $$TENANTWATCH_REDIS_SENTINEL_PASSWORD is theirs)." name:"redis-master" placeholder:"NAME"`
-
-	RedisCAFile string `help:"A file with the certificates that Redis's is signed with, beside those of the system ($$TENANTWATCH_REDIS_CA_FILE)." name:"redis-ca-file" placeholder:"FILE"`
-}
 
 // tlsFlags say how the listeners speak TLS.
 type tlsFlags struct {
@@ -57,115 +41,80 @@ type serveSettings struct {
 	found             []foundSetting // for people, without secrets
 }
 
+// The settings of serve alone.
+var (
+	listenAt      = setting{what: "listen", flag: "--listen", variables: []string{"TENANTWATCH_LISTEN"}, fallback: defaultListen}
+	adminListenAt = setting{what: "admin listen", flag: "--admin-listen", variables: []string{"TENANTWATCH_ADMIN_LISTEN"}, fallback: defaultAdminListen}
+	publishedOn   = setting{what: "channels", flag: "--channels", variables: []string{"TENANTWATCH_CHANNELS"}, fallback: redisevents.EnvironmentChannel.String()}
+	keptEvents    = setting{what: "keep events", flag: "--keep-events", variables: []string{"TENANTWATCH_KEEP_EVENTS"}, fallback: defaultKeepEvents.String()}
+	endingDelay   = setting{what: "shutdown delay", flag: "--shutdown-delay", variables: []string{"TENANTWATCH_SHUTDOWN_DELAY"}, fallback: "0s"}
+	rateLimit     = setting{what: "rate limit", flag: "--rate-limit", variables: []string{"TENANTWATCH_RATE_LIMIT"}, fallback: "0"}
+	tlsCert       = setting{what: "TLS certificate", flag: "--tls-cert", variables: []string{"TENANTWATCH_TLS_CERT"}, optional: true}
+	tlsKey        = setting{what: "TLS key", flag: "--tls-key", variables: []string{"TENANTWATCH_TLS_KEY"}, optional: true}
+)
+
 // settings puts together what the flags and the environment say. Everything that is missing, or makes no sense, is named
 // in one error.
 func (c *serveCommand) settings(env func(string) string) (serveSettings, error) {
-	l := &lookup{env: env}
+	l := &lookup{getenv: env}
 	s := serveSettings{
-		listen:   l.or(defaultListen, "listen", "--listen", c.Listen, "TENANTWATCH_LISTEN"),
-		admin:    l.or(defaultAdminListen, "admin listen", "--admin-listen", c.AdminListen, "TENANTWATCH_ADMIN_LISTEN"),
+		listen:   l.value(listenAt, c.Listen),
+		admin:    l.value(adminListenAt, c.AdminListen),
 		database: c.databaseFlags.resolve(l),
+		redis:    c.redisFlags.resolve(l),
 	}
-	var problems problems
-	s.redis = c.redisFlags.resolve(l, &problems)
-	problems.note(databaseProblem(s.dsn))
-	problems.add(oddNames("--environment", s.environment)...)
-	channels := l.or(redisevents.EnvironmentChannel.String(), "channels", "--channels", c.Channels, "TENANTWATCH_CHANNELS")
-	var err error
-	if s.channels, err = redisevents.ParseChannels(channels); err != nil {
-		problems.note("--channels: " + err.Error())
+	if channels, from := l.find(publishedOn, c.Channels); channels != "" {
+		var err error
+		if s.channels, err = redisevents.ParseChannels(channels); err != nil {
+			l.problems.note(from + ": " + err.Error())
+		}
 	}
-	c.limits(l, &s, &problems)
-	c.tls(l, &s, &problems)
+	c.limits(l, &s)
+	c.tls(l, &s)
 	s.profiling = c.Pprof
 	s.found = shownSettings(l.found)
-	if len(l.missing) > 0 {
-		return s, &usageError{
-			text:   "settings are missing:\n" + strings.Join(l.missing, "\n"),
-			advice: "\"tenantwatch serve --help\" says what they are. \"openssl rand -hex 32\" makes an encryption key.",
-		}
-	}
-	return s, problems.usage("serve")
+	return s, l.fault("\"tenantwatch serve --help\" says what they are. \"openssl rand -hex 32\" makes an encryption key.", seeHelp("serve"))
 }
 
-// resolve keeps the parts of a URL apart that count for all servers, and takes the servers from the list if there is one.
-func (f *redisFlags) resolve(l *lookup, p *problems) redisevents.Config {
-	addrs := l.optional("Redis servers", "--redis-addrs", f.RedisAddrs, "TENANTWATCH_REDIS_ADDRS")
-	fallback := ""
-	if addrs != "" {
-		fallback = "redis://" // no password and no TLS
-	}
-	text := l.or(fallback, "Redis", "--redis-url", f.RedisURL, "TENANTWATCH_REDIS_URL")
-	if text == "" {
-		return redisevents.Config{}
-	}
-	cfg, err := redisevents.ParseURL(text)
-	if err != nil {
-		p.note("--redis-url: " + err.Error())
-		return cfg
-	}
-	if addrs != "" {
-		cfg.Host, cfg.Port = "", ""
-		cfg.Addrs = strings.FieldsFunc(addrs, func(r rune) bool { return r == ',' || r == ' ' })
-	}
-	cfg.MasterName = l.optional("Redis master", "--redis-master", f.RedisMaster, "TENANTWATCH_REDIS_MASTER")
-	cfg.SentinelPassword = l.env("TENANTWATCH_REDIS_SENTINEL_PASSWORD")
-	if file := l.optional("Redis CA", "--redis-ca-file", f.RedisCAFile, "TENANTWATCH_REDIS_CA_FILE"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			p.note("--redis-ca-file: " + err.Error())
-		}
-		cfg.CACertBase64 = base64.StdEncoding.EncodeToString(pem)
-	}
-	if err := cfg.Validate(); err != nil {
-		p.note("--redis-…: " + err.Error())
-	}
-	return cfg
-}
-
-func (c *serveCommand) limits(l *lookup, s *serveSettings, p *problems) {
-	parse := func(what, flag, value, fallback, variable string, read func(string) error) {
-		if err := read(l.or(fallback, what, flag, value, variable)); err != nil {
-			p.note(flag + " has to be " + err.Error())
-		}
-	}
-	duration := func(into *time.Duration) func(string) error {
-		return func(text string) (err error) {
-			if *into, err = time.ParseDuration(text); err != nil || *into < 0 {
-				return errors.New("a duration of 0 or more, as in 24h")
-			}
-			return nil
-		}
-	}
-	parse("keep events", "--keep-events", c.KeepEvents, defaultKeepEvents.String(), "TENANTWATCH_KEEP_EVENTS", duration(&s.keepEvents))
-	parse("shutdown delay", "--shutdown-delay", c.ShutdownDelay, "0s", "TENANTWATCH_SHUTDOWN_DELAY", duration(&s.shutdownDelay))
-	parse("rate limit", "--rate-limit", c.RateLimit, "0", "TENANTWATCH_RATE_LIMIT", func(text string) (err error) {
+func (c *serveCommand) limits(l *lookup, s *serveSettings) {
+	l.duration(keptEvents, c.KeepEvents, &s.keepEvents)
+	l.duration(endingDelay, c.ShutdownDelay, &s.shutdownDelay)
+	if text, from := l.find(rateLimit, c.RateLimit); text != "" {
+		var err error
 		if s.rateLimit, err = strconv.ParseFloat(text, 64); err != nil || !(s.rateLimit >= 0 && s.rateLimit < 1e9) {
-			return errors.New("a number of requests a second, 0 for no limit")
+			l.problems.note(from + " has to be a number of requests a second, 0 for no limit")
 		}
-		return nil
-	})
+	}
+}
+
+// duration finds a time of 0 or more.
+func (l *lookup) duration(s setting, value string, into *time.Duration) {
+	text, from := l.find(s, value)
+	if text == "" {
+		return
+	}
+	var err error
+	if *into, err = time.ParseDuration(text); err != nil || *into < 0 {
+		l.problems.note(from + " has to be a duration of 0 or more with its unit, as in 24h, 90m or 30s")
+	}
 }
 
 // tls wants TLS wherever others than this machine can connect.
-func (c *serveCommand) tls(l *lookup, s *serveSettings, p *problems) {
-	s.certFile = l.optional("TLS certificate", "--tls-cert", c.TLSCert, "TENANTWATCH_TLS_CERT")
-	s.keyFile = l.optional("TLS key", "--tls-key", c.TLSKey, "TENANTWATCH_TLS_KEY")
-	allowed, err := strconv.ParseBool(cmp.Or(l.env("TENANTWATCH_INSECURE"), "false"))
-	if err != nil {
-		p.note("TENANTWATCH_INSECURE is neither true nor false")
-	}
+func (c *serveCommand) tls(l *lookup, s *serveSettings) {
+	s.certFile, s.keyFile = l.value(tlsCert, c.TLSCert), l.value(tlsKey, c.TLSKey)
+	allowed := l.truth("TENANTWATCH_INSECURE")
 	if (s.certFile == "") != (s.keyFile == "") {
-		p.note("--tls-cert and --tls-key need each other")
+		l.problems.note("--tls-cert and --tls-key need each other")
 	}
-	for _, wanted := range [][2]string{{"--listen", s.listen}, {"--admin-listen", s.admin}} {
-		flag := wanted[0]
-		host, _, err := net.SplitHostPort(wanted[1])
+	for _, wanted := range [][2]string{{listenAt.flag, s.listen}, {adminListenAt.flag, s.admin}} {
+		flag, address := wanted[0], wanted[1]
+		host, _, err := net.SplitHostPort(address)
 		switch {
+		case address == "": // noted already
 		case err != nil:
-			p.note(flag + " has to be an address and a port, as in 127.0.0.1:8080")
+			l.problems.note(flag + " has to be an address and a port, as in 127.0.0.1:8080")
 		case s.certFile == "" && !allowed && !c.Insecure && !isLoopback(host):
-			p.note(flag + " is not of this machine alone: give --tls-cert and --tls-key or, behind a proxy that speaks TLS, --insecure")
+			l.problems.note(flag + " is not of this machine alone: give --tls-cert and --tls-key or, behind a proxy that speaks TLS, --insecure")
 		}
 	}
 }
@@ -178,37 +127,6 @@ func (s serveSettings) redisURL() string {
 		}
 	}
 	return ""
-}
-
-// optional is need for what may be left out.
-func (l *lookup) optional(what, flag, value, variable string) string {
-	from := flag
-	if value == "" {
-		value, from = l.env(variable), variable
-	}
-	if value != "" {
-		l.found = append(l.found, foundSetting{what, value, from})
-	}
-	return value
-}
-
-// problems are what makes no sense, to be told at once.
-type problems []string
-
-func (p *problems) note(problem string) {
-	if problem != "" {
-		*p = append(*p, problem)
-	}
-}
-
-func (p *problems) add(more ...string) { *p = append(*p, more...) }
-
-// usage is the error of a command, nil without problems.
-func (p *problems) usage(command string) error {
-	if len(*p) == 0 {
-		return nil
-	}
-	return &usageError{text: strings.Join(*p, "; "), advice: fmt.Sprintf("Run \"tenantwatch %s --help\" for the flags.", command)}
 }
 
 // shownSettings has no passwords.

@@ -61,7 +61,7 @@ func TestSettings(t *testing.T) {
 		},
 		{
 			"flags go before all",
-			connectionFlags{Service: "ledger", ManagerURL: "https://flag.example", RedisURL: "redis://:secret@flag-redis:1", Environment: &staging},
+			connectionFlags{Service: "ledger", ManagerURL: "https://flag.example", redisFlags: redisFlags{RedisURL: "redis://:secret@flag-redis:1"}, Environment: &staging},
 			with(services(), "TENANTWATCH_URL", "https://ours.example", "TENANTWATCH_REDIS_URL", "redis://our-redis"),
 			"ledger", "https://flag.example", "staging", "multi-key",
 			redisevents.Config{Host: "flag-redis", Port: "1", Password: "secret"},
@@ -109,7 +109,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{"a port that is none", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_PORT", "tls"), `Port "tls"`},
 		{"TLS that is neither", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_TLS", "maybe"), "MULTI_TENANT_REDIS_TLS is neither"},
 		{"a certificate without TLS", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_TLS", "", "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "CACertBase64"},
-		{"a certificate that is none, for a URL", connectionFlags{RedisURL: "rediss://h"}, with(services(), "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "no certificate"},
+		{"a certificate that is none, for a URL", connectionFlags{redisFlags: redisFlags{RedisURL: "rediss://h"}}, with(services(), "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "no certificate"},
 		{"no Redis", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_HOST", ""), "Redis "},
 		{"no key", connectionFlags{}, with(services(), "MULTI_TENANT_SERVICE_API_KEY", ""), "the API key "},
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
+	"os"
 	"slices"
 	"time"
 
@@ -30,9 +30,9 @@ type stack struct {
 	service, environment string
 	logger               *slog.Logger
 	redis                redisevents.Config
-	redisURL             string // without its password
-	redisIsPrivate       bool   // it has one
-	files                string // a folder for the database, and for what the commands to paste read
+	redisFlags           redisFlags // as a command beside this one would have them
+	redisURL             string     // without its password
+	files                string     // a folder for the database, and for what the commands to paste read
 	manager              *manager
 	token, apiKey        string
 	admin                *managerapi.Client // with the token
@@ -46,7 +46,7 @@ type stack struct {
 func (c *devCommand) open(ctx context.Context, std streams) (*stack, error) {
 	s := &stack{service: c.Service, environment: c.Environment, logger: cmp.Or(logger(c.Verbose, std.err), slog.New(slog.DiscardHandler))}
 	steps := []func() error{
-		func() error { return s.openRedis(c.RedisURL) },
+		func() error { return s.openRedis(c.redisFlags) },
 		func() error { return s.makeFolder(ctx) },
 		func() error { return s.openManager(ctx, c.Listen) },
 	}
@@ -70,25 +70,21 @@ func (s *stack) close() error {
 
 func (s *stack) closeLater(f func() error) { s.closers = append(s.closers, f) }
 
-// openRedis starts the embedded Redis unless there is a URL.
-func (s *stack) openRedis(text string) error {
-	if text == "" {
+// openRedis starts the embedded Redis unless there are flags for another. What the environment says of one does not count:
+// tenants that are made up have no business there.
+func (s *stack) openRedis(flags redisFlags) error {
+	if flags.RedisURL == "" && flags.RedisAddrs == "" {
 		embedded := miniredis.NewMiniRedis()
 		if err := embedded.StartAddr("127.0.0.1:0"); err != nil {
 			return fmt.Errorf("start the embedded Redis: %w", err)
 		}
 		s.closeLater(func() error { embedded.Close(); return nil })
-		text = "redis://" + embedded.Addr()
+		flags.RedisURL = "redis://" + embedded.Addr()
 	}
-	cfg, err := redisevents.ParseURL(text)
-	if err := checkRedis("--redis-url", cfg, err); err != nil {
-		return err
-	}
-	s.redis, s.redisIsPrivate = cfg, cfg.Password != ""
-	if parsed, err := url.Parse(text); err == nil {
-		s.redisURL = parsed.Redacted()
-	}
-	return nil
+	l := &lookup{getenv: os.Getenv}
+	s.redis = flags.resolve(l)
+	s.redisFlags, s.redisURL = flags, cmp.Or(flags.RedisAddrs, withoutPassword(flags.RedisURL))
+	return l.fault(seeHelp("dev"), seeHelp("dev"))
 }
 
 // openManager does what serve does, after its first token was made as "token create --db" makes it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // pageSize is how many rows are asked for at once.
@@ -36,17 +37,17 @@ type tenantCommand struct {
 type tenantCreateCommand struct {
 	managerFlags
 
-	Name string `arg:"" help:"The name, for people."`
+	Name string `arg:"" form:"text" help:"The name, for people."`
 
 	Slug string `help:"The short name; one made of the name if there is none."`
 
-	Environment string `help:"The environment; the manager's if there is none, and no other."`
+	Environment string `form:"name" help:"The environment; the manager's if there is none, and no other."`
 
 	Isolation string `default:"shared" help:"How its data is kept apart, as in shared or isolated."`
 
 	OwnerEmail string `help:"The address of its first user." name:"owner-email" placeholder:"ADDRESS"`
 
-	Metadata map[string]string `help:"What else is known of it; may be repeated." placeholder:"KEY=VALUE"`
+	Metadata map[string]string `form:"text" help:"What else is known of it; may be repeated." placeholder:"KEY=VALUE"`
 }
 
 // createdTenant is a new tenant for programs.
@@ -58,9 +59,13 @@ type createdTenant struct {
 
 // Run makes the tenant, or finds the very same one.
 func (c *tenantCreateCommand) Run(ctx context.Context, std streams) error {
+	environment, err := tenant.ParseEnvironment(c.Environment)
+	if err != nil {
+		return &usageError{text: "--environment: " + err.Error(), advice: seeHelp("tenant create")}
+	}
 	return c.do(ctx, std, func(s *session) error {
 		created, err := s.CreateTenant(ctx, managerapi.CreateTenantRequest{
-			Name: c.Name, Slug: c.Slug, Environment: c.Environment, Isolation: c.Isolation, Metadata: c.Metadata,
+			Name: c.Name, Slug: c.Slug, Environment: environment, Isolation: c.Isolation, Metadata: c.Metadata,
 			Owner: managerapi.Owner{Email: c.OwnerEmail},
 		})
 		if err != nil {
@@ -77,7 +82,7 @@ func (c *tenantCreateCommand) Run(ctx context.Context, std streams) error {
 type tenantListCommand struct {
 	managerFlags
 
-	Search string `help:"Only those that have this in their name, slug or id." placeholder:"TEXT"`
+	Search string `form:"text" help:"Only those that have this in their name, slug or id." placeholder:"TEXT"`
 
 	Status string `help:"Only those that are active, or suspended." placeholder:"STATUS"`
 

@@ -20,11 +20,11 @@ type tokenCommand struct {
 type tokenCreateCommand struct {
 	managerFlags
 
-	Name string `default:"cli" help:"A name, for people."`
+	Name string `default:"cli" form:"text" help:"A name, for people."`
 
-	DB string `help:"Make the first token in the database itself: sqlite:FILE or postgres://… Then no manager is asked." name:"db" placeholder:"URL"`
+	DB string `form:"url" help:"Make the first token in the database itself: sqlite:FILE or postgres://… Then no manager is asked." name:"db" placeholder:"URL"`
 
-	Environment string `help:"With --db: the environment ($$TENANTWATCH_ENVIRONMENT)." placeholder:"NAME"`
+	Environment string `form:"name" help:"With --db: the environment ($$TENANTWATCH_ENVIRONMENT)." placeholder:"NAME"`
 
 	EncryptionKeyFile string `help:"With --db: the file with the encryption key, as for serve ($$TENANTWATCH_ENCRYPTION_KEY_FILE)." name:"encryption-key-file" placeholder:"FILE"`
 }
@@ -45,10 +45,10 @@ func (c *tokenCreateCommand) Run(ctx context.Context, std streams) error {
 
 // inDatabase makes a token where no manager runs yet. It makes the database too, if it is not there.
 func (c *tokenCreateCommand) inDatabase(ctx context.Context, std streams) error {
-	l := &lookup{env: os.Getenv}
+	l := &lookup{getenv: os.Getenv}
 	flags := databaseFlags{DB: c.DB, Environment: c.Environment, EncryptionKeyFile: c.EncryptionKeyFile}
 	d := flags.resolve(l)
-	if err := d.check(l, "token create"); err != nil {
+	if err := l.check("token create"); err != nil {
 		return err
 	}
 	created, err := d.createToken(ctx, c.Name)
