@@ -87,7 +87,7 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans ans
 		if ans.err == nil && ans.unchanged && have.ETag == "" {
 			ans.err = errNotAsked
 		}
-		return ans
+		return ans.checked()
 	}
 	list, err := d.cfg.TMClient.GetActiveTenantsByService(ctx, d.cfg.ServiceName)
 	for _, row := range list {
@@ -97,5 +97,13 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans ans
 		ans.rows.add(*row)
 	}
 	ans.err = err
+	return ans.checked()
+}
+
+// checked makes a failure of an answer that is not to be believed.
+func (ans answer) checked() answer {
+	if ans.err == nil {
+		ans.err = ans.rows.readable()
+	}
 	return ans
 }

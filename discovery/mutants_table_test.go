@@ -64,7 +64,7 @@ var mutants = []mutant{
 
 	{"live", "rows without a valid id are taken", "4.7", "set.go", "!tenant.ValidID(row.ID) || ", ""},
 	{"live", "suspended rows are taken", "4.7", "set.go", " || row.Status != \"\" && !strings.EqualFold(row.Status, \"active\")", ""},
-	{"live", "a body that was cut short is taken", "4.7", "fetch.go", "		return ans\n	}\n	list, err :=", "		if len(ans.rows.ids) > 0 {\n			ans.err = nil\n		}\n		return ans\n	}\n	list, err :="},
+	{"live", "a body that was cut short is taken", "4.7", "fetch.go", "		return ans.checked()\n	}\n	list, err :=", "		if len(ans.rows.ids) > 0 {\n			ans.err = nil\n		}\n		return ans\n	}\n	list, err :="},
 
 	{"live", "a damaged file is used", "4.8", "snapshotfile.go", "hex.EncodeToString(sum[:]) != string(want) {", "false && hex.EncodeToString(sum[:]) != string(want) {"},
 	{"live", "a set from the file is not stale", "4.8", "snapshotfile.go", "	c.set, c.fromFile = set, true\n", "	c.set, c.snapshotErr = set, nil\n	failure = nil\n"},
@@ -79,6 +79,7 @@ var mutants = []mutant{
 var namedMutants = []namedMutant{
 	{"a silent link is not noticed", "4.6", "../redisevents", "session.go", "	s.silence.Reset(s.feed.cfg().silenceLimit())\n", "	s.silence.Reset(time.Hour)\n", "TestSilenceLimitToTheMoment"},
 	{"missing heartbeats are not noticed", "4.6", "../redisevents", "session.go", "func() { link.end(ErrNoHeartbeat) }", "func() { _ = link }", "TestD03WithoutHeartbeatsTheLinkIsLost"},
+	{"a list that nobody can read is taken for an empty one", "4.7", ".", "fetch.go", "		ans.err = ans.rows.readable()\n", "", "TestX02AListThatNobodyCanRead"},
 	{"an inbox that overflows is no gap", "4.2", ".", "events.go", "	d.openGap(now, \"events arrived faster than they could be applied\")\n", "", "TestOverflow"},
 	{"an id is handed out as the event spells it", "ids", ".", "set.go", "		change.TenantID = known.id\n", "		_ = known.id\n", "TestSpellingIsKept"},
 	{"HandleEvent does not wait for the callbacks", "HandleEvent", ".", "events.go", "	case wait.told == nil || ctx", "	case wait.told == nil || true || ctx", "TestHandleEventWaitsForItsCallbacks"},

@@ -32,13 +32,20 @@ func apply(set tree, v verdict, at time.Time) (tree, []tenant.Change) {
 
 // rows is a snapshot as it comes in: the spelling of each tenant by its canonical id.
 type rows struct {
-	ids     map[string]string
-	skipped uint64
+	ids      map[string]string
+	given    int    // rows of the answer
+	unusable int    // those of them that nobody can read
+	skipped  uint64 // those that are not taken, the unusable ones included
 }
 
 // add takes one row of the manager's answer. A row without a valid id, one whose status is neither empty nor active, and
-// a second one of the same tenant are skipped and counted.
+// a second one of the same tenant are skipped and counted. That a tenant is suspended, or is listed already, can be
+// understood; a row without a valid id is of no use.
 func (r *rows) add(row tenant.Summary) {
+	r.given++
+	if !tenant.ValidID(row.ID) {
+		r.unusable++
+	}
 	if !tenant.ValidID(row.ID) || row.Status != "" && !strings.EqualFold(row.Status, "active") {
 		r.skipped++
 		return
@@ -52,6 +59,17 @@ func (r *rows) add(row tenant.Summary) {
 		r.ids = make(map[string]string)
 	}
 	r.ids[key] = row.ID
+}
+
+// fewRows is how many rows a list has at most that is believed although most of its rows are of no use.
+const fewRows = 19
+
+// readable returns a [*UnusableListError] when the answer is a list in another form than ours.
+func (r *rows) readable() error {
+	if r.unusable > 0 && (r.unusable == r.given || r.given > fewRows && 2*r.unusable > r.given) {
+		return &UnusableListError{Rows: r.given, Unusable: r.unusable}
+	}
+	return nil
 }
 
 // reconcile returns the set that the snapshot describes and the changes from the one to the other, in the order of

@@ -43,6 +43,8 @@ func reason(err error) error {
 		return fmt.Errorf("not JSON: %s at byte %d", syntax.Error(), syntax.Offset)
 	case errors.Is(err, errGap):
 		return errGap
+	case errors.Is(err, errNoRow):
+		return errNoRow
 	case errors.As(err, &wrongType):
 		return fmt.Errorf("the field %q has the wrong type", wrongType.Field)
 	default:

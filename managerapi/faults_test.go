@@ -145,9 +145,9 @@ func TestD12RefusesWhatIsNoList(t *testing.T) {
 	tests := []struct{ name, body, contentType, reason string }{
 		{"HTML", "<html>canary</html>", "text/html", "not JSON"},
 		{"HTML that says it is JSON", "<html>canary</html>", "application/json", "not JSON"},
-		{"null", "null", "application/json", "no JSON array"},
-		{"object", `{"tenants":[]}`, "application/json", "no JSON array"},
-		{"string", `"canary"`, "application/json", "no JSON array"},
+		{"null", "null", "application/json", "not a JSON array"},
+		{"object", `{"tenants":[]}`, "application/json", "not a JSON array"},
+		{"string", `"canary"`, "application/json", "not a JSON array"},
 		{"empty", "", "application/json", "empty"},
 		{"white space", " \n", "application/json", "empty"},
 		{"cut in a row", `[{"id":"canary"`, "application/json", "cut short"},
@@ -161,9 +161,9 @@ func TestD12RefusesWhatIsNoList(t *testing.T) {
 		{"no comma", `[{"id":"a"} {"id":"b"}]`, "application/json", "not JSON"},
 		{"wrong bracket", `[{"id":"a"}}`, "application/json", "not JSON"},
 		{"deep", "[" + `{"x":` + deep, "application/json", "not JSON"},
-		{"number as a row", "[4711]", "application/json", "a row is no JSON object"},
-		{"string as a row", `["canary"]`, "application/json", "a row is no JSON object"},
-		{"array as a row", "[[]]", "application/json", "a row is no JSON object"},
+		{"number as a row", "[4711]", "application/json", "a row is not a JSON object"},
+		{"string as a row", `["canary"]`, "application/json", "a row is not a JSON object"},
+		{"array as a row", "[[]]", "application/json", "a row is not a JSON object"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

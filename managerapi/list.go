@@ -11,8 +11,9 @@ import (
 )
 
 // GetActiveTenantsByService returns every tenant that is active and whose association with service is active, in the
-// manager's order. The slice is never nil on success. Rows are not looked at: a null in the list is a nil pointer, and a row
-// with a field of the wrong type is a Summary without fields.
+// manager's order. The slice is never nil on success. Rows are not looked at: a null in the list is a nil pointer, a name
+// that is not a string is empty, and a row whose id or status has another type is a Summary without fields, which nobody can
+// use. The names of fields are exact.
 //
 // It fails with [ErrInvalidArgument] for a blank service, with a [*DecodeError] or a [*BodyTooLargeError] for an answer
 // that is not one whole JSON array of objects, and with an [*Error] for any other status than 200.
@@ -40,7 +41,7 @@ func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) 
 
 // FetchSnapshot reads the same list as [Client.GetActiveTenantsByService], row by row as it arrives, and the version
 // that it belongs to. each is called for every row, on the caller's goroutine, before FetchSnapshot returns; a null in
-// the list and a row with a field of the wrong type are a Summary without fields. On an error what each was given counts
+// the list and a row whose id or status is not a string are a Summary without fields. On an error what each was given counts
 // for nothing. Once a row was given the request is not tried again.
 //
 // With have.ETag the request is conditional: if the list is still the same, notModified is true, each is not called, and

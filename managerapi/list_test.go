@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -191,32 +192,92 @@ func TestListEndsWithCtx(t *testing.T) {
 	}
 }
 
+// TestX02EachFieldIsReadForItself: what a row needs is its id and its status, by their exact names.
+func TestX02EachFieldIsReadForItself(t *testing.T) {
+	for _, tt := range []struct {
+		name, row string
+		want      tenant.Summary
+	}{
+		{"all", `{"id":"a","name":"A","status":"active"}`, tenant.Summary{ID: "a", Name: "A", Status: "active"}},
+		{"a name that is a number", `{"id":"a","name":7,"status":"active"}`, tenant.Summary{ID: "a", Status: "active"}},
+		{"a name that is an object", `{"name":{"id":"no","x":"}"},"id":"a"}`, tenant.Summary{ID: "a"}},
+		{"status in capitals", `{"id":"a","status":"ACTIVE"}`, tenant.Summary{ID: "a", Status: "ACTIVE"}},
+		{"no status", `{"id":"a"}`, tenant.Summary{ID: "a"}},
+		{"status null", `{"id":"a","status":null}`, tenant.Summary{ID: "a"}},
+		{"white space everywhere", "{ \"id\" :\t\"a\" ,\n \"status\" : \"active\" }", tenant.Summary{ID: "a", Status: "active"}},
+		{"escapes", `{"\u0069d":"\u0061\/","x":"\\","name":"\u00e9\""}`, tenant.Summary{ID: "a/", Name: "é\""}},
+		{"names in another case are unknown fields", `{"id":"a","ID":"other","Status":7,"NAME":1}`, tenant.Summary{ID: "a"}},
+		{"the last of two", `{"id":"a","id":"b"}`, tenant.Summary{ID: "b"}},
+		{"unknown fields", `{"x":[{"id":1},"]",{}],"id":"a","y":-1.5e3,"z":true}`, tenant.Summary{ID: "a"}},
+		{"id a number", `{"id":7,"name":"A","status":"active"}`, tenant.Summary{}},
+		{"id under another name", `{"tenantId":"a","name":"A","status":"active"}`, tenant.Summary{Name: "A", Status: "active"}},
+		{"id null", `{"id":null,"status":"active"}`, tenant.Summary{Status: "active"}},
+		{"status a number", `{"id":"a","status":1}`, tenant.Summary{}},
+		{"status an object", `{"status":{"name":"active"},"id":"a"}`, tenant.Summary{}},
+		{"status true", `{"id":"a","status":true}`, tenant.Summary{}},
+		{"nothing", `{}`, tenant.Summary{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := startManager(t, always(http.StatusOK, "["+tt.row+`,{"id":"last"}]`))
+			rows, err := newClient(t, m.URL).GetActiveTenantsByService(t.Context(), "ledger")
+			if err != nil || len(rows) != 2 || *rows[0] != tt.want || rows[1].ID != "last" {
+				t.Errorf("got %+v, %v; want %+v first", rows, err, tt.want)
+			}
+		})
+	}
+}
+
 func FuzzDecodeRows(f *testing.F) {
-	for _, seed := range []string{oneRow, "[]", "null", "[null]", "[,]", "[{},]", "[{}}", "[{} {}]", "[] x", `[{"id":1}]`, "[[", "\xef\xbb\xbf[]"} {
+	for _, seed := range []string{
+		oneRow, "[]", "null", "[null]", "[,]", "[{},]", "[{}}", "[{} {}]", "[] x", `[{"id":1}]`, "[[", "\xef\xbb\xbf[]",
+		`[{"":"","id":"\ud800","x":[{"\"":"}"}],"status":null}]`, "[ { \"id\" : \"\xff\" , \"name\" : 1e3 } ]",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data string) {
-		rows := 0
-		err := decodeRows(strings.NewReader(data), func(*tenant.Summary) { rows++ })
+		var rows []tenant.Summary
+		err := decodeRows(strings.NewReader(data), func(row *tenant.Summary) {
+			if row == nil {
+				row = &tenant.Summary{}
+			}
+			rows = append(rows, *row)
+		})
 		want, ok := slowRows(data)
-		if (err == nil) != ok || ok && rows != want {
-			t.Errorf("%q: %d rows, %v; want %d, %v", data, rows, err, want, ok)
+		if (err == nil) != ok || ok && !slices.Equal(rows, want) {
+			t.Errorf("%q: %+v, %v; want %+v, %v", data, rows, err, want, ok)
 		}
 	})
 }
 
-// slowRows is what decodeRows has to agree with: the number of rows, if data is one array of objects and nulls.
-func slowRows(data string) (int, bool) {
-	var rows []json.RawMessage
-	if json.Unmarshal([]byte(data), &rows) != nil || rows == nil {
-		return 0, false
+// slowRows is what decodeRows has to agree with, if data is one array of objects and nulls.
+func slowRows(data string) ([]tenant.Summary, bool) {
+	var raw []json.RawMessage
+	if json.Unmarshal([]byte(data), &raw) != nil || raw == nil {
+		return nil, false
 	}
-	for _, row := range rows {
-		if row[0] != '{' && row[0] != 'n' {
-			return 0, false
+	rows := make([]tenant.Summary, len(raw))
+	for i, row := range raw {
+		var fields map[string]any
+		if row[0] != '{' && row[0] != 'n' || json.Unmarshal(row, &fields) != nil {
+			return nil, false
 		}
+		rows[i] = slowRow(fields)
 	}
-	return len(rows), true
+	return rows, true
+}
+
+func slowRow(fields map[string]any) tenant.Summary {
+	text := func(name string) (string, bool) {
+		s, ok := fields[name].(string)
+		return s, ok || fields[name] == nil
+	}
+	id, okID := text("id")
+	status, okStatus := text("status")
+	name, _ := text("name")
+	if !okID || !okStatus {
+		return tenant.Summary{}
+	}
+	return tenant.Summary{ID: id, Name: name, Status: status}
 }
 
 // quick keeps real waits of tests over a real connection next to nothing.

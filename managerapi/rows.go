@@ -19,8 +19,7 @@ const (
 var errGap = errors.New("endless white space in the JSON array")
 
 // decodeRows reads the whole body, which must be one JSON array of objects and nulls, and calls each as rows arrive. The
-// row is nil for null; otherwise it is overwritten with the next one. A row that has a field of the wrong type is
-// given without any field, which is a bad row to whoever reads it and leaves the others usable.
+// row is nil for null; otherwise it is overwritten with the next one.
 func decodeRows(from io.Reader, each func(row *tenant.Summary)) error {
 	dec := json.NewDecoder(&gapReader{from: from})
 	if first, err := dec.Token(); errors.Is(err, io.EOF) {
@@ -28,38 +27,24 @@ func decodeRows(from io.Reader, each func(row *tenant.Summary)) error {
 	} else if err != nil {
 		return reason(err)
 	} else if first != json.Delim('[') {
-		return errors.New("the body is no JSON array")
+		return errors.New("the body is not a JSON array")
 	}
-	var buffer tenant.Summary
+	var buffer wireRow
 	for dec.More() {
-		row, err := decodeRow(dec, &buffer)
-		if err != nil {
-			return err
+		row := &buffer
+		if err := dec.Decode(&row); err != nil {
+			return reason(err)
 		}
-		each(row)
+		if row == nil {
+			each(nil)
+		} else {
+			each((*tenant.Summary)(row))
+		}
 	}
 	if _, err := dec.Token(); err != nil {
 		return reason(err)
 	}
 	return onlySpace(io.MultiReader(dec.Buffered(), from))
-}
-
-func decodeRow(dec *json.Decoder, buffer *tenant.Summary) (*tenant.Summary, error) {
-	*buffer = tenant.Summary{}
-	row := buffer
-	err := dec.Decode(&row)
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return row, nil
-	case !errors.As(err, &wrongType):
-		return nil, reason(err)
-	case wrongType.Field == "":
-		return nil, errors.New("a row is no JSON object")
-	default:
-		*buffer = tenant.Summary{}
-		return buffer, nil
-	}
 }
 
 // onlySpace reads to the end and fails on anything but white space.

@@ -105,9 +105,13 @@ func (l list) decode() ([]*tenant.Summary, error) {
 }
 
 func (a *Answer) decode() ([]*tenant.Summary, error) {
-	var rows []*tenant.Summary
-	err := json.Unmarshal(a.Body, &rows)
-	if err == nil && rows != nil {
+	var raw []map[string]any
+	err := json.Unmarshal(a.Body, &raw)
+	if err == nil && raw != nil {
+		rows := make([]*tenant.Summary, len(raw))
+		for i, fields := range raw {
+			rows[i] = readRow(fields)
+		}
 		return rows, nil
 	}
 	reason := "the body is null"
@@ -117,6 +121,24 @@ func (a *Answer) decode() ([]*tenant.Summary, error) {
 	return nil, &managerapi.DecodeError{
 		Request: listRequest, StatusCode: a.status(), ContentType: a.header().Get("Content-Type"), Reason: reason,
 	}
+}
+
+// readRow reads each field for itself, as [managerapi.Client] does. Without an id or a status that can be read there is none.
+func readRow(fields map[string]any) *tenant.Summary {
+	if fields == nil {
+		return nil
+	}
+	text := func(name string) (string, bool) {
+		s, is := fields[name].(string)
+		return s, is || fields[name] == nil
+	}
+	id, readableID := text("id")
+	status, readableStatus := text("status")
+	name, _ := text("name")
+	if !readableID || !readableStatus {
+		return &tenant.Summary{}
+	}
+	return &tenant.Summary{ID: id, Name: name, Status: status}
 }
 
 func (a *Answer) err() error {
