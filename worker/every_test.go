@@ -218,7 +218,7 @@ func TestW03WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
 		}
 		want := map[string]string{
 			"error": "tenant error: file does not exist", "panic": "tenant panic: " + "panic: boom",
-			"exit": "tenant exit: panic: the goroutine was ended by runtime.Goexit", "timeout": "tenant timeout: context deadline exceeded",
+			"exit": "tenant exit: the goroutine was ended by runtime.Goexit", "timeout": "tenant timeout: context deadline exceeded",
 		}
 		for _, tick := range r.ticks() {
 			if got := fmt.Sprint(tick.Err); got != want[tick.TenantID] && want[tick.TenantID] != "" || want[tick.TenantID] == "" && tick.Err != nil {
@@ -234,7 +234,7 @@ func TestW03WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
 		for _, line := range []string{
 			`msg="a tick of a tenant failed" tenant_id=error error="file does not exist"`,
 			`msg="a tick of a tenant failed" tenant_id=panic error="panic: boom" stack="goroutine`,
-			`msg="a tick of a tenant failed" tenant_id=exit error="panic: the goroutine was ended by runtime.Goexit" stack="goroutine`,
+			`msg="a tick of a tenant failed" tenant_id=exit error="the goroutine was ended by runtime.Goexit" stack="goroutine`,
 			`msg="the callback of a tick panicked" tenant_id=told-panic error="panic: Ended" stack="goroutine`,
 			`msg="the callback of a tick panicked" tenant_id=told-exit`,
 		} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/tenantwatch/tenantwatch/internal/usererror"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -32,13 +34,17 @@ type Pass struct {
 	// names it unless it ends in time. Zero: 10 s. It is looked at four times a second.
 	StopGrace time.Duration
 	// Active says whether a tenant is still active; discovery's IsActive fits. It is asked right before a tenant's turn, and
-	// one that has gone is passed over. While the work of a tenant runs it is asked four times a second, and the work of
+	// one that is not active is passed over, also when it never was: that of a default tenant, which the manager does not
+	// know, has to be answered with true. How many were passed over is in the log, a metric and the error. While the work of a tenant runs it is asked four times a second, and the work of
 	// one that has gone is cancelled, with the cause [ErrRemoved]. It is called on the goroutine of ForEach, and holds the
 	// pass up while it thinks. Nil: all stay.
 	Active func(tenantID string) bool
 	// Progress is told how many tenants are done, whatever came of it, each time that number has grown. Who overstays is not
 	// done. It is called on the goroutine of ForEach, and holds the pass up until it returns. Nil: nobody is told.
 	Progress func(done, total int)
+	// Logger gets a line at the end of a pass that has passed tenants over, with their number and up to ten of them. Nil is
+	// silent.
+	Logger *slog.Logger
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
 }
@@ -60,14 +66,17 @@ func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx cont
 	if len(problems) > 0 {
 		return fmt.Errorf("for each tenant: %s", strings.Join(problems, "; "))
 	}
-	duration, err := passDuration(cfg.MeterProvider)
+	metrics, err := newPassMetrics(ctx, cfg.MeterProvider)
 	if err != nil {
 		return fmt.Errorf("for each tenant: %w", err)
 	}
 	began := time.Now()
 	p := newPass(cfg, distinct(tenantIDs), work)
 	err = p.run(ctx)
-	duration.Record(context.WithoutCancel(ctx), time.Since(began).Seconds())
+	ctx = context.WithoutCancel(ctx)
+	metrics.duration.Record(ctx, time.Since(began).Seconds())
+	metrics.passedOver.Add(ctx, int64(len(p.passedOver)))
+	p.tellPassedOver(ctx)
 	return err
 }
 
@@ -103,16 +112,17 @@ func distinct(tenantIDs iter.Seq[string]) []string {
 
 // pass is one call of ForEach. All of it belongs to the goroutine of that call; the runs only send to ended, until it is over.
 type pass struct {
-	cfg     Pass
-	work    func(ctx context.Context, tenantID string) error
-	ids     []string
-	begun   int // so many of ids had their turn
-	done    int
-	running map[int]*passRun // by the index in ids
-	left    int              // so many of running overstay
-	failed  map[int]*TenantError
-	ended   chan passEnd
-	over    chan struct{} // closed when nobody receives from ended any more
+	cfg        Pass
+	work       func(ctx context.Context, tenantID string) error
+	ids        []string
+	begun      int // so many of ids had their turn
+	done       int
+	running    map[int]*passRun // by the index in ids
+	left       int              // so many of running overstay
+	passedOver []string         // were not active when their turn came
+	failed     map[int]*TenantError
+	ended      chan passEnd
+	over       chan struct{} // closed when nobody receives from ended any more
 }
 
 type passRun struct {
@@ -124,8 +134,9 @@ type passRun struct {
 }
 
 type passEnd struct {
+	ending
+
 	index int
-	err   error
 }
 
 func newPass(cfg Pass, ids []string, work func(ctx context.Context, tenantID string) error) *pass {
@@ -190,14 +201,15 @@ func (p *pass) begin(ctx context.Context, runs *sync.WaitGroup) {
 	p.begun++
 	id := p.ids[index]
 	if !p.isActive(id) {
+		p.passedOver = append(p.passedOver, id)
 		p.step()
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	p.running[index] = &passRun{cancel: cancel, began: time.Now()}
 	runs.Go(func() {
-		guard(func() error { return within(ctx, p.cfg.Timeout, id, p.work) }, func(err error) {
-			p.tell(passEnd{index, withStack(err)})
+		guard(func() error { return within(ctx, p.cfg.Timeout, id, p.work) }, func(e ending) {
+			p.tell(passEnd{e, index})
 		})
 	})
 }
@@ -233,7 +245,7 @@ func (p *pass) step() {
 // a mistake all the same.
 func (p *pass) end(e passEnd) {
 	run, id := p.forget(e.index), p.ids[e.index]
-	if e.err != nil && (isPanic(e.err) || !run.removed && p.isActive(id)) {
+	if e.err != nil && (e.panicked || !run.removed && p.isActive(id)) {
 		p.failed[e.index] = &TenantError{TenantID: id, Err: e.err}
 	}
 	p.step()
@@ -281,7 +293,7 @@ func (p *pass) result(ctx context.Context) error {
 	if len(p.failed) == 0 && notRun == 0 && p.left == 0 {
 		return nil
 	}
-	e := &PassError{NotRun: notRun, Total: len(p.ids), StillRunning: p.stillRunning()}
+	e := &PassError{NotRun: notRun, PassedOver: len(p.passedOver), Total: len(p.ids), StillRunning: p.stillRunning()}
 	for index := range p.ids {
 		if failure := p.failed[index]; failure != nil {
 			e.Failed = append(e.Failed, failure)
@@ -291,6 +303,18 @@ func (p *pass) result(ctx context.Context) error {
 		e.Stopped = endOf(ctx)
 	}
 	return e
+}
+
+// tellPassedOver logs it in one line. A tenant that has gone since the pass began is nothing to worry about; one that is
+// passed over each time is not meant to be.
+func (p *pass) tellPassedOver(ctx context.Context) {
+	const most = 10
+	n := len(p.passedOver)
+	if n == 0 || p.cfg.Logger == nil {
+		return
+	}
+	p.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "tenants were passed over: Active says that they are not active",
+		slog.Int("passed_over", n), slog.Int("of", len(p.ids)), slog.Any("tenant_ids", p.passedOver[:min(n, most)]))
 }
 
 // stillRunning names those that are left behind; nil if none is.
@@ -308,61 +332,10 @@ func (p *pass) stillRunning() *StillRunning {
 
 // endOf returns the error of ctx, with its cause if that says more.
 func endOf(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
+	err := ctx.Err()
+	says, cause := usererror.Look(context.Cause(ctx), func(cause error) bool { return errors.Is(cause, err) })
+	if says {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)
-}
-
-// PassError says what a pass has not done. [errors.Is] and [errors.As] look at each of Failed, at StillRunning and at Stopped.
-type PassError struct {
-	// Failed are the tenants whose work failed, in the order of their turns.
-	Failed []*TenantError
-	// StillRunning has the tenants whose work overstayed and has not ended, whether they are still active or not. Nil when
-	// there are none.
-	StillRunning *StillRunning
-	// NotRun is how many tenants were not begun, because ctx had ended.
-	NotRun int
-	// Total is how many tenants the pass was for.
-	Total int
-	// Stopped is the error of ctx and its cause. Nil when NotRun is 0.
-	Stopped error
-}
-
-// Error counts, and shows up to ten of those that failed.
-func (e *PassError) Error() string {
-	const most = 10
-	var parts []string
-	if e.Stopped != nil {
-		parts = append(parts, fmt.Sprintf("%d of %d tenants were not begun: %v", e.NotRun, e.Total, e.Stopped))
-	}
-	if e.StillRunning != nil {
-		parts = append(parts, e.StillRunning.Error())
-	}
-	if n := len(e.Failed); n > 0 {
-		parts = append(parts, fmt.Sprintf("the work of %d of %d tenants failed", n, e.Total))
-	}
-	for _, failure := range e.Failed[:min(len(e.Failed), most)] {
-		parts = append(parts, failure.Error())
-	}
-	if more := len(e.Failed) - most; more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// Unwrap returns all of Failed, StillRunning, and Stopped.
-func (e *PassError) Unwrap() []error {
-	errs := make([]error, 0, len(e.Failed)+2)
-	for _, failure := range e.Failed {
-		errs = append(errs, failure)
-	}
-	if e.StillRunning != nil {
-		errs = append(errs, e.StillRunning)
-	}
-	if e.Stopped != nil {
-		errs = append(errs, e.Stopped)
-	}
-	return errs
 }

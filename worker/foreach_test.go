@@ -144,7 +144,7 @@ func TestForEachJoinsErrorsThatNameTenants(t *testing.T) {
 	}
 	want := []string{
 		"tenant plain: read: file does not exist", "tenant typed: code 7", "tenant thrown: panic: boom",
-		"tenant thrown-error: panic: file already closed", "tenant exit: panic: the goroutine was ended by runtime.Goexit",
+		"tenant thrown-error: panic: file already closed", "tenant exit: the goroutine was ended by runtime.Goexit",
 	}
 	if !slices.Equal(failed, want) || pass.Total != 7 || pass.NotRun != 0 || pass.Stopped != nil {
 		t.Errorf("got %q in %+v, want %q", failed, pass, want)

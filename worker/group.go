@@ -209,25 +209,25 @@ func (g *Group) note(ctx context.Context, o order) {
 	switch o.what {
 	case noteFailed:
 		attrs := []slog.Attr{id, slog.Any("error", o.cause), slog.Int("failures_in_a_row", o.count), slog.Duration("again_in", o.wait)}
-		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant failed", append(attrs, stackOf(o.cause)...)...)
+		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant failed", append(attrs, stackOf(o.stack)...)...)
 	case noteGivenUp:
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the work of a tenant gave up", id, slog.Any("error", o.cause))
 	case noteOverstaying:
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant was cancelled and does not end", id, slog.Duration("grace", o.wait))
 	case noteHookFailed:
-		attrs := append([]slog.Attr{id, slog.Any("error", o.cause)}, stackOf(o.cause)...)
+		attrs := append([]slog.Attr{id, slog.Any("error", o.cause)}, stackOf(o.stack)...)
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tenant could not be reconfigured; its work is started anew", attrs...)
 	default:
-		attrs := append([]slog.Attr{id, slog.Any("error", o.cause)}, stackOf(o.cause)...)
+		attrs := append([]slog.Attr{id, slog.Any("error", o.cause)}, stackOf(o.stack)...)
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant failed while it was ending", attrs...)
 	}
 }
 
-func stackOf(err error) []slog.Attr {
-	if panicked, ok := errors.AsType[*PanicError](err); ok {
-		return []slog.Attr{slog.String("stack", string(panicked.Stack))}
+func stackOf(stack []byte) []slog.Attr {
+	if len(stack) == 0 {
+		return nil
 	}
-	return nil
+	return []slog.Attr{slog.String("stack", string(stack))}
 }
 
 func withDefaults(cfg Config) Config {

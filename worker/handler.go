@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tenantwatch/tenantwatch/internal/debugpage"
+	"github.com/tenantwatch/tenantwatch/internal/usererror"
 )
 
 const (
@@ -124,9 +125,7 @@ func viewOf(t *TenantStatus) tenantView {
 		TenantID: t.TenantID, State: t.State.String(), Since: t.Since, Place: t.Place, Restarts: t.Restarts, Active: t.Active,
 		Next: t.Next, Reconfiguring: t.Reconfiguring,
 	}
-	if t.LastError != nil {
-		v.LastError = shorten(t.LastError.Error())
-	}
+	v.LastError = shorten(usererror.Text(t.LastError))
 	return v
 }
 

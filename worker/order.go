@@ -12,6 +12,7 @@ type order struct {
 	id     string // of the tenant, as it is spelled
 	run    string // the key of its run, the canonical id
 	cause  error
+	stack  []byte // of the panic that it is, or wraps
 	reason tenant.EventType
 	wait   time.Duration
 	count  int

@@ -19,14 +19,27 @@ func passMeter(provider metric.MeterProvider) metric.Meter {
 	return provider.Meter(instrumentation)
 }
 
-func passDuration(provider metric.MeterProvider) (metric.Float64Histogram, error) {
-	duration, err := passMeter(provider).Float64Histogram("tenantwatch.worker.pass.duration",
+// passMetrics is what OpenTelemetry is told of passes. Nothing of it has attributes.
+type passMetrics struct {
+	duration   metric.Float64Histogram
+	passedOver metric.Int64Counter
+}
+
+func newPassMetrics(ctx context.Context, provider metric.MeterProvider) (passMetrics, error) {
+	meter := passMeter(provider)
+	var m passMetrics
+	var errs [2]error
+	m.duration, errs[0] = meter.Float64Histogram("tenantwatch.worker.pass.duration",
 		metric.WithDescription("How long passes over the tenants took."), metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(longBuckets...))
-	if err != nil {
-		return nil, fmt.Errorf("make metrics: %w", err)
+	m.passedOver, errs[1] = meter.Int64Counter("tenantwatch.worker.pass.passed_over",
+		metric.WithDescription("Tenants that passes have passed over, because they were not active when their turn came."),
+		metric.WithUnit("{tenant}"))
+	if err := errors.Join(errs[:]...); err != nil {
+		return passMetrics{}, fmt.Errorf("make metrics: %w", err)
 	}
-	return duration, nil
+	m.passedOver.Add(ctx, 0) // so that it is there, and its first rise is seen as one
+	return m, nil
 }
 
 // tickMetrics is what OpenTelemetry is told of a schedule. Nothing of it has attributes.

@@ -64,7 +64,7 @@ type task struct {
 	again     bool // and has to be once more
 	reason    tenant.EventType
 	returned  bool // Work has, and the hook has not
-	result    error
+	result    ending
 }
 
 func (t *task) earlier(than *task) bool { return t.due.Before(than.due) }
@@ -152,22 +152,22 @@ func (p *plan) tell(now time.Time, t *task, reason tenant.EventType) {
 // happened is told of the end of a run, or of a call of its hook.
 func (p *plan) happened(now time.Time, h happening) {
 	if h.hook {
-		p.hooked(now, h.key, h.err)
+		p.hooked(now, h.key, h.ending)
 	} else {
-		p.returned(now, h.key, h.err)
+		p.returned(now, h.key, h.ending)
 	}
 }
 
 // hooked is told that the hook has returned.
-func (p *plan) hooked(now time.Time, key string, err error) {
+func (p *plan) hooked(now time.Time, key string, e ending) {
 	t := p.tasks[key]
 	if t == nil {
 		return
 	}
 	again := t.again
 	t.hooking, t.again = false, false
-	if err != nil {
-		p.hookFailed(now, t, err)
+	if e.err != nil {
+		p.hookFailed(now, t, e)
 	}
 	switch {
 	case t.returned:
@@ -182,28 +182,28 @@ func (p *plan) hooked(now time.Time, key string, err error) {
 }
 
 // hookFailed restarts the run, unless that is ending.
-func (p *plan) hookFailed(now time.Time, t *task, err error) {
+func (p *plan) hookFailed(now time.Time, t *task, e ending) {
 	switch {
 	case t.state == Running:
-		p.order(order{what: noteHookFailed, id: t.id, cause: err})
+		p.order(order{what: noteHookFailed, id: t.id, cause: e.err, stack: e.stack})
 		p.cancel(now, t, ErrReconfigured)
-	case !isCancellation(err):
-		p.order(order{what: noteLateError, id: t.id, cause: err})
+	case !e.cancelled:
+		p.order(order{what: noteLateError, id: t.id, cause: e.err, stack: e.stack})
 	}
 }
 
 // returned is told that Work has returned. While the hook has not, the run goes on.
-func (p *plan) returned(now time.Time, key string, err error) {
+func (p *plan) returned(now time.Time, key string, e ending) {
 	t := p.tasks[key]
 	if t == nil {
 		return
 	}
 	if !t.hooking {
-		p.conclude(now, t, err)
+		p.conclude(now, t, e)
 		p.fill(now)
 		return
 	}
-	t.returned, t.result = true, err
+	t.returned, t.result = true, e
 	if t.state == Running {
 		p.cancel(now, t, nil)
 		t.cancelled = false // the end was its own
@@ -211,15 +211,15 @@ func (p *plan) returned(now time.Time, key string, err error) {
 }
 
 // conclude decides what follows the end of a run.
-func (p *plan) conclude(now time.Time, t *task, err error) {
+func (p *plan) conclude(now time.Time, t *task, e ending) {
 	if t.state != Overstaying {
 		p.counted--
 	}
 	p.order(order{what: forgetRun, run: t.canonical})
 	cancelled := t.cancelled
-	t.cancelled, t.returned, t.result = false, false, nil
-	if cancelled && err != nil && !isCancellation(err) {
-		p.order(order{what: noteLateError, id: t.id, cause: err})
+	t.cancelled, t.returned, t.result = false, false, ending{}
+	if cancelled && e.err != nil && !e.cancelled {
+		p.order(order{what: noteLateError, id: t.id, cause: e.err, stack: e.stack})
 	}
 	switch {
 	case !t.active || p.stopping:
@@ -227,26 +227,26 @@ func (p *plan) conclude(now time.Time, t *task, err error) {
 	case cancelled:
 		t.failures, t.retry = 0, false
 		p.startAgain(now, t)
-	case err == nil:
+	case e.err == nil:
 		p.move(now, t, Done)
-	case errors.Is(err, ErrGiveUp) && !isPanic(err):
-		t.lastErr = err
-		p.order(order{what: noteGivenUp, id: t.id, cause: err})
+	case e.gaveUp:
+		t.lastErr = e.err
+		p.order(order{what: noteGivenUp, id: t.id, cause: e.err})
 		p.move(now, t, GivenUp)
 	default:
-		p.backOff(now, t, err)
+		p.backOff(now, t, e)
 	}
 }
 
-func (p *plan) backOff(now time.Time, t *task, err error) {
+func (p *plan) backOff(now time.Time, t *task, e ending) {
 	if now.Sub(t.began) >= p.maxBackoff {
 		t.failures = 0
 	}
 	t.failures++
-	t.lastErr, t.retry = err, true
+	t.lastErr, t.retry = e.err, true
 	bound := backoffBound(p.minBackoff, p.maxBackoff, t.failures)
 	wait := bound/2 + time.Duration(p.dice()*float64(bound-bound/2))
-	p.order(order{what: noteFailed, id: t.id, cause: err, wait: wait, count: t.failures})
+	p.order(order{what: noteFailed, id: t.id, cause: e.err, stack: e.stack, wait: wait, count: t.failures})
 	p.move(now, t, Restarting)
 	p.schedule(t, now.Add(wait))
 }

@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
-
-// errExited is the failure of Work that called runtime.Goexit.
-var errExited = errors.New("the goroutine was ended by runtime.Goexit")
 
 // loop is the one goroutine that changes a Group's plan, and does what the plan wants done.
 type loop struct {
@@ -33,9 +29,10 @@ type run struct {
 
 // happening is the end of a run, or of a call of its hook.
 type happening struct {
+	ending
+
 	key  string // the canonical id
 	hook bool
-	err  error
 }
 
 func newLoop(g *Group) *loop {
@@ -47,7 +44,7 @@ func (l *loop) run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	in, quit, read := make(chan tenant.Change), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
-		guard(func() error { return forward(changes, in, quit) }, func(err error) { l.broken = withStack(err) })
+		guard(func() error { return forward(changes, in, quit) }, func(e ending) { l.broken = e.err })
 	}()
 	base := context.WithoutCancel(ctx) // a run's ctx is to end with the cause that the plan gives
 	l.supervise(ctx, base, in, read)
@@ -155,14 +152,14 @@ func (l *loop) start(base context.Context, o order) {
 	l.runs[o.run] = &run{ctx, cancel}
 	work := l.group.cfg.Work
 	l.working.Go(func() {
-		guard(func() error { return work(ctx, o.id) }, func(err error) { l.tell(happening{key: o.run, err: err}) })
+		guard(func() error { return work(ctx, o.id) }, func(e ending) { l.tell(happening{key: o.run, ending: e}) })
 	})
 }
 
 func (l *loop) callHook(o order) {
 	ctx, hook := l.runs[o.run].ctx, l.group.cfg.Reconfigured
 	l.working.Go(func() {
-		guard(func() error { return hook(ctx, o.id, o.reason) }, func(err error) { l.tell(happening{key: o.run, hook: true, err: err}) })
+		guard(func() error { return hook(ctx, o.id, o.reason) }, func(e ending) { l.tell(happening{key: o.run, hook: true, ending: e}) })
 	})
 }
 
@@ -178,33 +175,6 @@ func (l *loop) tell(h happening) {
 			}
 		}
 	}
-}
-
-// guard calls fn and then end with what came of it: an error, a panic, or runtime.Goexit.
-func guard(fn func() error, end func(error)) {
-	err := errExited
-	defer func() {
-		if value := recover(); value != nil {
-			err = &PanicError{Value: value, Stack: debug.Stack()}
-		}
-		end(err)
-	}()
-	err = fn()
-}
-
-// PanicError is the failure of Work that panicked.
-type PanicError struct {
-	Value any
-	Stack []byte // of the goroutine, as runtime/debug prints it
-}
-
-// Error has the value, and not the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
-
-// Unwrap is the value, if that is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
 }
 
 // alarm is a timer that may be set to no time.

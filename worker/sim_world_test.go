@@ -71,6 +71,7 @@ const (
 	panics                // with an error
 	exits                 // by runtime.Goexit
 	cancels               // returns context.Canceled, though nobody has cancelled it
+	breaks                // returns an error whose methods panic
 	whatCount             // how many there are
 )
 
@@ -310,6 +311,12 @@ func (s *sim) hook(ctx context.Context, id string, reason tenant.EventType) erro
 
 var errSim = errors.New("fails")
 
+// brokenError cannot be asked what it is.
+type brokenError struct{}
+
+func (brokenError) Error() string { return "broken" }
+func (brokenError) Is(error) bool { panic("asked") }
+
 func (s *sim) outcome(ctx context.Context, how what, who string) outcome {
 	switch how {
 	case obeys:
@@ -320,6 +327,8 @@ func (s *sim) outcome(ctx context.Context, how what, who string) outcome {
 		return outcome{how, fmt.Errorf("%s: %w", who, worker.ErrGiveUp)}
 	case cancels:
 		return outcome{how, context.Canceled}
+	case breaks:
+		return outcome{how, brokenError{}}
 	case panics:
 		return outcome{how, fmt.Errorf("%s: %w, %w", who, errSim, worker.ErrGiveUp)} // which counts for nothing there
 	default:
@@ -345,6 +354,8 @@ func (o outcome) is(err error) bool {
 		return err != nil && strings.Contains(err.Error(), "Goexit")
 	case panics:
 		return errors.Is(err, o.err) && strings.Contains(err.Error(), "panic")
+	case breaks:
+		return err != nil && strings.Contains(err.Error(), "whose methods fail")
 	default:
 		return errors.Is(err, o.err) && (err == nil) == (o.err == nil)
 	}

@@ -37,7 +37,7 @@ func (t *ticks) run(ctx context.Context, changes iter.Seq[tenant.Change]) error 
 	var failure error // of changes, once read is closed
 	others.Go(func() {
 		defer close(read)
-		guard(func() error { return news.read(base, changes) }, func(err error) { failure = withStack(err) })
+		guard(func() error { return news.read(base, changes) }, func(e ending) { failure = e.err })
 	})
 	t.supervise(ctx, base, &others, news, read)
 	stop(ErrStopping)
@@ -167,8 +167,8 @@ func (t *ticks) fill(base context.Context, others *sync.WaitGroup) {
 		others.Go(func() {
 			defer t.tell(s)
 			began := time.Now()
-			guard(func() error { return within(ctx, t.cfg.Timeout, id, t.work) }, func(err error) {
-				t.conclude(ctx, s, Tick{TenantID: id, Took: time.Since(began), Err: withStack(err)})
+			guard(func() error { return within(ctx, t.cfg.Timeout, id, t.work) }, func(e ending) {
+				t.conclude(ctx, s, Tick{TenantID: id, Took: time.Since(began), Err: e.err}, e)
 			})
 		})
 	}
@@ -183,15 +183,15 @@ func (t *ticks) tell(s *seat) {
 }
 
 // conclude tells of a tick, on its goroutine.
-func (t *ticks) conclude(ctx context.Context, s *seat, tick Tick) {
-	if wasCancelled(ctx) && !isPanic(tick.Err) {
+func (t *ticks) conclude(ctx context.Context, s *seat, tick Tick, e ending) {
+	if wasCancelled(ctx) && !e.panicked {
 		tick.Err = nil
 	}
 	ctx = context.WithoutCancel(ctx)
 	t.metrics.duration.Record(ctx, tick.Took.Seconds())
 	id := slog.String("tenant_id", tick.TenantID)
 	if tick.Err != nil {
-		attrs := append([]slog.Attr{id, slog.Any("error", tick.Err)}, stackOf(tick.Err)...)
+		attrs := append([]slog.Attr{id, slog.Any("error", tick.Err)}, stackOf(e.stack)...)
 		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tick of a tenant failed", attrs...)
 		tick.Err = &TenantError{TenantID: tick.TenantID, Err: tick.Err}
 	}
@@ -199,9 +199,9 @@ func (t *ticks) conclude(ctx context.Context, s *seat, tick Tick) {
 	if t.cfg.Ended == nil {
 		return
 	}
-	guard(func() error { t.cfg.Ended(tick); return nil }, func(err error) {
-		if err = withStack(err); err != nil {
-			t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the callback of a tick panicked", append([]slog.Attr{id, slog.Any("error", err)}, stackOf(err)...)...)
+	guard(func() error { t.cfg.Ended(tick); return nil }, func(e ending) {
+		if e.err != nil {
+			t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the callback of a tick panicked", append([]slog.Attr{id, slog.Any("error", e.err)}, stackOf(e.stack)...)...)
 		}
 	})
 }
