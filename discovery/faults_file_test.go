@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -80,6 +81,20 @@ func TestD17LinksAndPipes(t *testing.T) {
 			closeIt(t, f.start(t))
 			if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
 				t.Errorf("%s was not replaced: %v, %v", file, info, err)
+			}
+		}
+	})
+}
+
+// TestD17ACloseRightAfterStartSaves: the goroutine that saves may not have begun when Close comes.
+func TestD17ACloseRightAfterStartSaves(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f, path := savedFile(t, "acme")
+		for i := range 50 {
+			f.cfg.SnapshotFile = fmt.Sprintf("%s.%d", path, i)
+			closeIt(t, f.start(t))
+			if _, err := os.Stat(f.cfg.SnapshotFile); err != nil {
+				t.Fatalf("start %d: %v", i, err)
 			}
 		}
 	})

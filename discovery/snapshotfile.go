@@ -130,9 +130,7 @@ func (d *TenantDiscovery) startFrom(now time.Time, saved *savedSet, req request,
 // keepSaved writes the set to the file whenever it has changed or the manager has confirmed it, until ctx ends, and then
 // once more.
 func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
-	select {
-	case <-r.ready:
-	case <-ctx.Done():
+	if !becameReady(ctx, r) {
 		return
 	}
 	if err := removePending(d.cfg.SnapshotFile); err != nil {
@@ -163,6 +161,22 @@ func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
 			})
 		}
 		failing = err != nil
+	}
+}
+
+// becameReady waits for the end of Start, or of ctx, and reports whether Start has succeeded, even when ctx ended right
+// after: then there is a set to be saved.
+func becameReady(ctx context.Context, r *run) bool {
+	select {
+	case <-r.ready:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-r.ready:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -74,11 +74,13 @@ func judge(evt tenant.Event, service, environment string) verdict {
 	v := verdict{
 		key:       tenant.CanonicalID(evt.TenantID),
 		id:        evt.TenantID,
-		eventID:   evt.EventID,
+		eventID:   short(evt.EventID),
 		eventType: evt.EventType,
-		version:   evt.Version(),
 		at:        evt.Timestamp,
-		env:       evt.Environment,
+		env:       short(evt.Environment),
+	}
+	if short(evt.Epoch) != "" {
+		v.version = evt.Version()
 	}
 	if environment != "" && evt.Environment != "" && evt.Environment != environment {
 		v.outcome = outcomeOtherEnvironment
@@ -107,6 +109,15 @@ func judge(evt tenant.Event, service, environment string) verdict {
 		v.outcome = outcomeIgnored
 	}
 	return v
+}
+
+// short returns a name, or nothing when it is too long for one, as [tenant.ParseEvent] does. An event of HandleEvent or of
+// a Feed of the user's own has not been through that, and what is remembered of it must be bounded all the same.
+func short(name string) string {
+	if len(name) > tenant.MaxNameBytes {
+		return ""
+	}
+	return name
 }
 
 // versioned reports whether the event says which version it made.

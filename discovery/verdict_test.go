@@ -85,3 +85,22 @@ func TestEventOfAnotherEnvironment(t *testing.T) {
 		t.Errorf("a bad event of another environment: outcome %d", v.outcome)
 	}
 }
+
+func TestX25WhatIsKeptOfAnEventIsBounded(t *testing.T) {
+	long := strings.Repeat("a", tenant.MaxNameBytes+1)
+	v := judge(tenant.Event{
+		EventType: tenant.EventSuspended, TenantID: "acme", EventID: long, TenantSlug: long, Epoch: long, Revision: 7,
+	}, "ledger", "")
+	if v.outcome != outcomeApplied || v.eventID != "" || v.version != (tenant.Version{}) {
+		t.Errorf("got %+v, want one that is applied without an id and without a version", v)
+	}
+	for name, evt := range map[string]tenant.Event{
+		"event_type":  {EventType: tenant.EventType(long), TenantID: "acme"},
+		"tenant_id":   {EventType: tenant.EventSuspended, TenantID: long},
+		"environment": {EventType: tenant.EventSuspended, TenantID: "acme", Environment: long},
+	} {
+		if v := judge(evt, "ledger", ""); v.outcome != outcomeBad || v.env != "" || len(v.err.Error()) > 1000 {
+			t.Errorf("%s: got the outcome %d, the environment %q and the error %v, want a bad event", name, v.outcome, v.env, v.err)
+		}
+	}
+}

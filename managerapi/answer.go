@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // answer is what the manager said, its body not yet read.
@@ -26,7 +28,7 @@ func (a *answer) decodeObject(out any) error {
 	if !bytes.HasPrefix(bytes.TrimLeft(data, whiteSpace), []byte("{")) {
 		return errors.New("the body is no JSON object")
 	}
-	if err := json.Unmarshal(data, out); err != nil {
+	if err := tenant.Unmarshal(data, out); err != nil {
 		return reason(err)
 	}
 	return nil

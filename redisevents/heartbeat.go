@@ -58,7 +58,7 @@ func heartbeatSignal(message *redis.Message) tenant.Signal {
 	}
 	err := errors.New("too large")
 	if len(message.Payload) <= maxHeartbeatBytes {
-		err = json.Unmarshal([]byte(message.Payload), &beat)
+		err = tenant.Unmarshal([]byte(message.Payload), &beat)
 	}
 	if err != nil {
 		return tenant.Signal{Kind: tenant.SignalBadEvent, Err: fmt.Errorf("heartbeat on channel %q: %w", message.Channel, err)}

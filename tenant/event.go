@@ -13,6 +13,10 @@ import (
 // MaxEventBytes is the largest event that [ParseEvent] reads: 1 MiB.
 const MaxEventBytes = 1 << 20
 
+// MaxNameBytes is the longest event_type, tenant_id and environment of an event that [ParseEvent] reads. An event_id, a
+// tenant_slug or an epoch that is longer counts as absent.
+const MaxNameBytes = 256
+
 // ErrInvalidEvent is what every [EventError] matches with errors.Is.
 var ErrInvalidEvent = errors.New("invalid lifecycle event")
 
@@ -58,7 +62,7 @@ type Event struct {
 	Revision uint64 `json:"revision,omitempty"`
 }
 
-// EventError tells why something is no usable event, and which one it was as far as that could be read.
+// EventError tells why something is not a usable event, and which one it was as far as that could be read.
 type EventError struct {
 	EventID   string
 	EventType EventType
@@ -75,9 +79,13 @@ func (e *EventError) Is(target error) bool { return target == ErrInvalidEvent }
 
 // ParseEvent reads one event from its JSON form, as it travels on Redis.
 //
-// It refuses, with an [EventError], what is larger than [MaxEventBytes], is not valid UTF-8, is no JSON object, or has
-// no event_type or no valid tenant_id ([ValidID]). Fields that it does not know are ignored. A timestamp, an epoch or a
-// revision that cannot be read counts as absent. The payload is kept as it is; only [DecodePayload] looks into it.
+// It refuses, with an [EventError], what is larger than [MaxEventBytes], is not valid UTF-8, is not a JSON object, has a
+// field of the wrong type, no event_type or no valid tenant_id ([ValidID]), or an event_type, a tenant_id or an environment
+// of more than [MaxNameBytes]. The names of fields are exact: one in another case is a field that it does not know, and
+// those are ignored. A timestamp or a revision that cannot be read counts as absent, and so does an event_id, a tenant_slug
+// or an epoch of more than MaxNameBytes. The payload is kept as it is; only [DecodePayload] looks into it.
+//
+// An event keeps no part of data.
 func ParseEvent(data []byte) (Event, error) {
 	if len(data) > MaxEventBytes {
 		return Event{}, &EventError{Reason: fmt.Sprintf("%d bytes, the most is %d", len(data), MaxEventBytes)}
@@ -87,20 +95,25 @@ func ParseEvent(data []byte) (Event, error) {
 	}
 	var evt Event
 	if err := evt.UnmarshalJSON(data); err != nil { // itself: json.Unmarshal would read the text twice more
-		return Event{}, &EventError{EventID: evt.EventID, EventType: evt.EventType, Reason: err.Error()}
+		return Event{}, evt.invalid(err.Error())
 	}
 	return evt, evt.Validate()
 }
 
-// Validate returns an [EventError] when the event has no type or no valid tenant id, and nil otherwise.
+// Validate returns an [EventError] when the event has no type or no valid tenant id, or one of them or the environment is
+// longer than [MaxNameBytes], and nil otherwise.
 func (e Event) Validate() error {
 	switch {
 	case strings.TrimSpace(string(e.EventType)) == "":
 		return e.invalid("event_type is missing")
+	case len(e.EventType) > MaxNameBytes:
+		return e.invalid(fmt.Sprintf("event_type has %d bytes, the most is %d", len(e.EventType), MaxNameBytes))
 	case e.TenantID == "":
 		return e.invalid("tenant_id is missing")
 	case !ValidID(e.TenantID):
 		return e.invalid(fmt.Sprintf("tenant_id %.80q is not a valid id", e.TenantID))
+	case len(e.Environment) > MaxNameBytes:
+		return e.invalid(fmt.Sprintf("environment has %d bytes, the most is %d", len(e.Environment), MaxNameBytes))
 	}
 	return nil
 }
@@ -108,46 +121,81 @@ func (e Event) Validate() error {
 // Version returns the version that the event made. It is zero when the manager sends none.
 func (e Event) Version() Version { return Version{Epoch: e.Epoch, Revision: e.Revision} }
 
-// ServiceName returns the payload's service_name. A payload that is missing or is no JSON object, or has no
+// ServiceName returns the payload's service_name. A payload that is missing or is not a JSON object, or has no
 // service_name or a blank one, is an [EventError]: it must never be taken for another service's event.
 func (e Event) ServiceName() (string, error) {
-	payload, err := DecodePayload[struct {
-		ServiceName string `json:"service_name"`
-	}](e)
+	fields, err := DecodePayload[map[string]json.RawMessage](e) // one pass, and exact in its keys
 	if err != nil {
 		return "", err
 	}
-	if strings.TrimSpace(payload.ServiceName) == "" {
+	var name string
+	if raw, ok := fields["service_name"]; ok && json.Unmarshal(raw, &name) != nil {
+		return "", e.invalid("payload: service_name is not a string")
+	}
+	if strings.TrimSpace(name) == "" {
 		return "", e.invalid("payload has no service_name")
 	}
-	return payload.ServiceName, nil
+	return name, nil
 }
 
 // UnmarshalJSON reads an event without looking whether it is complete; [ParseEvent] does that too.
 func (e *Event) UnmarshalJSON(data []byte) error {
-	type plain Event // without methods, so that decoding it does not come back here
-	wire := struct {
-		*plain
-
-		Timestamp json.RawMessage `json:"timestamp"`
-		Epoch     json.RawMessage `json:"epoch"`
-		Revision  json.RawMessage `json:"revision"`
-	}{plain: (*plain)(e)}
 	*e = Event{}
-	if string(data) == "null" {
-		return errors.New("null is no event")
-	}
-	if err := json.Unmarshal(data, &wire); err != nil {
+	var fields map[string]json.RawMessage // whose keys, unlike the fields of a struct, are told apart by their case
+	err := json.Unmarshal(data, &fields)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrongType) || err == nil && fields == nil:
+		return errors.New("it is not a JSON object")
+	case err != nil:
 		return err
 	}
-	e.Timestamp = readTimestamp(wire.Timestamp)
-	e.Epoch = readString(wire.Epoch)
-	e.Revision = readUint(wire.Revision)
-	return nil
+	e.Payload = fields["payload"]
+	e.Timestamp = readTimestamp(fields["timestamp"])
+	e.Revision = readUint(fields["revision"])
+	e.Epoch = short(readString(fields["epoch"]))
+	return e.readNames(fields)
 }
 
+// readNames reads what has to be a string where it is there at all. It goes on behind an error, so that the error can name
+// the event.
+func (e *Event) readNames(fields map[string]json.RawMessage) error {
+	var id, eventType string
+	var wrong error
+	for _, field := range []struct {
+		name string
+		into *string
+	}{
+		{"event_id", &id}, {"event_type", &eventType}, {"tenant_id", &e.TenantID},
+		{"tenant_slug", &e.TenantSlug}, {"environment", &e.Environment},
+	} {
+		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil && wrong == nil {
+			wrong = fmt.Errorf("%s is not a string", field.name)
+		}
+	}
+	e.EventID, e.EventType, e.TenantSlug = short(id), EventType(eventType), short(e.TenantSlug)
+	return wrong
+}
+
+// invalid cuts what it names: an error is kept and logged where nobody expects a megabyte.
 func (e Event) invalid(reason string) *EventError {
-	return &EventError{EventID: e.EventID, EventType: e.EventType, Reason: reason}
+	return &EventError{EventID: e.EventID, EventType: EventType(cut(string(e.EventType))), Reason: cut(reason)}
+}
+
+// short returns a name, or nothing when it is too long for one.
+func short(name string) string {
+	if len(name) > MaxNameBytes {
+		return ""
+	}
+	return name
+}
+
+// cut returns the beginning of a text that is too long, and keeps nothing of the rest.
+func cut(text string) string {
+	if len(text) <= MaxNameBytes {
+		return text
+	}
+	return strings.ToValidUTF8(strings.Clone(text[:MaxNameBytes]), "") + "…"
 }
 
 // readTimestamp reads RFC 3339. Everything else counts as no timestamp, and so does what is outside the years 1 to

@@ -63,14 +63,17 @@ type CacheInvalidate struct {
 	Reason      string `json:"reason,omitempty"`
 }
 
+const payloadMissing = "payload is missing or is not a JSON object"
+
 // DecodePayload reads an event's payload as T, one of the payload types of this package or one of your own. Fields that
-// T does not have are ignored. A payload that is missing, is no JSON object, or does not fit T is an [EventError].
+// T does not have are ignored, and so are those that it has in another case ([Unmarshal]). A payload that is missing, is
+// not a JSON object, or does not fit T is an [EventError].
 func DecodePayload[T any](e Event) (T, error) {
 	var payload T
 	if !bytes.HasPrefix(bytes.TrimLeft(e.Payload, " \t\r\n"), []byte("{")) {
-		return payload, e.invalid("payload is missing or is no JSON object")
+		return payload, e.invalid(payloadMissing)
 	}
-	if err := json.Unmarshal(e.Payload, &payload); err != nil {
+	if err := Unmarshal(e.Payload, &payload); err != nil {
 		return payload, e.invalid("payload: " + err.Error())
 	}
 	return payload, nil
