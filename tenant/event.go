@@ -154,20 +154,23 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	e.Timestamp = readTimestamp(fields["timestamp"])
 	e.Revision = readUint(fields["revision"])
 	e.Epoch = short(readString(fields["epoch"]))
-	return e.readNames(fields)
+	return readNames(e, fields)
 }
 
 // readNames reads what has to be a string where it is there at all. It goes on behind an error, so that the error can name
 // the event.
-func (e *Event) readNames(fields map[string]json.RawMessage) error {
+func readNames(e *Event, fields map[string]json.RawMessage) error {
 	var id, eventType string
 	var wrong error
 	for _, field := range []struct {
 		name string
 		into *string
 	}{
-		{"event_id", &id}, {"event_type", &eventType}, {"tenant_id", &e.TenantID},
-		{"tenant_slug", &e.TenantSlug}, {"environment", &e.Environment},
+		{"event_id", &id},
+		{"event_type", &eventType},
+		{"tenant_id", &e.TenantID},
+		{"tenant_slug", &e.TenantSlug},
+		{"environment", &e.Environment},
 	} {
 		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil && wrong == nil {
 			wrong = fmt.Errorf("%s is not a string", field.name)

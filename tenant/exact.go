@@ -43,6 +43,7 @@ func keepExact(data json.RawMessage, shape reflect.Type) (json.RawMessage, error
 		if hasFields(shape.Elem()) {
 			return keepElements(data, shape.Elem())
 		}
+	default:
 	}
 	return data, nil
 }
@@ -77,9 +78,7 @@ func (f anyField) field(string) (reflect.Type, bool) { return f.shape, true }
 
 func keepMembers(data json.RawMessage, known fields) (json.RawMessage, error) {
 	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
-		return data, nil // it is not an object, which json.Unmarshal says in its own words
-	}
+	_ = json.Unmarshal(data, &members) // what is not an object stays as it is, for json.Unmarshal to say in its own words
 	changed := false
 	for name, value := range members {
 		shape, ok := known.field(name)
@@ -100,9 +99,7 @@ func keepMembers(data json.RawMessage, known fields) (json.RawMessage, error) {
 
 func keepElements(data json.RawMessage, shape reflect.Type) (json.RawMessage, error) {
 	var elements []json.RawMessage
-	if json.Unmarshal(data, &elements) != nil {
-		return data, nil
-	}
+	_ = json.Unmarshal(data, &elements) // the same for what is not an array
 	changed := false
 	for i, element := range elements {
 		exact, err := keepExact(element, shape)
