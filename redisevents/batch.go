@@ -1,87 +1,182 @@
 package redisevents
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// PublishAll announces events that are given in their JSON form, byte for byte, and returns an error for each, in the same
-// order, which is nil once Redis has taken the event on every channel and into the stream.
-//
-// Events of different tenants travel together. Those of one tenant are sent in the order given, each once the one before
-// it was taken: after one that failed, the tenant's later ones are [ErrSkipped], and so are those that ctx left no time
-// for. What [tenant.ParseEvent] refuses is an [tenant.EventError] and is not sent; it does not stop the tenant. The
-// other errors are those of Publish. When ctx has a deadline the call ends by then.
-func (p *Publisher) PublishAll(ctx context.Context, events [][]byte) []error {
-	errs := make([]error, len(events))
-	stopped := map[string]bool{} // tenants
-	for i, round := range rounds(events, errs) {
-		if i > 0 && ctx.Err() != nil {
-			break
-		}
-		p.publishRound(ctx, round, stopped, errs)
-	}
-	return errs
-}
+const (
+	// inOrder is how many events are sent one behind the other, whatever that costs.
+	inOrder = 64
+	// lookAhead is how far, in a larger batch, events of other tenants overtake one that waits for its tenant's last.
+	lookAhead = 64
+	// longestHole is how long one may be overtaken, as far as the round trips of before tell.
+	longestHole = 100 * time.Millisecond
+)
 
-// outgoing is one event of a batch.
+// way is where events go.
+type way uint8
+
+const (
+	toChannels way = 1 << iota
+	toStream
+)
+
+// outgoing is one event of a batch, and the commands that announce it.
 type outgoing struct {
 	place  int // in the batch
 	event  tenant.Event
 	tenant string // its id in canonical form
 	data   []byte
+
+	publish, add []redis.Cmder
 }
 
-// rounds sorts the events so that no round has two of one tenant. In errs it notes which are no events, and of the others
-// that they are not sent yet.
-func rounds(events [][]byte, errs []error) [][]outgoing {
-	var all [][]outgoing
-	seen := map[string]int{} // how many of a tenant
+// batch is one call for many events.
+type batch struct {
+	*Publisher
+
+	ways    way
+	waiting []*outgoing // in the order given
+	errs    []error
+	stopped map[string]bool // tenants with an event that was not taken, so that none of their later ones is sent
+	late    map[string]bool // tenants with an event that the stream alone did not take: their later ones do not go there
+	ahead   int             // how far to look for events that may overtake others
+}
+
+func (p *Publisher) newBatch(events [][]byte, ways way) *batch {
+	b := &batch{
+		Publisher: p, ways: ways, errs: make([]error, len(events)),
+		stopped: map[string]bool{}, late: map[string]bool{},
+	}
 	for i, data := range events {
 		event, err := tenant.ParseEvent(data)
-		if errs[i] = err; err != nil {
+		if b.errs[i] = err; err != nil {
 			continue
 		}
-		errs[i] = ErrSkipped
-		id := tenant.CanonicalID(event.TenantID)
-		if seen[id] == len(all) {
-			all = append(all, nil)
-		}
-		all[seen[id]] = append(all[seen[id]], outgoing{i, event, id, data})
-		seen[id]++
+		b.errs[i] = ErrSkipped
+		b.waiting = append(b.waiting, &outgoing{place: i, event: event, tenant: tenant.CanonicalID(event.TenantID), data: data})
 	}
-	return all
+	if len(events) > inOrder {
+		b.ahead = lookAhead
+	}
+	return b
 }
 
-// publishRound sends the events of the tenants that are not stopped, stops those whose event failed, and notes in errs
-// what became of each.
-func (p *Publisher) publishRound(ctx context.Context, round []outgoing, stopped map[string]bool, errs []error) {
-	pipe := p.client.Pipeline()
-	commands := make([][]redis.Cmder, len(round))
-	for i, out := range round {
-		if !stopped[out.tenant] {
-			commands[i] = p.queue(ctx, pipe, out.event, out.data)
+// run sends one round after the other, until all is sent, ctx ends, or the server takes nothing.
+func (b *batch) run(ctx context.Context) []error {
+	for first := true; len(b.waiting) > 0 && (first || ctx.Err() == nil); first = false {
+		began := time.Now()
+		if !b.send(ctx, b.next()) {
+			break
+		}
+		if b.ahead > 0 {
+			rounds := longestHole / max(time.Since(began), time.Microsecond)
+			b.ahead = min(int(rounds), lookAhead) // one that is overtaken may have that many rounds before its own
 		}
 	}
-	sent, err := pipe.Exec(ctx)  // where the server refuses the connection, the commands may be left without an error
-	if firstError(sent) != nil { // then each command has its own
-		err = nil
-	}
-	for i, out := range round {
-		if stopped[out.tenant] {
-			continue
+	return b.errs
+}
+
+// next takes the events of the next round out of those that wait: in their order, and no two of one tenant. Where it may
+// not look ahead the round ends before the first that has to wait for its tenant's last, so that none overtakes another.
+func (b *batch) next() []*outgoing {
+	var round, passed []*outgoing
+	taken := map[string]bool{}
+	i := 0
+	for ; i < len(b.waiting) && (len(passed) == 0 || len(passed) <= b.ahead); i++ {
+		out := b.waiting[i]
+		switch {
+		case b.stopped[out.tenant]: // and stays skipped
+		case taken[out.tenant]:
+			passed = append(passed, out)
+		default:
+			taken[out.tenant] = true
+			round = append(round, out)
 		}
-		errs[out.place] = nil
-		if err := cmp.Or(err, firstError(commands[i])); err != nil {
-			errs[out.place] = fmt.Errorf("publish %s: %w", out.event.EventType, classify(err, p.secrets()))
-			stopped[out.tenant] = true
+	}
+	b.waiting = append(passed, b.waiting[i:]...)
+	return round
+}
+
+// send sends a round, and notes what became of each event. False means that there is no use in sending another one.
+func (b *batch) send(ctx context.Context, round []*outgoing) bool {
+	if len(round) == 0 {
+		return true // of stopped tenants alone
+	}
+	var commands []redis.Cmder
+	for _, out := range round {
+		b.prepare(ctx, out)
+		commands = append(append(commands, out.publish...), out.add...)
+	}
+	wrong := b.exchange(ctx, commands)
+	takes := false
+	for _, out := range round {
+		takes = b.note(out, wrong) || takes
+	}
+	return takes
+}
+
+// prepare makes the commands for an event.
+func (b *batch) prepare(ctx context.Context, out *outgoing) {
+	if b.ways&toChannels != 0 {
+		out.publish = b.publishing(ctx, out.event, out.data)
+	}
+	if b.ways&toStream != 0 && !b.late[out.tenant] {
+		out.add = b.adding(ctx, out.event, out.data)
+	}
+}
+
+// note notes what became of an event, and reports whether the server has answered for it as one does that can be talked to.
+func (b *batch) note(out *outgoing, wrong error) bool {
+	told, kept := wrong, error(nil)
+	if wrong == nil {
+		told, kept = b.blame(out, firstError(out.publish)), firstError(out.add)
+	}
+	switch {
+	case told != nil:
+	case b.ways == toStream:
+		told = b.ofStream(kept)
+	case kept != nil:
+		b.late[out.tenant] = true
+		b.errs[out.place] = fmt.Errorf("publish %s: %w: %w", out.event.EventType, ErrNotInStream, b.ofStream(kept))
+		return true
+	case b.late[out.tenant] && b.ways&toStream != 0:
+		b.errs[out.place] = fmt.Errorf("publish %s: %w: an earlier one of its tenant is not", out.event.EventType, ErrNotInStream)
+		return true
+	}
+	b.errs[out.place] = nil
+	if told != nil {
+		b.stopped[out.tenant] = true
+		b.errs[out.place] = fmt.Errorf("publish %s: %w", out.event.EventType, told)
+	}
+	return told == nil || wrong == nil && errors.Is(told, ErrRefused)
+}
+
+// blame makes a refusal that would meet every event one of the server. What is left is about the tenant's own channel.
+func (b *batch) blame(out *outgoing, err error) error {
+	err = classify(err, b.secrets())
+	own := TenantChannelName(out.event.TenantID)
+	for _, command := range out.publish {
+		if refused := command.Err(); forbids(refused) && (command.Args()[1] != own || !isOfChannel(refused)) {
+			return asUnready(err)
 		}
 	}
+	return err
+}
+
+// ofStream makes a refusal that has to do with the stream one of the server.
+func (b *batch) ofStream(err error) error {
+	if forbids(err) {
+		return asUnready(classify(err, b.secrets()))
+	}
+	return classify(err, b.secrets())
 }
 
 func firstError(commands []redis.Cmder) error {

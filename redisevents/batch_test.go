@@ -44,6 +44,8 @@ func names(errs []error) string {
 			words[i] = "sent"
 		case errors.Is(err, tenant.ErrInvalidEvent):
 			words[i] = "invalid"
+		case errors.Is(err, ErrNotInStream):
+			words[i] = "late"
 		case errors.Is(err, ErrSkipped):
 			words[i] = "skipped"
 		case errors.Is(err, ErrUnready):
@@ -194,14 +196,16 @@ func TestPublishAllTellsAServerThatIsNotReady(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		set, end []any
+		want     string
 	}{
-		{"no memory", []any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}},
-		{"a replica", []any{"REPLICAOF", redis.Host(), "1"}, []any{"REPLICAOF", "NO", "ONE"}},
-		{"too few replicas", []any{"CONFIG", "SET", "min-replicas-to-write", "1"}, []any{"CONFIG", "SET", "min-replicas-to-write", "0"}},
+		{"no memory", []any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}, "late+late+late"},
+		{"a replica", []any{"REPLICAOF", redis.Host(), "1"}, []any{"REPLICAOF", "NO", "ONE"}, "unready+unready+skipped"},
+		{"too few replicas", []any{"CONFIG", "SET", "min-replicas-to-write", "1"}, []any{"CONFIG", "SET", "min-replicas-to-write", "0"}, "late+late+late"},
 	} {
 		redis.Do(t.Context(), tt.set...)
-		if got, want := names(publisher.PublishAll(t.Context(), batch)), "unready+unready+skipped"; got != want {
-			t.Errorf("%s: got %s, want %s", tt.name, got, want)
+		errs := publisher.PublishAll(t.Context(), batch)
+		if got := names(errs); got != tt.want || !errors.Is(errs[1], ErrUnready) {
+			t.Errorf("%s: got %s, want %s, all for want of readiness: %v", tt.name, got, tt.want, errs[1])
 		}
 		redis.Do(t.Context(), tt.end...)
 		if got, want := names(publisher.PublishAll(t.Context(), batch)), "sent+sent+sent"; got != want {

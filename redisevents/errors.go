@@ -15,8 +15,12 @@ var (
 	// not allow, a server that is still loading. The error around it has Redis' own words.
 	ErrRefused = errors.New("refused by Redis")
 	// ErrUnready comes with ErrRefused where the answer says nothing of the event: Redis is loading, is a replica, has no
-	// memory left, cannot write to its disk, has lost its master or a part of its Cluster, or does not know us.
+	// memory left, cannot write to its disk, has lost its master or a part of its Cluster, does not know us, or forbids us
+	// what every event needs.
 	ErrUnready = errors.New("not ready")
+	// ErrNotInStream means that the channels took an event and the stream did not, or that the stream was not asked because
+	// it had not taken an earlier event of the same tenant. Who listens on a channel has been told.
+	ErrNotInStream = errors.New("announced, but not in the stream")
 	// ErrSkipped is what PublishAll returns for an event that it did not send, because an earlier one of the same
 	// tenant had failed, or because its time was up.
 	ErrSkipped = errors.New("not sent")
@@ -62,12 +66,35 @@ func (r *refusal) Is(target error) bool {
 	return target == ErrRefused || r.unready && target == ErrUnready
 }
 
-// unreadyReplies are the beginnings of the error replies that have nothing to do with what was sent.
-var unreadyReplies = []string{
-	"LOADING", "READONLY", "OOM", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY",
-	"NOAUTH", "WRONGPASS", "max number of clients",
+// asUnready makes an ErrRefused that is not about the event out of one.
+func asUnready(err error) error {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		err = r.reply
+	}
+	return &refusal{err, true}
 }
 
-func isUnready(err error) bool {
-	return slices.ContainsFunc(unreadyReplies, func(start string) bool { return redis.HasErrorPrefix(err, start) })
+// elsewhereReplies are the beginnings of the error replies by which a server says that it is not the one to write to, or not
+// yet. Whatever else it took with such a reply, no one may rely on.
+var elsewhereReplies = []string{"READONLY", "MASTERDOWN", "LOADING", "MOVED", "ASK"}
+
+// unreadyReplies are the beginnings of the other error replies that have nothing to do with what was sent.
+var unreadyReplies = []string{
+	"OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOAUTH", "WRONGPASS", "max number of clients",
+}
+
+// forbiddenReplies are the beginnings of those that meet a command for what it does, whatever it is to carry.
+var forbiddenReplies = []string{"NOPERM", "WRONGTYPE", "unknown command", "ERR unknown command"}
+
+func isElsewhere(err error) bool { return begins(err, elsewhereReplies) }
+
+func isUnready(err error) bool { return isElsewhere(err) || begins(err, unreadyReplies) }
+
+func forbids(err error) bool { return begins(err, forbiddenReplies) }
+
+// isOfChannel reports whether a NOPERM is about a channel, and not about the command. Redis has no other way to say so.
+func isOfChannel(err error) bool { return strings.Contains(err.Error(), "channel") }
+
+func begins(err error, starts []string) bool {
+	return err != nil && slices.ContainsFunc(starts, func(start string) bool { return redis.HasErrorPrefix(err, start) })
 }

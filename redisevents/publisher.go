@@ -1,6 +1,7 @@
 package redisevents
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,9 @@ import (
 const (
 	publishTimeout = 5 * time.Second
 	publishRetries = 1
+	// connectionLife is how long a connection is used, since a name or a balancer may have come to lead elsewhere and the
+	// server that it leads to no more need not know.
+	connectionLife = time.Minute
 	// defaultStreamLength is some megabytes of usual events.
 	defaultStreamLength = 10_000
 )
@@ -22,7 +26,7 @@ const (
 // Publisher announces events on Redis Pub/Sub and, with [WithStream], on a stream too. Its methods may be called from any
 // goroutine.
 type Publisher struct {
-	client   redis.UniversalClient
+	clients  *clients
 	channels Channels
 	keep     int64           // entries of a stream; zero is no stream
 	secrets  func() []string // a function, so that printing a Publisher does not print them
@@ -66,11 +70,17 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 	})
 	driver.ReadTimeout, driver.WriteTimeout = publishTimeout, publishTimeout
 	driver.MaxRetries = publishRetries
-	p := &Publisher{channels: channels, secrets: cfg.secrets}
+	driver.ConnMaxLifetime = connectionLife
+	p := &Publisher{clients: &clients{}, channels: channels, secrets: cfg.secrets}
 	for _, option := range options {
 		option(p)
 	}
-	p.client = redis.NewUniversalClient(driver)
+	p.clients.open = func(cluster bool) redis.UniversalClient {
+		if cluster || cfg.isCluster() {
+			return redis.NewClusterClient(driver.Cluster())
+		}
+		return redis.NewClient(driver.Simple())
+	}
 	return p, nil
 }
 
@@ -87,14 +97,33 @@ func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		p.queue(ctx, pipe, evt, data)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("publish %s: %w", evt.EventType, classify(err, p.secrets()))
-	}
-	return nil
+	return p.PublishAll(ctx, [][]byte{data})[0]
+}
+
+// PublishAll announces events that are given in their JSON form, byte for byte, and returns an error for each, in the same
+// order, which is nil once Redis has taken the event on every channel and into the stream.
+//
+// Events of different tenants travel together. Those of one tenant are sent in the order given, each once the one before
+// it was taken: after one that failed, the tenant's later ones are [ErrSkipped], and so are those that ctx left no time
+// for, and all that are left once no answer came or the server is not one to publish to. A stream alone that does not take
+// an event stops nothing on the channels: that event, and the tenant's later ones, are [ErrNotInStream]. Up to 64 events
+// are sent in the order given, whatever tenants they are of; of more, one whose tenant has several may be overtaken by
+// those of others, for about a tenth of a second.
+//
+// What [tenant.ParseEvent] refuses is an [tenant.EventError] and is not sent; it does not stop the tenant. The other errors
+// are those of Publish. When ctx has a deadline the call ends by then.
+func (p *Publisher) PublishAll(ctx context.Context, events [][]byte) []error {
+	return p.newBatch(events, toChannels|toStream).run(ctx)
+}
+
+// AnnounceAll is PublishAll without the stream.
+func (p *Publisher) AnnounceAll(ctx context.Context, events [][]byte) []error {
+	return p.newBatch(events, toChannels).run(ctx)
+}
+
+// AppendAll is PublishAll without the channels, for events that are [ErrNotInStream].
+func (p *Publisher) AppendAll(ctx context.Context, events [][]byte) []error {
+	return p.newBatch(events, toStream).run(ctx)
 }
 
 // Heartbeat tells listeners of the environment, which may be empty, the newest version whose events were announced, so
@@ -104,7 +133,8 @@ func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 func (p *Publisher) Heartbeat(ctx context.Context, environment string, v tenant.Version) error {
 	data, err := encodeHeartbeat(v, time.Now())
 	if err == nil {
-		err = classify(p.client.Publish(ctx, HeartbeatChannelName(environment), data).Err(), p.secrets())
+		beat := publishing(ctx, HeartbeatChannelName(environment), data)
+		err = cmp.Or(p.exchange(ctx, []redis.Cmder{beat}), classify(beat.Err(), p.secrets()))
 	}
 	if err != nil {
 		return fmt.Errorf("publish heartbeat: %w", err)
@@ -114,7 +144,7 @@ func (p *Publisher) Heartbeat(ctx context.Context, environment string, v tenant.
 
 // Close closes the connections. A Publish after it fails.
 func (p *Publisher) Close() error {
-	if err := p.client.Close(); err != nil {
+	if err := p.clients.close(); err != nil {
 		return fmt.Errorf("close the Redis client: %w", err)
 	}
 	return nil
@@ -137,23 +167,30 @@ func dialAbortive(ctx context.Context, network, addr string) (net.Conn, error) {
 	return conn, nil
 }
 
-// queue adds to the pipeline what announces one event, and returns it.
-func (p *Publisher) queue(ctx context.Context, pipe redis.Pipeliner, evt tenant.Event, data []byte) []redis.Cmder {
+// publishing returns the commands that announce an event on its channels.
+func (p *Publisher) publishing(ctx context.Context, evt tenant.Event, data []byte) []redis.Cmder {
 	var commands []redis.Cmder
 	for _, channel := range p.channels.of(evt.Environment, evt.TenantID) {
-		publish := redis.NewIntCmd(ctx, "publish", channel, data)
-		// A Cluster takes a message at any node, and two messages that went to two nodes may change places. So the
-		// driver is told that the channel is a key: one channel, one node.
-		publish.SetFirstKeyPos(1)
-		_ = pipe.Process(ctx, publish) // queues it, and has no error
-		commands = append(commands, publish)
-	}
-	if p.keep > 0 {
-		commands = append(commands, pipe.XAdd(ctx, &redis.XAddArgs{
-			Stream: StreamKey(evt.Environment), MaxLen: p.keep, Approx: true, Values: []any{streamField, data},
-		}))
+		commands = append(commands, publishing(ctx, channel, data))
 	}
 	return commands
+}
+
+// publishing returns a PUBLISH. A Cluster takes a message at any node, and two messages that went to two nodes may change
+// places. So the driver is told that the channel is a key: one channel, one node.
+func publishing(ctx context.Context, channel string, data []byte) redis.Cmder {
+	publish := redis.NewIntCmd(ctx, "publish", channel, data)
+	publish.SetFirstKeyPos(1)
+	return publish
+}
+
+// adding returns the command that puts an event into the stream, if there is one.
+func (p *Publisher) adding(ctx context.Context, evt tenant.Event, data []byte) []redis.Cmder {
+	if p.keep <= 0 {
+		return nil
+	}
+	add := redis.NewStringCmd(ctx, "xadd", StreamKey(evt.Environment), "maxlen", "~", p.keep, "*", streamField, data)
+	return []redis.Cmder{add}
 }
 
 // encode refuses what [tenant.ParseEvent] would refuse.

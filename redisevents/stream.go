@@ -47,6 +47,9 @@ func NewStream(cfg Config, environment string) (*Stream, error) {
 //   - when the stream ends before that entry it is another one, or an older copy of the same. What is in it cannot be
 //     told from what was read before, so it goes on behind the newest entry.
 //
+// A server that was a master and has become a replica is left, since its address may lead to the new master by now; one that
+// was a replica from the start is read.
+//
 // Nothing proves that while there is no entry yet to stand on. If more comes then at once than one read takes, that is
 // told as a gap too. Two streams that have an entry of the same id are not told apart.
 //

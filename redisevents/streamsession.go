@@ -28,6 +28,7 @@ type streamSession struct {
 	client redis.UniversalClient
 	at     *cursor
 	asked  bool      // something was answered, so that the next answer has the silence limit for itself
+	master bool      // the server has said that it is one
 	since  time.Time // of the first read that was answered; zero before it
 }
 
@@ -141,10 +142,12 @@ func (s *streamSession) ask(ctx context.Context, block time.Duration) (look, err
 		behind = pipe.XRead(ctx, s.readArgs(block))
 	}
 	found := s.proof(ctx, pipe)
+	questions := pipe.Cmds()
+	role := askRole(ctx, pipe, s.feed.cfg().isCluster())
 	if s.asked {
 		s.silence.Reset(s.feed.cfg().silenceLimit())
 	}
-	err := guarded(func() error { return failure(pipe.Exec(ctx)) })
+	err := guarded(func() error { return s.exec(ctx, pipe, questions, role) })
 	s.silence.Stop() // what happens until the next question is no silence
 	if err != nil {
 		return look{}, because(ctx, err)
@@ -176,15 +179,24 @@ func (s *streamSession) proof(ctx context.Context, pipe redis.Pipeliner) *redis.
 	return pipe.XRevRangeN(ctx, s.feed.key, newest, oldest, 1)
 }
 
-// failure returns the first error that is more than "nothing there".
-func failure(commands []redis.Cmder, err error) error {
-	for _, command := range commands {
-		if err := command.Err(); err != nil && !errors.Is(err, redis.Nil) {
+// exec returns the first error that is more than "nothing there". A server that was a master and has become a replica is
+// one: its address leads to another by now, or nothing is lost by asking it again.
+func (s *streamSession) exec(ctx context.Context, pipe redis.Pipeliner, questions []redis.Cmder, role *redis.Cmd) error {
+	sent, failed := pipe.Exec(ctx)
+	for _, question := range questions {
+		if err := question.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
 	}
-	if errors.Is(err, redis.Nil) {
-		return nil
+	switch {
+	case role == nil:
+	case said(role, "role") == "master":
+		s.master = true
+	case s.master && unfit(role) != nil:
+		return unfit(role)
 	}
-	return err
+	if firstError(sent) == nil {
+		return failed // of the connection, before anything was sent
+	}
+	return nil // nothing there, or no answer to what an old server does not know
 }

@@ -71,6 +71,38 @@ func TestS13TheManualsRulesForRedisAreEnoughAndNoMore(t *testing.T) {
 	}
 }
 
+// TestX39TheReadmesRulesForRedis are enough for a manager that writes the stream, and for a listener.
+func TestX39TheReadmesRulesForRedis(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	redis := testserver.StartRedis(t)
+	for _, line := range regexp.MustCompile(`(?m)^ACL SETUSER .*$`).FindAllString(string(text), -1) {
+		var words []any
+		for word := range strings.FieldsSeq(strings.ReplaceAll(line, "PASSWORD", "canary")) {
+			words = append(words, word)
+		}
+		redis.Do(t.Context(), words...)
+	}
+	at := redisevents.Config{Host: redis.Host(), Port: redis.Port(), Password: "canary"}
+	at.Username = "worker"
+	feed, err := redisevents.NewPubSub(at, "staging")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager := at
+	manager.Username = "manager"
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := hear(ctx, t, feed, manager); err != nil {
+		t.Error(err)
+	}
+	if refused, _ := redis.Do(t.Context(), "ACL", "LOG").([]any); len(refused) != 0 {
+		t.Errorf("more was asked for than the rules give: %v", refused)
+	}
+}
+
 func TestTheManualsRulesForACluster(t *testing.T) {
 	cluster := testserver.StartCluster(t)
 	for _, node := range cluster.Nodes {

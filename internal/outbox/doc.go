@@ -9,6 +9,9 @@
 // This holds for the first time that each is sent. A relay that takes over, after another was killed or lost the lock,
 // begins with the oldest event that is not marked, so that it may repeat some.
 //
+// Channels and the stream are two ways. What the channels take and the stream refuses holds up nothing on the channels; it is
+// added to the stream, in the order of its tenant, once that takes it, and only then marked.
+//
 // While Redis is away the events wait; the store goes on taking changes, and nothing that was not sent is ever deleted. An
 // event that is not well formed is set aside at once (quarantined), with an ERROR, and so is one that Redis refused
 // several times while it took others.

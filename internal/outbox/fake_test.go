@@ -98,7 +98,7 @@ func (s *fakeStore) Version(context.Context) (tenant.Version, error) {
 	return tenant.Version{Epoch: epoch, Revision: uint64(len(s.rows))}, s.err
 }
 
-func (s *fakeStore) Pending(_ context.Context, limit int) ([]store.Event, error) {
+func (s *fakeStore) PendingAfter(_ context.Context, revision uint64, limit int) ([]store.Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
@@ -106,6 +106,7 @@ func (s *fakeStore) Pending(_ context.Context, limit int) ([]store.Event, error)
 	var found []store.Event
 	for i := s.settled; i < len(s.rows) && len(found) < limit; i++ {
 		switch {
+		case s.rows[i].waits() && s.rows[i].Revision <= revision:
 		case s.rows[i].waits():
 			found = append(found, s.rows[i].Event)
 		case i == s.settled:
@@ -191,6 +192,8 @@ type fakePublisher struct {
 	beats  []beat
 	calls  int
 	refuse func(tenant.Event) error
+	full   bool           // the stream takes nothing
+	stream []tenant.Event // what it took
 	down   error
 	noBeat error
 	before func(ctx context.Context) // each PublishAll
@@ -199,6 +202,18 @@ type fakePublisher struct {
 func newFakePublisher() *fakePublisher { return &fakePublisher{began: time.Now()} }
 
 func (p *fakePublisher) PublishAll(ctx context.Context, events [][]byte) []error {
+	return p.take(ctx, events, true, true)
+}
+
+func (p *fakePublisher) AnnounceAll(ctx context.Context, events [][]byte) []error {
+	return p.take(ctx, events, true, false)
+}
+
+func (p *fakePublisher) AppendAll(ctx context.Context, events [][]byte) []error {
+	return p.take(ctx, events, false, true)
+}
+
+func (p *fakePublisher) take(ctx context.Context, events [][]byte, announce, add bool) []error {
 	p.mu.Lock()
 	before := p.before
 	p.calls++
@@ -214,9 +229,28 @@ func (p *fakePublisher) PublishAll(ctx context.Context, events [][]byte) []error
 	errs := make([]error, len(events))
 	stopped := map[string]bool{}
 	for i, data := range events {
-		errs[i] = p.publish(ctx, data, stopped)
+		if announce {
+			errs[i] = p.publish(ctx, data, stopped)
+		}
+		if add && errs[i] == nil {
+			errs[i] = p.append(data, announce)
+		}
 	}
 	return errs
+}
+
+// append keeps what the stream takes. That of one tenant may come only in the order of its events.
+func (p *fakePublisher) append(data []byte, announced bool) error {
+	event, _ := tenant.ParseEvent(data)
+	switch {
+	case !p.full:
+		p.stream = append(p.stream, event)
+		return nil
+	case announced:
+		return fmt.Errorf("%w: %w", redisevents.ErrNotInStream, errUnready)
+	default:
+		return errUnready
+	}
 }
 
 func (p *fakePublisher) publish(ctx context.Context, data []byte, stopped map[string]bool) error {

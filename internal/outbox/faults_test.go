@@ -13,6 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 	"github.com/tenantwatch/tenantwatch/redisevents"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 var outboxFull = flag.Bool("outbox.full", false, "TestM05…: as many events as an hour of 50 changes a second makes")
@@ -159,22 +160,103 @@ func TestM06ARowThatIsNoEvent(t *testing.T) {
 	}
 }
 
-// TestM05RedisIsFull is a Redis that takes messages and, for its stream, has no memory.
-func TestM05RedisIsFull(t *testing.T) {
+// refusals are ways in which Redis takes PUBLISH and refuses XADD, and what ends each.
+var refusals = map[string]struct{ begin, end []any }{
+	"full":     {[]any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}},
+	"no right": {[]any{"ACL", "SETUSER", "publisher", "-xadd"}, []any{"ACL", "SETUSER", "publisher", "+xadd"}},
+	"no key":   {[]any{"ACL", "SETUSER", "publisher", "resetkeys"}, []any{"ACL", "SETUSER", "publisher", "~tenant-events-stream:*"}},
+}
+
+// TestX06RedisRefusesTheStream and takes what is published: listeners hear everything, nothing is set aside, and the stream
+// gets all of it later.
+func TestX06RedisRefusesTheStream(t *testing.T) {
+	expectLate(t, refusals["full"].begin, refusals["full"].end)
+}
+
+// TestX39AnACLWithoutTheStream is the one that README had for the manager: the events are good, though those of one tenant
+// alone are refused and heartbeats are taken.
+func TestX39AnACLWithoutTheStream(t *testing.T) {
+	for _, name := range []string{"no right", "no key"} {
+		t.Run(name, func(t *testing.T) { expectLate(t, refusals[name].begin, refusals[name].end) })
+	}
+}
+
+func expectLate(t *testing.T, begin, end []any) {
+	t.Helper()
 	server := testserver.StartRedis(t)
 	s, _ := useStore(t, "sqlite:"+t.TempDir()+"/tenants.db")
-	publisher, err := redisevents.NewPublisher(addressOf(server), redisevents.EnvironmentChannel, redisevents.WithStream(0))
+	const password = "canary-of-the-redis-password"
+	server.Do(t.Context(), "ACL", "SETUSER", "publisher", "on", ">"+password, "resetchannels", "&tenant-events:*", "&tenant-heartbeat:*",
+		"~tenant-events-stream:*", "-@all", "+publish", "+xadd")
+	cfg := addressOf(server)
+	cfg.Username, cfg.Password = "publisher", password
+	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
 	must(t, err)
 	defer func() { _ = publisher.Close() }()
-	server.Do(t.Context(), "CONFIG", "SET", "maxmemory", "1")
+	heard := listen(t, server, redisevents.EnvironmentChannelName(environment))
+	server.Do(t.Context(), begin...)
 	var log syncBuffer
-	relay(t, s, addressOf(server), Config{Publisher: publisher, Attempts: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	create(t, s, "acme")
-	eventually(t, "a warning", func() bool { return strings.Contains(log.String(), "Redis takes no events") })
-	server.Do(t.Context(), "CONFIG", "SET", "maxmemory", "0")
+	r, _ := relay(t, s, cfg, Config{Publisher: publisher, Attempts: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	id := create(t, s, "acme")
+	for i := range 5 {
+		name := fmt.Sprintf("acme %d", i)
+		_, err := s.UpdateTenant(t.Context(), id, store.TenantPatch{Name: &name})
+		must(t, err)
+		r.Wake()
+	}
+	heard.wait(t, 6)
+	if got := status(t, s); got.Pending != 6 || got.Quarantined != 0 {
+		t.Errorf("%+v, want all waiting", got)
+	}
+	eventually(t, "a warning", func() bool { return strings.Contains(log.String(), "does not take them into the stream") })
+	server.Do(t.Context(), end...)
 	waitUntilSent(t, s)
-	if got := status(t, s); got.Quarantined != 0 {
-		t.Errorf("%+v", got)
+	entries, err := server.Client().XRange(t.Context(), redisevents.StreamKey(environment), "-", "+").Result()
+	must(t, err)
+	var revisions []string
+	for _, entry := range entries {
+		event, err := tenant.ParseEvent([]byte(fmt.Sprint(entry.Values["event"])))
+		must(t, err)
+		revisions = append(revisions, fmt.Sprint(event.Revision))
+	}
+	if got := strings.Join(revisions, " "); got != "1 2 3 4 5 6" {
+		t.Errorf("the stream has the revisions %s", got)
+	}
+	if got := len(heard.heard()); got != 6 || status(t, s).Quarantined != 0 {
+		t.Errorf("heard %d events, want each of 6 once; %+v", got, status(t, s))
+	}
+}
+
+// TestX09TwoManagersAndAMasterThatBecomesAReplica behind the one address of Redis, whose connections stay open.
+func TestX09TwoManagersAndAMasterThatBecomesAReplica(t *testing.T) {
+	old, next := testserver.StartRedis(t), testserver.StartRedis(t)
+	proxy := testserver.NewProxy(t, old.Addr())
+	dsn := testserver.SharedPostgres(t).Database(t)
+	s, _ := useStore(t, dsn)
+	other, _ := useStore(t, dsn)
+	for _, one := range []*store.Store{s, other} {
+		publisher, err := redisevents.NewPublisher(redisevents.Config{Host: proxy.Host(), Port: proxy.Port()}, redisevents.EnvironmentChannel, redisevents.WithStream(0))
+		must(t, err)
+		t.Cleanup(func() { _ = publisher.Close() })
+		relay(t, one, redisevents.Config{}, Config{Publisher: publisher, Poll: 10 * time.Millisecond})
+	}
+	create(t, s, "before")
+	waitUntilSent(t, s)
+
+	heard := listen(t, next, redisevents.EnvironmentChannelName(environment))
+	old.Do(t.Context(), "REPLICAOF", next.Host(), next.Port())
+	proxy.SetTarget(next.Addr())
+	for i := range 8 {
+		create(t, s, fmt.Sprintf("after %d", i))
+	}
+	heard.wait(t, 8)
+	waitUntilSent(t, s)
+	events := allEvents(t, s)
+	if twice := checkPublished(t, events[1:], heard.heard()); twice > 0 {
+		t.Errorf("%d of them twice", twice)
+	}
+	if n := next.Client().XLen(t.Context(), redisevents.StreamKey(environment)).Val(); n != 8 {
+		t.Errorf("the stream has %d entries, want the 8 of the new master's time", n)
 	}
 }
 

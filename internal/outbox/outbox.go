@@ -22,7 +22,7 @@ type Store interface {
 	Lead(ctx context.Context) (release func(), err error)
 	Leading(ctx context.Context) error
 	Version(ctx context.Context) (tenant.Version, error)
-	Pending(ctx context.Context, limit int) ([]store.Event, error)
+	PendingAfter(ctx context.Context, revision uint64, limit int) ([]store.Event, error)
 	MarkSent(ctx context.Context, revisions ...uint64) error
 	MarkFailed(ctx context.Context, revision uint64, reason string) (attempts int, err error)
 	Quarantine(ctx context.Context, revision uint64, reason string) error
@@ -35,7 +35,10 @@ type Publisher interface {
 	// PublishAll sends events, each in its JSON form, and returns an error for each. It may send those of different
 	// tenants side by side; of a tenant it sends none after one that failed. It heeds the deadline of ctx.
 	PublishAll(ctx context.Context, events [][]byte) []error
-	// Heartbeat tells the newest version whose events were sent.
+	// AnnounceAll does so on the channels alone, and AppendAll adds to the stream alone.
+	AnnounceAll(ctx context.Context, events [][]byte) []error
+	AppendAll(ctx context.Context, events [][]byte) []error
+	// Heartbeat tells the newest version whose events were announced, or that is to be looked for.
 	Heartbeat(ctx context.Context, environment string, v tenant.Version) error
 }
 

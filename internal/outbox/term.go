@@ -23,6 +23,8 @@ type term struct {
 	*Relay
 
 	window   int       // how many pending events are read
+	late     late      // told, and not in the stream
+	waits    waiting   // the oldest event that is not told
 	holds    holds     // tenants whose next event failed
 	unmarked []uint64  // sent, and not marked yet
 	taken    time.Time // when Redis took an event last
@@ -87,15 +89,34 @@ func (t *term) pass(ctx context.Context) (time.Duration, error) {
 	if !full {
 		t.holds.keep(pending)
 	}
-	version.Revision = reached(version.Revision, pending, full, done)
+	version.Revision = t.announced(version.Revision, pending, full, done)
 	if err := t.beat(ctx, version); err != nil {
 		return 0, err
 	}
+	t.late.advance(pending)
+	appended, err := t.appendLate(ctx)
+	if err != nil {
+		return 0, err
+	}
 	grown := t.resize(full && len(done) == 0)
-	if grown || len(done) > 0 && (full || len(batch) == t.cfg.Batch) {
+	if grown || appended || len(done) > 0 && (full || len(batch) == t.cfg.Batch) {
 		return 0, nil
 	}
-	return t.holds.next(now, time.Now(), min(t.cfg.Poll, t.untilBeat())), nil
+	return t.holds.next(now, time.Now(), min(t.cfg.Poll, t.untilBeat(), t.late.rests())), nil
+}
+
+// announced returns the revision that a heartbeat names: the one before the oldest event that is not told, for as long as it
+// was not told for a moment only; then the newest, so that listeners look for what they have not been told.
+func (t *term) announced(newest uint64, pending []store.Event, full bool, done map[uint64]bool) uint64 {
+	told := func(revision uint64) bool { return done[revision] || t.late.told[revision] }
+	event, there := oldest(pending, told)
+	if !there && full { // and the next one is about as old as the last of these
+		event, there = pending[len(pending)-1], true
+	}
+	if there && t.waits.tooLong(event, time.Now()) {
+		return newest
+	}
+	return reached(newest, pending, full, told)
 }
 
 // read returns the newest version, and then what is pending: whatever is not pending was there before, or is newer.
@@ -106,7 +127,7 @@ func (t *term) read(ctx context.Context) (tenant.Version, []store.Event, error) 
 	if err != nil {
 		return version, nil, fmt.Errorf("read the version: %w", err)
 	}
-	pending, err := t.cfg.Store.Pending(ctx, t.window)
+	pending, err := t.cfg.Store.PendingAfter(ctx, t.late.through, t.window)
 	if err != nil {
 		return version, nil, fmt.Errorf("read the outbox: %w", err)
 	}
@@ -115,31 +136,47 @@ func (t *term) read(ctx context.Context) (tenant.Version, []store.Event, error) 
 
 // due returns the events that may be sent now, no more than fit into a batch.
 func (t *term) due(pending []store.Event, now time.Time) []store.Event {
-	if len(t.holds) == 0 {
+	if len(t.holds)+len(t.late.told) == 0 {
 		return pending[:min(len(pending), t.cfg.Batch)]
 	}
+	room := min(t.cfg.Batch, maxWindow-len(t.late.told))
 	var batch []store.Event
 	for _, event := range pending {
-		if len(batch) < t.cfg.Batch && !t.holds.waits(tenant.CanonicalID(event.TenantID), now) {
+		if len(batch) < room && !t.late.told[event.Revision] && !t.holds.waits(tenant.CanonicalID(event.TenantID), now) {
 			batch = append(batch, event)
 		}
 	}
 	return batch
 }
 
-// send publishes a batch, unless the lock is gone. The time is counted from before the look at the lock. It goes on
-// when ctx ends, so that what is under way comes to its end and is marked.
+// send publishes a batch, on the channels alone while the stream lacks what came before it.
 func (t *term) send(ctx context.Context, batch []store.Event) (verdict, error) {
+	if !t.late.lasts() {
+		errs, err := t.publish(ctx, batch, t.cfg.Publisher.PublishAll)
+		return judge(batch, errs), err
+	}
+	errs, err := t.publish(ctx, batch, t.cfg.Publisher.AnnounceAll)
+	v := judge(batch, errs)
+	for _, event := range v.sent {
+		v.late = append(v.late, failure{event: event})
+	}
+	v.sent = nil
+	return v, err
+}
+
+// publish has a batch published, unless the lock is gone. The time is counted from before the look at the lock. It goes on
+// when ctx ends, so that what is under way comes to its end and is marked.
+func (t *term) publish(ctx context.Context, batch []store.Event, all func(context.Context, [][]byte) []error) ([]error, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
 	if err := t.cfg.Store.Leading(ctx); err != nil {
-		return verdict{}, fmt.Errorf("%w: %w", errDeposed, err)
+		return nil, fmt.Errorf("%w: %w", errDeposed, err)
 	}
 	events := make([][]byte, len(batch))
 	for i, event := range batch {
 		events[i] = event.Data
 	}
-	return judge(batch, t.cfg.Publisher.PublishAll(ctx, events)), nil
+	return all(ctx, events), nil
 }
 
 // settle notes in the store what became of a batch, and in done what needs no more sending.
@@ -152,6 +189,7 @@ func (t *term) settle(ctx context.Context, v verdict, now time.Time, done map[ui
 		delete(t.holds, tenant.CanonicalID(event.TenantID))
 		t.taken = now
 	}
+	t.keepLate(ctx, v.late, now, done)
 	if err := t.mark(ctx); err != nil {
 		return err
 	}

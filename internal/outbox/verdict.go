@@ -11,6 +11,7 @@ import (
 // verdict is what became of a batch.
 type verdict struct {
 	sent    []store.Event
+	late    []failure // what the channels took and the stream did not
 	invalid []failure // what is no event, and never will be one
 	failed  []failure // of each tenant the first that failed
 }
@@ -26,12 +27,14 @@ type failure struct {
 func judge(batch []store.Event, errs []error) verdict {
 	var v verdict
 	stopped := map[string]bool{}
-	for i, event := range batch {
+	for i, event := range batch[:len(errs)] { // none where it was not sent
 		id, err := tenant.CanonicalID(event.TenantID), errs[i]
 		switch {
 		case stopped[id]:
 		case err == nil:
 			v.sent = append(v.sent, event)
+		case errors.Is(err, redisevents.ErrNotInStream):
+			v.late = append(v.late, failure{event, id, err})
 		case errors.Is(err, tenant.ErrInvalidEvent):
 			v.invalid = append(v.invalid, failure{event, id, err})
 		case errors.Is(err, redisevents.ErrSkipped):
@@ -46,7 +49,7 @@ func judge(batch []store.Event, errs []error) verdict {
 
 // away reports whether the batch failed because Redis is away, or takes nothing at present.
 func (v verdict) away() bool {
-	if len(v.sent) > 0 {
+	if len(v.sent)+len(v.late) > 0 {
 		return false
 	}
 	for _, f := range v.failed {
@@ -62,16 +65,26 @@ func (f failure) refused() bool {
 	return errors.Is(f.err, redisevents.ErrRefused) && !errors.Is(f.err, redisevents.ErrUnready)
 }
 
-// reached returns the newest revision up to which nothing waits. pending is what was read from the outbox, full that there
-// may be more of it, newest the newest revision that there was before, and done what has been dealt with since.
-func reached(newest uint64, pending []store.Event, full bool, done map[uint64]bool) uint64 {
-	last := uint64(0)
+// oldest returns the first of the pending events that listeners were not told of.
+func oldest(pending []store.Event, told func(revision uint64) bool) (store.Event, bool) {
 	for _, event := range pending {
-		if !done[event.Revision] {
-			return event.Revision - 1
+		if !told(event.Revision) {
+			return event, true
 		}
-		last = event.Revision
 	}
+	return store.Event{}, false
+}
+
+// reached returns the newest revision up to which everything is told. pending is what was read from the outbox, full that
+// there may be more of it, and newest the newest revision that there was before.
+func reached(newest uint64, pending []store.Event, full bool, told func(revision uint64) bool) uint64 {
+	if event, there := oldest(pending, told); there {
+		return event.Revision - 1
+	}
+	if len(pending) == 0 {
+		return newest
+	}
+	last := pending[len(pending)-1].Revision
 	if full {
 		return last
 	}

@@ -79,7 +79,7 @@ func TestReached(t *testing.T) {
 		for _, revision := range tt.done {
 			done[revision] = true
 		}
-		if got := reached(tt.newest, tt.pending, tt.full, done); got != tt.want {
+		if got := reached(tt.newest, tt.pending, tt.full, func(revision uint64) bool { return done[revision] }); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
 	}

@@ -23,8 +23,14 @@ const eventColumns = `revision, data, attempts, committed_at`
 // Pending returns the oldest events that are neither sent nor quarantined, in the order of revisions, at most limit. None
 // is ever passed over: a revision that is not committed yet has none after it.
 func (s *Store) Pending(ctx context.Context, limit int) ([]Event, error) {
+	return s.PendingAfter(ctx, 0, limit)
+}
+
+// PendingAfter is Pending without the events up to a revision.
+func (s *Store) PendingAfter(ctx context.Context, revision uint64, limit int) ([]Event, error) {
 	return s.events(ctx, "read the outbox", `SELECT `+eventColumns+` FROM outbox
-		WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL ORDER BY revision LIMIT ?2`, s.env, limit)
+		WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL AND revision > ?2 ORDER BY revision LIMIT ?3`,
+		s.env, revision, limit)
 }
 
 // MarkSent notes that events were published. One that is marked already, or is not there, is passed over.
