@@ -21,9 +21,11 @@ var full = flag.Bool("edges.full", false, "run the cells of the edge matrices th
 
 // Table is the matrix of one face.
 type Table struct {
-	// Face names it in the output, as in "redis".
+	// Face names it in the output: redis, postgresql, files, http client, http server, processes or settings, as a string
+	// literal, which a rule over the source looks for.
 	Face string
-	// Packages are the directories whose exported functions and methods are looked through, relative to the test.
+	// Packages are the directories whose exported functions and methods are looked through, relative to the test, as
+	// string literals too. A package main has none: its columns are what the face has otherwise.
 	Packages []string
 	// Faults are the rows, Operations the columns. An operation that is a function or a method is called as [Exported]
 	// calls it, "Publisher.Publish"; others may have any name.

@@ -1,6 +1,7 @@
 package edges
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -21,9 +22,6 @@ func unlisted(t testing.TB, table Table) []string {
 		names, err := Exported(dir)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if len(names) == 0 {
-			t.Fatalf("%s has nothing exported that takes a context or returns an error: is it the right directory?", dir)
 		}
 		there = append(there, names...)
 	}
@@ -46,6 +44,9 @@ func unlisted(t testing.TB, table Table) []string {
 // return an error, as "Function" and "Type.Method". Methods of types that are not exported do not count.
 func Exported(dir string) ([]string, error) {
 	files, err := fs.Glob(os.DirFS(dir), "*.go")
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s has no Go file: is it the right directory?", dir)
+	}
 	if err != nil {
 		return nil, err
 	}
