@@ -40,7 +40,9 @@ type core struct {
 	lastGap      string
 	held         bool // the last snapshot's removals are held, the next one is applied as it is
 
-	memory       memory // tells old events and snapshots from new
+	memory       memory    // tells old events and snapshots from new
+	nextLook     time.Time // when what is missing by then is a gap; zero when nothing is
+	doubts       []doubt
 	plan         schedule
 	waiting      []chan error   // those who wait for a Refresh that has not begun
 	have         tenant.Version // of the set, while it is exactly that of the last snapshot
@@ -98,12 +100,14 @@ func (d *TenantDiscovery) update(change func(now time.Time)) { d.updateAt(time.N
 func (d *TenantDiscovery) updateAt(clock func() time.Time, change func(now time.Time)) {
 	d.mu.Lock()
 	now := clock()
-	due, saved := d.core.plan.due(), d.core.savedState()
+	due, saved, look := d.core.plan.due(), d.core.savedState(), d.core.nextLook
 	change(now)
+	d.look(now)
 	d.settle(now)
 	boxes, notes, r := d.withMail(), d.core.notes, d.core.run
 	d.core.mail, d.core.notes = false, nil
 	kick := r != nil && !d.core.plan.due().Equal(due)
+	looks := r != nil && !d.core.nextLook.Equal(look)
 	unsaved := r != nil && d.core.savedState() != saved
 	tenants := d.core.set.size
 	d.mu.Unlock()
@@ -112,6 +116,9 @@ func (d *TenantDiscovery) updateAt(clock func() time.Time, change func(now time.
 	}
 	if kick {
 		nudge(r.kick)
+	}
+	if looks {
+		nudge(r.inbox.wake) // there the timer is
 	}
 	if unsaved {
 		nudge(r.save)

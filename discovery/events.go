@@ -98,9 +98,7 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, wait *waiter) {
 func (d *TenantDiscovery) compare(now time.Time, v *verdict) {
 	c := &d.core
 	what := c.memory.weigh(*v)
-	if c.memory.hear(*v) {
-		d.openGap(now, fmt.Sprintf("a revision before %s is missing", v.version))
-	}
+	c.memory.hear(*v, what, now)
 	switch what {
 	case old:
 		v.outcome = outcomeOld
@@ -120,7 +118,7 @@ func (d *TenantDiscovery) applyEffect(now time.Time, v verdict, wait *waiter) {
 	c := &d.core
 	_, there := c.set.lookup(v.key)
 	if v.effect == effectRecheck && !there {
-		d.openGap(now, "tenant.activated of a tenant that is not in the set")
+		d.doubt(now, v)
 	}
 	if c.phase != phaseStarted {
 		return // the bootstrap takes it from the memory
@@ -183,11 +181,15 @@ func (d *TenantDiscovery) runFeed(ctx context.Context, r *run) (err error) {
 
 // applySignals applies what the feed delivers until ctx ends.
 func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
+	look := time.NewTimer(never)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.inbox.wake:
+		case <-look.C:
+			d.update(func(time.Time) {}) // which looks
 		}
 		signals, dropped := r.inbox.drain()
 		for batch := range slices.Chunk(signals, applyAtOnce) {
@@ -200,6 +202,7 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 				}
 			})
 		}
+		look.Reset(d.untilLook())
 	}
 }
 

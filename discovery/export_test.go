@@ -25,7 +25,7 @@ func (d *TenantDiscovery) Load(seed uint64) {
 func (d *TenantDiscovery) Remembered() (marks, ahead int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.core.memory.marks), len(d.core.memory.now.ahead)
+	return d.core.memory.marked(), len(d.core.memory.world(d.core.memory.epoch).ahead)
 }
 
 // Core is what a discovery decides by, without its goroutines, clock and I/O: the simulation plays those. It is
@@ -90,6 +90,12 @@ func (c *Core) Held() bool { return c.core.held }
 
 // Due is when the next request is to begin.
 func (c *Core) Due() time.Time { return c.core.plan.due() }
+
+// NextLook is when what is missing by then is a gap; zero when nothing is.
+func (c *Core) NextLook() time.Time { return c.core.nextLook }
+
+// Look lets the core look whether something is due.
+func (c *Core) Look(now time.Time) { c.at(now, func() {}) }
 
 // Stop closes the core.
 func (c *Core) Stop(now time.Time) {

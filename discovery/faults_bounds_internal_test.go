@@ -44,7 +44,10 @@ func holding(d *TenantDiscovery) held {
 	defer d.mu.Unlock()
 	d.box.mu.Lock()
 	defer d.box.mu.Unlock()
-	h := held{pending: len(d.box.items), marks: len(d.core.memory.marks), ahead: len(d.core.memory.now.ahead)}
+	h := held{pending: len(d.box.items), marks: d.core.memory.marked()}
+	for _, w := range d.core.memory.worlds {
+		h.ahead += len(w.ahead)
+	}
 	d.core.run.inbox.mu.Lock()
 	defer d.core.run.inbox.mu.Unlock()
 	h.waiting = len(d.core.run.inbox.signals)
@@ -199,7 +202,7 @@ func TestD14MemoryOfWhatIsForged(t *testing.T) {
 		synctest.Wait()
 		d.mu.Lock()
 		m, types := &d.core.memory, len(d.core.alarms.unknownTypes)
-		ids, marks, ahead := len(m.ids.known), len(m.marks), len(m.now.ahead)
+		ids, marks, ahead := len(m.ids.known), m.marked(), len(m.world(m.epoch).ahead)
 		d.mu.Unlock()
 		if ids > idsRemembered || marks > memorySlack+2 || ahead > memorySlack || types > unknownTypesKept {
 			t.Errorf("it keeps %d ids, %d tenants, %d revisions, %d types", ids, marks, ahead, types)

@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"time"
 
@@ -13,10 +12,10 @@ const (
 	// memorySlack is how many tenants, beyond twice the set, the memory may hold, and how many revisions, so that what is
 	// forged cannot fill it.
 	memorySlack = 1 << 16
-	// idsRemembered is how many events are known again when they come twice.
-	idsRemembered = 1 << 13
 	// epochsRemembered is how many epochs are known to be past.
 	epochsRemembered = 8
+	// worldsRemembered is of how many epochs it is known what was heard, beside the list's and what has no version.
+	worldsRemembered = 2
 )
 
 // memory tells old news from new. It is pure: no lock, no clock, no I/O.
@@ -26,30 +25,20 @@ const (
 // without a hole. What is at or below the prefix is old; above it revisions are compared for each tenant. Without
 // versions, what was seen while a request was under way wins over its answer, and of two events of one tenant the one
 // with the newer timestamp wins.
+//
+// Each epoch is a world of its own, because a snapshot may turn out to be of any of them. Within a world revisions alone
+// say what is older; timestamps compare what has no revision, or is of two worlds.
 type memory struct {
-	now  revisions // of the last snapshot's epoch, which is empty when it had none
-	next revisions // of another epoch of which events were heard; a snapshot of it will say whether it is the new one
+	epoch  string   // of the last snapshot; empty when it had none
+	worlds []*world // one for each epoch and one for what has no version, the one that was heard of last at the end
 	// promised is the manager's version by a heartbeat that was ahead of the set. The snapshot that comes may be older.
 	promised   tenant.Version
 	promisedAt uint64   // the tick of the heartbeat
 	left       []string // the epochs before this one, newest last
-	marks      map[string]mark
-	tick       uint64 // events that were marked, and promises
+	tick       uint64   // counts what was heard
 	ids        recentIDs
-	// overflowed says that there were more tenants or revisions than can be remembered, since the last snapshot.
+	// overflowed says that there was more than can be remembered, since the last snapshot.
 	overflowed bool
-}
-
-// mark is what the newest event said of a tenant. It goes when a snapshot has covered it.
-type mark struct {
-	id        string
-	active    bool
-	epoch     string // empty without versions
-	revision  uint64
-	at        time.Time // the event's timestamp; zero when it had none
-	tick      uint64
-	activated uint64 // the tick of the last tenant.activated since, where that is the only sign of a reactivation
-	dateOnly  bool   // it was tenant.activated, which says nothing of the set, and yet that what is older is late
 }
 
 // freshness is what an event is compared with what is known.
@@ -58,7 +47,7 @@ type freshness uint8
 const (
 	fresh   freshness = iota
 	old               // known already, to be ignored
-	late              // older than what is known by its timestamp, which proves little: the snapshot has to tell
+	late              // older than what is known, which proves little of what is true now: the snapshot has to tell
 	foreign           // of another epoch: only a snapshot can say whether there is a new one
 )
 
@@ -67,86 +56,140 @@ func (m *memory) weigh(v verdict) freshness {
 	if m.ids.seen(v) {
 		return old
 	}
-	known, marked := m.marks[v.key]
-	if m.isForeign(v) {
-		if marked && known.epoch == v.version.Epoch && v.version.Revision <= known.revision {
-			return old
-		}
-		return foreign
-	}
-	if v.effect == effectReconfigure {
-		return fresh // a list says nothing of it, so that none can have covered it
-	}
-	if v.versioned() && m.now.epoch != "" && v.version.Revision <= m.now.prefix {
-		return old
-	}
-	if !marked {
-		return fresh
-	}
+	w := m.world(v.epoch())
+	known, isForeign := w.marks[v.key], m.isForeign(v)
 	switch {
-	case v.versioned() && known.epoch == v.version.Epoch:
-		if v.version.Revision <= known.revision {
+	case v.effect == effectReconfigure && !isForeign:
+		return fresh // a list says nothing of it, so that none can have covered it
+	case v.versioned() && (v.version.Revision <= known.said.revision || w.epoch == m.epoch && v.version.Revision <= w.prefix):
+		return old
+	case v.versioned() && v.version.Revision <= known.asked.revision:
+		if v.effect == effectRecheck {
 			return old
 		}
-	case v.membership() && !v.at.IsZero() && v.at.Before(known.at):
+		return late // tenant.activated does not say what it made of this
+	case isForeign:
+		return foreign
+	case v.membership() && v.at.Before(m.dated(v)) && !v.at.IsZero():
 		return late
 	}
 	return fresh
 }
 
-// hear takes note of the event's revision, whatever the event is about, and reports whether one before it is missing.
-func (m *memory) hear(v verdict) (jump bool) {
-	switch {
-	case !v.versioned():
-		return false
-	case v.version.Epoch == m.now.epoch:
-		return m.now.see(v.version.Revision)
-	case v.version.Epoch != m.next.epoch:
-		m.next = revisions{epoch: v.version.Epoch}
+// dated is the newest timestamp of what was said of the event's tenant where no revision tells which of the two is older.
+func (m *memory) dated(v verdict) (newest time.Time) {
+	for _, w := range m.worlds {
+		if !v.versioned() || w.epoch != v.version.Epoch {
+			newest = later(newest, w.marks[v.key].at)
+		}
 	}
-	m.next.keep(v.version.Revision)
-	m.next.lost = m.next.lost || v.effect == effectUnknown
-	return false // only a snapshot can tell
+	return newest
 }
 
-// record marks what an add or a remove said of its tenant, and, where the lists have no versions, when tenant.activated was said. tenants
-// is the size of the set.
-func (m *memory) record(v verdict, tenants int) {
-	dateOnly := v.effect == effectRecheck && (!v.versioned() || m.now.epoch == "")
-	if !v.membership() && !dateOnly {
+// hear takes note of the event's revision, whatever the event is about.
+func (m *memory) hear(v verdict, what freshness, now time.Time) {
+	if !v.versioned() {
 		return
 	}
-	known, marked := m.marks[v.key]
-	if marked && m.isForeign(v) && (known.epoch == "" || known.epoch == m.now.epoch) {
-		m.next.lost = true
-		return // what this epoch said is needed until a snapshot ends it
+	w := m.hearOf(v.version.Epoch)
+	m.tick++
+	w.tick = m.tick
+	m.overflowed = !w.see(v.version.Revision, now) || m.overflowed
+	if w.epoch != m.epoch { // else a gap is opened, and closed by no snapshot that is older
+		w.lost = w.lost || what == late || v.effect == effectUnknown
 	}
-	if !marked && len(m.marks) >= 2*tenants+memorySlack {
+}
+
+// record marks what an add or a remove said of its tenant, and that tenant.activated was said. tenants is the size of the
+// set.
+func (m *memory) record(v verdict, tenants int) {
+	if !v.membership() && v.effect != effectRecheck {
+		return
+	}
+	w := m.hearOf(v.epoch())
+	known, marked := w.marks[v.key]
+	if !marked && m.marked() >= 2*tenants+memorySlack {
 		m.overflowed = true
 		return
 	}
-	if marked && dateOnly {
-		m.tick++
-		known.at, known.activated = later(known.at, v.at), m.tick
-		m.marks[v.key] = known
+	m.tick++
+	known.at = later(known.at, v.at)
+	spoken := word{revision: v.revision(), tick: m.tick}
+	if v.membership() {
+		known = mark{id: v.id, active: v.effect == effectAdd, said: spoken, at: known.at}
+	} else {
+		known.asked = spoken
+	}
+	if w.marks == nil {
+		w.marks = make(map[string]mark)
+	}
+	w.marks[v.key] = known
+}
+
+// asked is the tick of the last tenant.activated of the tenant, where nothing newer was said and no snapshot has covered
+// it; zero otherwise. Where the lists have no version that cannot be told.
+func (m *memory) asked(key string) uint64 {
+	if m.epoch == "" {
+		return 0
+	}
+	return m.world(m.epoch).marks[key].asked.tick
+}
+
+// world is what was heard of the epoch; it is not kept where there was nothing.
+func (m *memory) world(epoch string) *world {
+	for _, w := range m.worlds {
+		if w.epoch == epoch {
+			return w
+		}
+	}
+	return &world{epoch: epoch}
+}
+
+// hearOf is the epoch's world, which is kept and is now the one that was heard of last.
+func (m *memory) hearOf(epoch string) *world {
+	last := len(m.worlds) - 1
+	if last >= 0 && m.worlds[last].epoch == epoch {
+		return m.worlds[last]
+	}
+	w := m.world(epoch)
+	m.worlds = append(slices.DeleteFunc(m.worlds, func(other *world) bool { return other == w }), w)
+	m.dropWorlds()
+	return w
+}
+
+// dropWorlds forgets the epoch that was not heard of for the longest time, when there are too many.
+func (m *memory) dropWorlds() {
+	isOther := func(w *world) bool { return w.epoch != "" && w.epoch != m.epoch }
+	others := 0
+	for _, w := range m.worlds {
+		if isOther(w) {
+			others++
+		}
+	}
+	if others <= worldsRemembered {
 		return
 	}
-	if m.marks == nil {
-		m.marks = make(map[string]mark)
+	at := slices.IndexFunc(m.worlds, isOther)
+	dropped := m.worlds[at]
+	m.worlds = slices.Delete(m.worlds, at, at+1)
+	if m.epoch == "" {
+		m.hearOf("").adopt(dropped)
+		return
 	}
-	m.tick++
-	next := mark{id: v.id, active: v.effect == effectAdd, at: later(known.at, v.at), tick: m.tick, dateOnly: dateOnly}
-	if dateOnly {
-		next.activated = m.tick
-	} else {
-		next.epoch, next.revision = v.version.Epoch, v.version.Revision
+	m.overflowed = true
+}
+
+// marked is how many tenants something is remembered of.
+func (m *memory) marked() (n int) {
+	for _, w := range m.worlds {
+		n += len(w.marks)
 	}
-	m.marks[v.key] = next
+	return n
 }
 
 // isForeign reports whether the event is of another epoch than the set.
 func (m *memory) isForeign(v verdict) bool {
-	return v.versioned() && m.now.epoch != "" && v.version.Epoch != m.now.epoch
+	return v.versioned() && m.epoch != "" && v.version.Epoch != m.epoch
 }
 
 // check refuses a snapshot that is older than what had been heard of when it was asked for, as a replica gives that lags
@@ -159,85 +202,94 @@ func check(v tenant.Version, epoch string, heard uint64) error {
 }
 
 // heard is the newest revision that was heard of.
-func (m *memory) heard() uint64 { return m.now.newest() }
+func (m *memory) heard() uint64 { return m.world(m.epoch).newest() }
 
 // believe forgets what was heard before the tick and is newer than the revision: it cannot have been true.
-func (m *memory) believe(revision, began uint64) {
-	for key, known := range m.marks {
-		if known.epoch == m.now.epoch && known.revision > revision && known.tick <= began {
-			delete(m.marks, key)
-		}
-	}
-	m.now.ahead, m.now.prefix = nil, min(m.now.prefix, revision)
-}
+func (m *memory) believe(revision, began uint64) { m.world(m.epoch).believe(revision, began) }
 
 // known is the version that the set has for certain.
 func (m *memory) known() tenant.Version {
-	return tenant.Version{Epoch: m.now.epoch, Revision: m.now.prefix}
+	return tenant.Version{Epoch: m.epoch, Revision: m.world(m.epoch).prefix}
 }
 
-// wins reports whether the mark is newer than a snapshot of the version, whose request began at the tick.
-func (k mark) wins(v tenant.Version, began uint64) bool {
-	if k.epoch == "" || v.Epoch == "" {
-		return k.tick > began
+// hole is that of the list's epoch: only there it is known which revisions there are to be.
+func (m *memory) hole(moment time.Time) (missing uint64, oldest time.Time) {
+	if m.epoch == "" {
+		return 0, time.Time{}
 	}
-	return k.epoch == v.Epoch && k.revision > v.Revision
+	return m.world(m.epoch).hole(moment)
 }
+
+// tell notes that a snapshot is asked for because of what is missing.
+func (m *memory) tell() { m.world(m.epoch).tell() }
 
 // override replaces what the snapshot's rows say by what newer events said. It reports whether a tenant is missing of
-// which tenant.activated came since the request began: the list may be older than that.
+// which tenant.activated is newer than the list.
 func (m *memory) override(r *rows, v tenant.Version, began uint64) (doubtful bool) {
-	for key, known := range m.marks {
-		_, listed := r.ids[key]
-		switch {
-		case known.dateOnly || !known.wins(v, began):
-			doubtful = doubtful || !listed && known.activated > began
-		case !known.active:
-			delete(r.ids, key)
-			doubtful = doubtful || known.activated > began
-		case !listed:
-			r.add(tenant.Summary{ID: known.id})
+	for _, w := range m.worlds {
+		for key := range w.marks {
+			doubtful = m.overrideRow(r, key, v, began) || doubtful
 		}
 	}
 	return doubtful
 }
 
-// taken forgets what the snapshot has covered. It reports whether everything up to the newest event is known now, and
-// whether the epoch is a new one.
+func (m *memory) overrideRow(r *rows, key string, v tenant.Version, began uint64) (doubtful bool) {
+	said, asked := m.newest(key, v, began)
+	_, listed := r.ids[key]
+	switch {
+	case said.said.tick == 0:
+	case said.active && !listed:
+		r.add(tenant.Summary{ID: said.id})
+		listed = true
+	case !said.active:
+		delete(r.ids, key)
+		listed = false
+	}
+	return asked && !listed
+}
+
+// newest is what was said of the tenant last that is newer than the snapshot, and whether tenant.activated is.
+func (m *memory) newest(key string, v tenant.Version, began uint64) (said mark, asked bool) {
+	for _, w := range m.worlds {
+		known := w.marks[key]
+		if known.said.tick > said.said.tick && known.said.newer(w.epoch, v, began) {
+			said = known
+		}
+		asked = asked || known.asked.newer(w.epoch, v, began)
+	}
+	return said, asked
+}
+
+// taken forgets what the snapshot has covered. It reports whether everything up to the newest event is known now, but for
+// holes, and whether the epoch is a new one.
 func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
 	whole, m.overflowed = !m.overflowed, false
-	for key, known := range m.marks {
-		if !known.wins(v, began) {
-			// Of another epoch than this snapshot, and heard since it was asked for: the next snapshot may be of it.
-			whole = whole && (known.epoch == v.Epoch || known.tick <= began)
-			m.next.lost = m.next.lost || known.epoch == m.next.epoch && known.epoch != v.Epoch
-			delete(m.marks, key)
-		}
+	for _, w := range m.worlds {
+		w.forget(v, began)
+		// Of another epoch than this snapshot, and heard since it was asked for: the next snapshot may be of it.
+		whole = whole && (w.tick <= began || v.Epoch == "" || w.epoch == v.Epoch)
 	}
-	newEpoch = m.now.epoch != "" && v.Epoch != "" && v.Epoch != m.now.epoch
+	newEpoch = m.epoch != "" && v.Epoch != "" && v.Epoch != m.epoch
 	if newEpoch {
-		m.leave(m.now.epoch, v.Epoch)
+		m.leave(m.epoch, v.Epoch)
 	}
-	if v.Epoch != m.now.epoch {
-		m.now = revisions{epoch: v.Epoch}
-		switch {
-		case v.Epoch == m.next.epoch:
-			m.now = m.next
-			whole = whole && (!m.now.lost || m.now.newest() <= v.Revision)
-		case v.Epoch != "":
-			m.now.keepOf(m.marks)
-		}
-		m.next = revisions{}
+	m.epoch = v.Epoch
+	now := m.hearOf(v.Epoch)
+	whole = now.cover(v.Revision) && whole
+	for _, w := range m.worlds {
+		w.shrink()
 	}
 	kept := m.promised.Epoch != v.Epoch || m.promised.Revision <= v.Revision
 	if kept || m.promisedAt <= began {
 		m.promised = tenant.Version{} // one that is forged asks for one snapshot more
 	}
-	return m.now.cover(v.Revision) && whole && kept, newEpoch
+	return whole && kept, newEpoch
 }
 
 // leave remembers that the one epoch is past, and that the other is not.
 func (m *memory) leave(before, now string) {
+	m.worlds = slices.DeleteFunc(m.worlds, func(w *world) bool { return w.epoch == before })
 	m.left = append(slices.DeleteFunc(m.left, func(epoch string) bool { return epoch == now }), before)
 	m.left = m.left[max(0, len(m.left)-epochsRemembered):]
 }
@@ -248,115 +300,10 @@ func (m *memory) past(epoch string) bool { return slices.Contains(m.left, epoch)
 // behind reports whether the manager, by its heartbeat, is further than the set. Where that has no version yet the
 // snapshot that brings one will tell.
 func (m *memory) behind(v tenant.Version) bool {
-	ahead := v.Epoch != "" && (v.Epoch != m.now.epoch || v.Revision > m.now.prefix)
-	if ahead && (m.now.epoch == "" || v.Epoch == m.now.epoch) {
+	ahead := v.Epoch != "" && (v.Epoch != m.epoch || v.Revision > m.known().Revision)
+	if ahead && (m.epoch == "" || v.Epoch == m.epoch) {
 		m.tick++
 		m.promised, m.promisedAt = v, m.tick
 	}
-	return ahead && m.now.epoch != ""
-}
-
-// revisions are those of one epoch that have been heard of.
-type revisions struct {
-	epoch  string
-	prefix uint64              // all up to it
-	ahead  map[uint64]struct{} // and these above it, at most memorySlack
-	lost   bool                // what one of them said was forgotten, or never understood
-}
-
-func (r *revisions) newest() uint64 {
-	newest := r.prefix
-	for revision := range r.ahead {
-		newest = max(newest, revision)
-	}
-	return newest
-}
-
-// see takes note of a revision and reports whether the one before it has not been heard of.
-func (r *revisions) see(revision uint64) (jump bool) {
-	if revision <= r.prefix {
-		return false
-	}
-	_, follows := r.ahead[revision-1]
-	r.keep(revision)
-	r.join()
-	return revision > r.prefix && !follows
-}
-
-// keep takes note of a revision above the prefix.
-func (r *revisions) keep(revision uint64) {
-	if len(r.ahead) >= memorySlack {
-		r.lost = true
-		return // it stays missing, until a snapshot covers it
-	}
-	if r.ahead == nil {
-		r.ahead = make(map[uint64]struct{})
-	}
-	r.ahead[revision] = struct{}{}
-}
-
-// keepOf takes note of the revisions of the epoch's marks, where they were forgotten for those of another epoch.
-func (r *revisions) keepOf(marks map[string]mark) {
-	for _, known := range marks {
-		if known.epoch == r.epoch {
-			r.keep(known.revision)
-		}
-	}
-}
-
-// join lengthens the prefix as far as there is no hole.
-func (r *revisions) join() {
-	for {
-		if _, heard := r.ahead[r.prefix+1]; !heard {
-			return
-		}
-		r.prefix++
-		delete(r.ahead, r.prefix)
-	}
-}
-
-// cover raises the prefix to that of a snapshot. It reports whether no hole is left above it.
-func (r *revisions) cover(revision uint64) bool {
-	r.prefix = max(r.prefix, revision)
-	for heard := range r.ahead {
-		if heard <= r.prefix {
-			delete(r.ahead, heard)
-		}
-	}
-	r.join()
-	r.lost = r.lost && len(r.ahead) > 0
-	return len(r.ahead) == 0
-}
-
-var idSeed = maphash.MakeSeed()
-
-// recentIDs knows the last events again. It keeps a hash of each, over all that makes two events the same, so that ids of
-// any length cost the same, and a manager that gives every event the same id loses none.
-type recentIDs struct {
-	known map[uint64]struct{}
-	ring  []uint64
-	at    int
-}
-
-// seen reports whether the event was seen before, and remembers it. An event without an id is never the same as another.
-func (r *recentIDs) seen(v verdict) bool {
-	if v.eventID == "" {
-		return false
-	}
-	sum := maphash.Comparable(idSeed, [5]any{v.eventID, v.eventType, v.key, v.version, v.at.UnixNano()})
-	if _, twice := r.known[sum]; twice {
-		return true
-	}
-	if r.known == nil {
-		r.known = make(map[uint64]struct{})
-	}
-	if len(r.ring) < idsRemembered {
-		r.ring = append(r.ring, sum)
-	} else {
-		delete(r.known, r.ring[r.at])
-		r.ring[r.at] = sum
-		r.at = (r.at + 1) % idsRemembered
-	}
-	r.known[sum] = struct{}{}
-	return false
+	return ahead && m.epoch != ""
 }

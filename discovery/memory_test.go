@@ -22,7 +22,7 @@ func news(effect effect, id string, revision uint64) verdict {
 func feed(m *memory, events ...verdict) (weighed []freshness) {
 	for _, v := range events {
 		what := m.weigh(v)
-		m.hear(v)
+		m.hear(v, what, time.Time{})
 		if what == fresh {
 			m.record(v, 0)
 		}
@@ -100,23 +100,58 @@ func TestEventsThatComeTwice(t *testing.T) {
 }
 
 func TestPrefixAndHoles(t *testing.T) {
-	m := at(10)
-	for _, step := range []struct {
-		revision uint64
-		jump     bool
-		prefix   uint64
-	}{{11, false, 11}, {13, true, 11}, {14, false, 11}, {16, true, 11}, {12, false, 14}, {15, false, 16}, {9, false, 16}} {
-		if jump := m.hear(news(effectNone, "a", step.revision)); jump != step.jump || m.now.prefix != step.prefix {
-			t.Errorf("revision %d: jump %v, prefix %d; want %v, %d", step.revision, jump, m.now.prefix, step.jump, step.prefix)
+	m, began := at(10), time.Unix(1_700_000_000, 0)
+	for n, step := range []struct {
+		revision, prefix, missing uint64
+		since                     int // the second of the step
+	}{
+		{11, 11, 0, 0},
+		{13, 11, 12, 1},
+		{14, 11, 12, 1},
+		{16, 11, 12, 1},
+		{13, 11, 12, 1},
+		{12, 14, 15, 3},
+		{15, 16, 0, 0},
+		{9, 16, 0, 0},
+		{20, 16, 17, 8},
+		{18, 16, 17, 8},
+		{17, 18, 19, 8},
+		{19, 20, 0, 0},
+	} {
+		now := began.Add(time.Duration(n) * time.Second)
+		m.hear(news(effectNone, "a", step.revision), fresh, now)
+		missing, since := m.hole(now)
+		if missing != step.missing || missing > 0 && !since.Equal(began.Add(time.Duration(step.since)*time.Second)) || m.known().Revision != step.prefix {
+			t.Errorf("revision %d: %d is missing since %v, prefix %d; want %+v", step.revision, missing, since, m.known().Revision, step)
 		}
 	}
-	m.hear(news(effectNone, "a", 20))
-	if whole, _ := m.taken(tenant.Version{Epoch: "e", Revision: 18}, m.tick); whole {
-		t.Error("19 is missing, and nothing says so")
+}
+
+// TestHolesAreToldOnce, and newer ones again.
+func TestHolesAreToldOnce(t *testing.T) {
+	m, began := at(10), time.Unix(1_700_000_000, 0)
+	hear := func(revision uint64, after time.Duration) {
+		m.hear(news(effectNone, "a", revision), fresh, began.Add(after))
 	}
-	if whole, _ := m.taken(tenant.Version{Epoch: "e", Revision: 19}, m.tick); !whole || m.now.prefix != 20 {
-		t.Errorf("whole %v, prefix %d", whole, m.now.prefix)
+	want := func(after time.Duration, want uint64) {
+		t.Helper()
+		if missing, _ := m.hole(began.Add(after)); missing != want {
+			t.Errorf("after %v %d is missing, want %d", after, missing, want)
+		}
 	}
+	hear(12, time.Second)
+	want(999*time.Millisecond, 0)
+	want(time.Second, 11)
+	m.tell()
+	want(time.Hour, 0)
+	hear(13, 2*time.Second) // which shows no other hole
+	want(time.Hour, 0)
+	hear(15, 3*time.Second)
+	want(time.Hour, 14)
+	m.taken(tenant.Version{Epoch: "e", Revision: 12}, m.tick)
+	want(time.Hour, 14)
+	hear(14, 4*time.Second)
+	want(time.Hour, 0)
 }
 
 func TestOverrideByRevision(t *testing.T) {
@@ -129,8 +164,8 @@ func TestOverrideByRevision(t *testing.T) {
 	if got := idsOf(set); got != "back covered new other" {
 		t.Errorf("the set is %q", got)
 	}
-	if whole, _ := m.taken(version, m.tick); !whole || len(m.marks) != 3 {
-		t.Errorf("whole %v, %d marks are left", whole, len(m.marks))
+	if whole, _ := m.taken(version, m.tick); !whole || m.marked() != 3 {
+		t.Errorf("whole %v, %d marks are left", whole, m.marked())
 	}
 }
 
@@ -145,11 +180,11 @@ func TestOverrideByRequest(t *testing.T) {
 	if got := idsOf(set); got != "back before new" {
 		t.Errorf("the set is %q", got)
 	}
-	if m.taken(tenant.Version{}, began); len(m.marks) != 3 {
-		t.Errorf("%d marks are left", len(m.marks))
+	if m.taken(tenant.Version{}, began); m.marked() != 3 {
+		t.Errorf("%d marks are left", m.marked())
 	}
-	if m.taken(tenant.Version{}, m.tick); len(m.marks) != 0 {
-		t.Errorf("%d marks are left", len(m.marks))
+	if m.taken(tenant.Version{}, m.tick); m.marked() != 0 {
+		t.Errorf("%d marks are left", m.marked())
 	}
 }
 
@@ -160,7 +195,7 @@ func TestTombstone(t *testing.T) {
 		t.Errorf("the add before the remove is %v", what)
 	}
 	m.taken(tenant.Version{Epoch: "e", Revision: 12}, m.tick)
-	if len(m.marks) != 0 {
+	if m.marked() != 0 {
 		t.Error("the tombstone stays")
 	}
 	if what := m.weigh(news(effectAdd, "a", 11)); what != old {
@@ -170,7 +205,7 @@ func TestTombstone(t *testing.T) {
 
 func TestCheckOfSnapshots(t *testing.T) {
 	m := at(10)
-	m.hear(news(effectNone, "a", 11))
+	m.hear(news(effectNone, "a", 11), fresh, time.Time{})
 	for version, refused := range map[tenant.Version]bool{
 		{Epoch: "e", Revision: 10}: true,
 		{Epoch: "e", Revision: 11}: false,
@@ -178,7 +213,7 @@ func TestCheckOfSnapshots(t *testing.T) {
 		{Epoch: "f", Revision: 1}:  false,
 		{}:                         false,
 	} {
-		if err := check(version, m.now.epoch, m.heard()); (err != nil) != refused {
+		if err := check(version, m.epoch, m.heard()); (err != nil) != refused {
 			t.Errorf("%v: %v", version, err)
 		}
 	}
@@ -196,7 +231,7 @@ func TestNewEpoch(t *testing.T) {
 		if what := m.weigh(v); what != foreign {
 			t.Errorf("%s is %v", v.id, what)
 		}
-		m.hear(v)
+		m.hear(v, foreign, time.Time{})
 		m.record(v, 0)
 	}
 	snapshot := rowsOf("other")
@@ -205,8 +240,8 @@ func TestNewEpoch(t *testing.T) {
 	if len(snapshot.ids) != 2 || snapshot.ids["new"] == "" {
 		t.Errorf("the rows are %v", snapshot.ids)
 	}
-	if whole, newEpoch := m.taken(version, m.tick); !whole || !newEpoch || m.now.prefix != 4 {
-		t.Errorf("whole %v, new epoch %v, prefix %d", whole, newEpoch, m.now.prefix)
+	if whole, newEpoch := m.taken(version, m.tick); !whole || !newEpoch || m.known().Revision != 4 {
+		t.Errorf("whole %v, new epoch %v, prefix %d", whole, newEpoch, m.known().Revision)
 	}
 	if _, newEpoch := m.taken(tenant.Version{Epoch: "f", Revision: 4}, m.tick); newEpoch {
 		t.Error("new again")
@@ -218,8 +253,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	for i := range memorySlack + 10 {
 		feed(m, news(effectRemove, fmt.Sprint(i), uint64(i)*2+20))
 	}
-	if len(m.marks) != memorySlack || len(m.now.ahead) != memorySlack {
-		t.Errorf("%d marks, %d revisions", len(m.marks), len(m.now.ahead))
+	if m.marked() != memorySlack || len(m.world("e").ahead) != memorySlack {
+		t.Errorf("%d marks, %d revisions", m.marked(), len(m.world("e").ahead))
 	}
 	if whole, _ := m.taken(tenant.Version{Epoch: "e", Revision: 1 << 30}, m.tick); whole {
 		t.Error("what could not be remembered was not missed")

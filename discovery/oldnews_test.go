@@ -78,6 +78,8 @@ func TestD07ALeftEpochIsNotTakenAgain(t *testing.T) {
 func TestForgedRevisionHidesNoEvent(t *testing.T) {
 	d := newDesk(version("e", 10))
 	d.event(tenant.EventSuspended, "a", version("e", 1_000_000), time.Time{})
+	d.now = d.now.Add(holePatience)
+	d.Look(d.now)
 	for range 4 {
 		d.answer(d.ask(), version("e", 10), "a", "b")
 		d.want(t, discovery.Syncing, "b")

@@ -300,13 +300,13 @@ func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause ten
 // cover closes what the snapshot has made good, and forgets what it has covered.
 func (d *TenantDiscovery) cover(now time.Time, req request, ans answer) {
 	c := &d.core
-	before := c.memory.now.epoch
+	before := c.memory.epoch
 	whole, newEpoch := c.memory.taken(ans.version, req.tick)
 	if newEpoch {
 		c.note(slog.LevelWarn, "the manager has a new data set, as after a restore from a backup; the set is now that one's",
 			slog.String("epoch_before", before), slog.String("epoch", ans.version.Epoch))
 	}
-	if !ans.unchanged && len(c.memory.marks) == 0 {
+	if !ans.unchanged && c.memory.marked() == 0 {
 		c.have = ans.version
 	}
 	c.closed = req.gap

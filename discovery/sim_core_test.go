@@ -32,6 +32,7 @@ type coreSim struct {
 	unheard   bool           // the manager has a new epoch, and no event of it has come
 	snapshots int            // that were taken
 	newest    [simTenants]wired
+	holes     simHoles
 
 	asked    *discovery.Request
 	list     *simList        // what was read for it; nil before that
@@ -133,11 +134,29 @@ func (s *coreSim) check() {
 	s.note(fmt.Sprintf("%d %x", state, uint64(set)))
 	s.fail(s.truth.invented(set))
 	if s.world.Has("versions") && state == discovery.Live {
-		s.fail(s.truth.shows(set))
+		s.fail(s.holes.complete(s.truth, set, s.now))
 	}
 	for _, w := range s.watchers {
 		s.fail(w.tally.err())
 	}
+}
+
+// pass lets time pass, and the core look when it is to.
+func (s *coreSim) pass(d time.Duration) {
+	until := s.now.Add(d)
+	for look := s.core.NextLook(); !look.IsZero() && !look.After(until) && s.err == nil; look = s.core.NextLook() {
+		s.now = later(s.now, look)
+		s.core.Look(s.now)
+		s.check()
+	}
+	s.now = until
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (s *coreSim) note(what string) {
@@ -177,6 +196,7 @@ func (s *coreSim) deliver(n int) {
 // tell where there are neither versions nor dates that can be trusted, or a snapshot has covered it.
 func (s *coreSim) delivered(w wired) tenant.Signal {
 	s.past = append(s.past, w.event)
+	s.holes.hear(w.event.Version(), s.now)
 	s.unheard = s.unheard && w.event.Epoch != s.manager.version().Epoch
 	n, ok := numberOf(w.event.TenantID)
 	if newest := &s.newest[n]; ok && s.membership(w.event) {
@@ -259,6 +279,9 @@ func (s *coreSim) answer(list simList, err error) {
 	}
 	if s.core.Status().SnapshotError == nil && err == nil {
 		s.snapshots++
+		if !s.core.Held() {
+			s.holes.listed = version
+		}
 	}
 	s.asked, s.list = nil, nil
 }
@@ -300,6 +323,7 @@ func (s *coreSim) quiesce() {
 		s.honest()
 	}
 	s.deliver(len(s.wire))
+	s.pass(holePatience)
 	if !s.linked {
 		s.linked = true
 		s.signal(tenant.SignalSubscribed)
@@ -318,7 +342,7 @@ func (s *coreSim) quiesce() {
 			break
 		}
 		if due.After(s.now) {
-			s.now = due
+			s.pass(due.Sub(s.now))
 		}
 		s.ask()
 		s.honest()

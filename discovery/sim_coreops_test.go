@@ -42,14 +42,15 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 		}},
 		{Name: "replay", Weight: 4, Draw: schedule.OneOf(100), Do: func(s *coreSim, a, _ int) {
 			if len(s.past) > 0 {
-				s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: s.past[a%len(s.past)]})
+				s.again(s.past[a%len(s.past)])
 			}
 		}},
 		{Name: "up", Weight: 5, Do: func(s *coreSim, _, _ int) { s.linked = true; s.signal(tenant.SignalSubscribed) }},
 		{Name: "down", Weight: 3, Do: func(s *coreSim, _, _ int) { s.linked, s.wire = false, nil; s.signal(tenant.SignalLost) }},
 		{Name: "gap", Weight: 1, Do: func(s *coreSim, _, _ int) { s.signal(tenant.SignalGap) }},
 		{Name: "beat", Weight: 3, Do: func(s *coreSim, _, _ int) { s.signal(tenant.SignalHeartbeat) }},
-		{Name: "time", Weight: 4, Draw: schedule.UpTo(20_000), Do: func(s *coreSim, a, _ int) { s.now = s.now.Add(time.Duration(a) * time.Millisecond) }},
+		{Name: "time", Weight: 4, Draw: schedule.UpTo(20_000), Do: func(s *coreSim, a, _ int) { s.pass(time.Duration(a) * time.Millisecond) }},
+		{Name: "moment", Weight: 5, Draw: schedule.UpTo(130), Do: func(s *coreSim, a, _ int) { s.pass(time.Duration(a) * time.Millisecond) }},
 		{Name: "ask", Weight: 12, Do: func(s *coreSim, _, _ int) {
 			if s.asked == nil {
 				s.ask()
@@ -111,6 +112,12 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 	})
 	return ops
 }()
+
+// again hands over an event that has come before.
+func (s *coreSim) again(evt tenant.Event) {
+	s.holes.hear(evt.Version(), s.now)
+	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
+}
 
 // empty is an answer that lacks most of the tenants. It is held if the set is large enough, and two in a row would be
 // believed.

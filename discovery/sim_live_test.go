@@ -58,6 +58,9 @@ type liveSim struct {
 	retired  []*tally    // of discoveries that were closed
 	closing  atomic.Bool // the next callback closes the discovery
 
+	holesMu sync.Mutex // guards holes
+	holes   simHoles
+
 	mu  sync.Mutex // guards err
 	err error
 }
@@ -99,7 +102,7 @@ func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 	}
 	s.manager = tenanttest.NewManager(options...)
 	s.cfg = discovery.Config{
-		ServiceName: service, TMClient: s.manager.Fetcher(), Feed: s.feed, Logger: slog.New(slog.DiscardHandler), Environment: "test",
+		ServiceName: service, TMClient: s.manager.Fetcher(), Feed: tapped{s.feed, s}, Logger: slog.New(slog.DiscardHandler), Environment: "test",
 		ResyncInterval: 30 * 24 * time.Hour, // which would hide what it heals
 		ResyncSpread:   time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
 		NotifyInitial:  w.Has("notify"),
@@ -203,6 +206,9 @@ func (s *liveSim) start() {
 	s.must(err)
 	d.Load(uint64(s.world.Numbers["dice"])) //nolint:gosec // a seed may be anything
 	s.d, s.truth.at = d, 0
+	s.holesMu.Lock()
+	s.holes = simHoles{}
+	s.holesMu.Unlock()
 	s.closing.Store(false)
 	s.began, s.requests, s.refreshes, s.patience = time.Now(), s.manager.Requests(), 0, 0
 	s.told, s.watchers = &tally{name: "the callbacks", late: !s.world.Has("notify")}, nil

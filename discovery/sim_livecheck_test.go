@@ -1,11 +1,14 @@
 package discovery_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/tenant"
+	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
 
 func errorsIs(err, target error) bool { return errors.Is(err, target) }
@@ -15,7 +18,7 @@ func (s *liveSim) check() {
 	set, status := setOf(s.d.All()), s.d.Status()
 	s.must(s.truth.invented(set))
 	if s.world.Has("versions") && status.State == discovery.Live {
-		s.must(s.truth.shows(set))
+		s.must(s.complete(set, status))
 	}
 	for _, y := range s.tallies() {
 		s.must(y.err())
@@ -26,6 +29,35 @@ func (s *liveSim) check() {
 	}
 	s.must(consistent(set, status, s.d))
 	s.must(s.rate())
+}
+
+// complete is that of the model, which knows what was handed over, and by which list it was covered.
+func (s *liveSim) complete(set tenantSet, status discovery.Status) error {
+	s.holesMu.Lock()
+	defer s.holesMu.Unlock()
+	s.holes.listed = status.Version
+	return s.holes.complete(s.truth, set, time.Now())
+}
+
+// tapped is the feed, of which the model hears too.
+type tapped struct {
+	*tenanttest.Feed
+
+	sim *liveSim
+}
+
+// Run runs the feed.
+func (f tapped) Run(ctx context.Context, sink func(tenant.Signal)) error {
+	return f.Feed.Run(ctx, func(sig tenant.Signal) {
+		f.sim.heard(sig.Event)
+		sink(sig)
+	})
+}
+
+func (s *liveSim) heard(evt tenant.Event) {
+	s.holesMu.Lock()
+	defer s.holesMu.Unlock()
+	s.holes.hear(evt.Version(), time.Now())
 }
 
 // consistent holds that what can be read at once fits together.

@@ -198,6 +198,7 @@ var liveUse = schedule.Operations[*liveSim]{
 		if len(s.past) > 0 {
 			s.unseen, s.faulty = true, true
 			d, evt := s.d, s.past[len(s.past)-1-a%len(s.past)]
+			s.heard(evt)
 			s.work.Go(func() { _ = d.HandleEvent(s.ctx, evt) })
 		}
 	}},

@@ -29,3 +29,24 @@ func TestScheduleRegressions(t *testing.T) {
 		t.Run(name, func(t *testing.T) { replay(t, text) })
 	}
 }
+
+// TestX03OldNewsThatSeemedNew replays what was found with seeds that nobody had used before, where only the events have
+// versions and where the lists have them too.
+func TestX03OldNewsThatSeemedNew(t *testing.T) {
+	for name, text := range map[string]string{
+		// While the mark of an add was there, and events had versions that the lists had not, tenant.activated overtook
+		// tenant.suspended once more: the two were compared by their revisions, and that of tenant.activated was not kept.
+		"activated overtakes suspended after an add": "core base mixed: up; ask; delete; add; batch 5; suspend; reactivate; answer; deliver 5",
+		// The same without a list in between.
+		"activated overtakes suspended, the add is new": "core base mixed tenants=1: up; ask; answer; add 1; batch 5; pause; other; suspend 1; reactivate 1; repeat 3",
+		// What an event of a new epoch said of a tenant was not kept where the old epoch had said something of it too.
+		"two epochs say something of one tenant": "core versions tenants=10: quiesce; suspend; batch 4; epoch 10; suspend; reactivate; ask; deliver 2; stale 5; deliver",
+		// The same before the first list.
+		"two epochs say something of one tenant, before the first list": "core versions tenants=8: up; pause 1; batch 5; epoch 8; clock 1; suspend 1; deliver 6; ask; stale 5",
+		// An event of a new epoch came before the first list, which was read before it, and said nothing of who is active:
+		// so nothing was marked, and the list seemed to be complete.
+		"a new epoch's event that marks nothing": "core versions beatless tenants=4: up; ask; read; epoch 3; rotate 1; batch 6",
+	} {
+		t.Run(name, func(t *testing.T) { replay(t, text) })
+	}
+}

@@ -123,6 +123,22 @@ func short(name string) string {
 // versioned reports whether the event says which version it made.
 func (v verdict) versioned() bool { return v.version.Epoch != "" && v.version.Revision > 0 }
 
+// epoch is that of the event's version, and empty where it has none.
+func (v verdict) epoch() string {
+	if !v.versioned() {
+		return ""
+	}
+	return v.version.Epoch
+}
+
+// revision is zero where the event has no version.
+func (v verdict) revision() uint64 {
+	if !v.versioned() {
+		return 0
+	}
+	return v.version.Revision
+}
+
 // membership reports whether the event says that its tenant is active, or is not.
 func (v verdict) membership() bool { return v.effect == effectAdd || v.effect == effectRemove }
 

@@ -181,7 +181,7 @@ func TestMissingRevisionIsAGap(t *testing.T) {
 		settle()
 		wantState(t, d, discovery.Live) // how should it know
 		f.add(t, "beta")
-		settle()
+		pass(holePatience)
 		wantState(t, d, discovery.Syncing)
 		pass(time.Second)
 		wantSet(t, d, "beta")

@@ -1,0 +1,39 @@
+package discovery
+
+import "hash/maphash"
+
+// idsRemembered is how many events are known again when they come twice.
+const idsRemembered = 1 << 13
+
+var idSeed = maphash.MakeSeed()
+
+// recentIDs knows the last events again. It keeps a hash of each, over all that makes two events the same, so that ids of
+// any length cost the same, and a manager that gives every event the same id loses none.
+type recentIDs struct {
+	known map[uint64]struct{}
+	ring  []uint64
+	at    int
+}
+
+// seen reports whether the event was seen before, and remembers it. An event without an id is never the same as another.
+func (r *recentIDs) seen(v verdict) bool {
+	if v.eventID == "" {
+		return false
+	}
+	sum := maphash.Comparable(idSeed, [5]any{v.eventID, v.eventType, v.key, v.version, v.at.UnixNano()})
+	if _, twice := r.known[sum]; twice {
+		return true
+	}
+	if r.known == nil {
+		r.known = make(map[uint64]struct{})
+	}
+	if len(r.ring) < idsRemembered {
+		r.ring = append(r.ring, sum)
+	} else {
+		delete(r.known, r.ring[r.at])
+		r.ring[r.at] = sum
+		r.at = (r.at + 1) % idsRemembered
+	}
+	r.known[sum] = struct{}{}
+	return false
+}
