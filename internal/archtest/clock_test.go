@@ -19,7 +19,7 @@ var wallClock = map[string]bool{
 
 // onTheWall is where discovery may do that, and why it does not matter there when the clock jumps.
 var onTheWall = map[string]string{
-	"discovery/memory.go UnixNano":       "a part of what makes two events the same; it is the event's timestamp, not a clock of ours",
+	"discovery/recentids.go UnixNano":    "a part of what makes two events the same; it is the event's timestamp, not a clock of ours",
 	"discovery/snapshotfile.go Unix":     "the file is for another process, whose monotonic clock is another one",
 	"discovery/snapshotfile.go UTC":      "the same",
 	"discovery/snapshotfile.go UnixNano": "compared for being the same, not for being later",
