@@ -42,7 +42,7 @@ func (c *backupCommand) Run(ctx context.Context, std streams) error {
 		return &usageError{text: "PostgreSQL is backed up with its own tools", advice: "Use pg_dump, and keep the encryption key too."}
 	}
 	if _, err := os.Lstat(c.To); err == nil { // the store looks too; this is for the advice
-		return &failure{err: fmt.Errorf("back up: %s is there already", shown(c.To)), advice: "Give another name, or move it away."}
+		return &failure{err: fmt.Errorf("back up: %s is there already", shown(c.To)), advice: "Give another name, or move it away.", permanent: true}
 	}
 	if err := store.Backup(ctx, d.dsn, c.To); err != nil {
 		return d.explain(err)

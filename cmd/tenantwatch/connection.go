@@ -45,7 +45,7 @@ type watcher struct {
 }
 
 // watch calls body with a discovery that has started, and closes it afterwards.
-func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w watcher, body func(*discovery.TenantDiscovery) error) (err error) {
+func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w watcher, body func(*discovery.TenantDiscovery) error) error {
 	client, err := s.client(c.AllowInsecureHTTP)
 	if err != nil {
 		return err
@@ -67,12 +67,15 @@ func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w 
 	if err != nil {
 		return &usageError{text: err.Error(), advice: fmt.Sprintf("Run %q for the settings.", w.command+" --help")}
 	}
-	d.OnStatusChange(w.states)
-	if err := startTelling(ctx, d, s, w.asJSON, std.err); err != nil {
-		return explainStart(ctx, s, err)
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	return body(d)
+	var still standstill
+	d.OnStatusChange(func(ctx context.Context, s discovery.Status) { w.states(ctx, still.blame(s)) })
+	return still.during(ctx, func() (err error) {
+		if err := startTelling(ctx, d, s, w.asJSON, std.err); err != nil {
+			return explainStart(ctx, s, err)
+		}
+		defer func() { err = errors.Join(err, d.Close()) }()
+		return body(d)
+	})
 }
 
 // startTelling starts d, and says what is waited for when that takes longer than people take for normal.
@@ -99,8 +102,14 @@ func explainStart(ctx context.Context, s settings, err error) error {
 	}
 	return &failure{
 		err:    fmt.Errorf("no list of tenants from the manager at %s: %w", s.managerURL, err),
-		advice: adviceFor(s, err),
+		advice: adviceFor(s, err), permanent: lastingAnswer(err) || refusedService(err),
 	}
+}
+
+// refusedService reports whether the manager says that it has no such service for this key.
+func refusedService(err error) bool {
+	answer, answered := errors.AsType[*managerapi.Error](err)
+	return answered && answer.Code == "SERVICE_NOT_FOUND"
 }
 
 func adviceFor(s settings, err error) string {
@@ -109,12 +118,14 @@ func adviceFor(s settings, err error) string {
 	switch {
 	case errors.Is(err, managerapi.ErrUnauthorized):
 		return "Check the API key in " + s.key.name + ": the manager does not know it."
-	case errors.Is(err, managerapi.ErrAccessDenied), answered && answer.Code == "SERVICE_NOT_FOUND":
+	case errors.Is(err, managerapi.ErrAccessDenied), refusedService(err):
 		return fmt.Sprintf("Check that the API key in %s may read the service %q.", s.key.name, s.service)
 	case answered && answer.StatusCode == http.StatusNotFound, answered && answer.StatusCode/100 == 3, unreadable:
 		return "Check the manager's URL: what answers there does not speak like a tenant manager."
 	case answered && answer.StatusCode == http.StatusTooManyRequests:
 		return "The tenant manager gets too many requests. Try again later."
+	case farManager.connectionAdvice(err) != "":
+		return farManager.connectionAdvice(err)
 	case errors.Is(err, managerapi.ErrUnavailable):
 		return "Check that the tenant manager is running and that its URL is right."
 	case answered:

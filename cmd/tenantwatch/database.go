@@ -163,7 +163,7 @@ func (d database) options(ctx context.Context, logger *slog.Logger) (store.Optio
 	if err != nil {
 		return store.Options{}, &failure{
 			err:    fmt.Errorf("read the encryption key: %w", err),
-			advice: "\"openssl rand -hex 32\" makes one. Keep it: without it connection data cannot be read again.",
+			advice: "\"openssl rand -hex 32\" makes one. Keep it: without it connection data cannot be read again.", permanent: true,
 		}
 	}
 	return store.Options{Environment: d.environment, Key: key, TenantID: d.tenantID, Logger: logger}, nil
@@ -179,8 +179,10 @@ func (d database) explain(err error) error {
 		advice = "Run the version of tenantwatch that migrated it, or a newer one."
 	case errors.Is(err, store.ErrWrongKey):
 		advice = "Give the encryption key that the database was begun with."
+	case farDatabase.connectionAdvice(err) != "":
+		advice = farDatabase.connectionAdvice(err)
 	case errors.Is(err, store.ErrUnavailable):
 		advice = "Check that " + withoutPassword(d.dsn) + " is there, can be written, and lets this user in."
 	}
-	return &failure{err: err, advice: advice}
+	return &failure{err: err, advice: advice, permanent: lastingDatabase(err)}
 }

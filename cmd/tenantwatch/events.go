@@ -42,7 +42,7 @@ func (c *eventsCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, std, func(s *session) error {
+	return c.read(ctx, std, func(ctx context.Context, s *session) error {
 		after, err := s.begin(ctx, from)
 		if err != nil {
 			return err

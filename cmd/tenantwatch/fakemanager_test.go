@@ -90,6 +90,11 @@ func (m *fakeManager) list(w http.ResponseWriter, r *http.Request) {
 		if err != nil || status != "" && found.Status != status || !strings.Contains(found.Name+found.Slug+found.ID, search) {
 			continue
 		}
+		if service := r.FormValue("service"); service != "" {
+			if _, err := m.tenants.Connections(id, service); err != nil {
+				continue
+			}
+		}
 		if len(result.Tenants) == limit {
 			result.Next = result.Tenants[limit-1].ID
 			break

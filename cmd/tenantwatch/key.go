@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -25,10 +26,17 @@ type keyCreateCommand struct {
 
 // Run prints the key alone on standard output, so that a shell can take it.
 func (c *keyCreateCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
+		unknown, near, err := s.isNew(ctx, c.Service)
+		if err != nil {
+			return err
+		}
 		created, err := s.CreateKey(ctx, managerapi.CreateKeyRequest{Service: c.Service, Name: c.Name})
 		if err != nil {
 			return err
+		}
+		if unknown && len(near) > 0 {
+			_ = s.err.line("%s is new; if that surprises you: there is %s", shown(c.Service), shown(strings.Join(near, ", ")))
 		}
 		return s.secret(created, string(created.Key), "key "+created.ID+" of "+created.Service)
 	})
@@ -58,7 +66,7 @@ type keyListCommand struct {
 
 // Run prints what is known of the keys.
 func (c *keyListCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.read(ctx, std, func(ctx context.Context, s *session) error {
 		keys, err := s.Keys(ctx, c.Service)
 		if err != nil {
 			return err
@@ -83,7 +91,7 @@ type keyRevokeCommand struct {
 
 // Run revokes the key.
 func (c *keyRevokeCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		if err := s.RevokeKey(ctx, c.ID); err != nil {
 			return err
 		}

@@ -16,11 +16,12 @@
 //
 // All but serve, backup, restore and "token create --db" talk to a running manager.
 //
-// It exits with 0 when it did what it was asked to, which for dev, follow, work and serve includes being ended by Ctrl-C, SIGTERM
-// or SIGHUP, with 1 when it could not, and with 2 when it was asked for something that makes no sense. When it fails it says
-// on standard error what went wrong and what to do about it. When the reader of its output goes away, as in
-// "tenantwatch follow | head -1", it takes down what it started, on Linux at once and elsewhere with the next line that it
-// has to print, and ends with 1 and without a word.
+// It exits with 0 when it did what it was asked to, which for dev, follow, work and serve includes being ended by Ctrl-C or
+// SIGTERM and, but for serve, by SIGHUP; with 1 when it could not; with 2 when it was asked for something that makes no sense;
+// and with 78 when something is wrong that no retry mends, as a key that is refused. When it fails it says on standard error
+// what went wrong and what to do about it. When the reader of its output goes away, as in "tenantwatch follow | head -1", it
+// takes down what it started, on Linux at once and elsewhere with the next line that it has to print, and ends with 141 and
+// without a word.
 package main
 
 import (
@@ -29,48 +30,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/alecthomas/kong"
 )
-
-// The exit codes.
-const (
-	exitDone = iota
-	exitFailure
-	exitUsage
-)
-
-// sameSignal is how long after the first signal another one counts as the same.
-const sameSignal = 500 * time.Millisecond
 
 func main() {
 	ctx, stop := whileRead(untilEnded(), os.Stdout)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
-}
-
-// untilEnded returns a ctx that Ctrl-C, SIGTERM and a terminal that is closed end. A second signal does not wait for
-// anything, unless it comes so soon that it is the same one: timeout(1) and others signal the process and then its group.
-// SIGPIPE would end the process without taking anything down; without it the write returns an error.
-func untilEnded() context.Context {
-	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
-	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
-	return ctx
-}
-
-// endingSignals are those that ask us to end.
-func endingSignals() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // by nohup
-		signals = append(signals, syscall.SIGHUP)
-	}
-	return signals
 }
 
 // streams are what a command reads from and writes to.
@@ -110,12 +79,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		command.BindTo(ctx, (*context.Context)(nil))
 		command.Bind(std)
 		err = command.Run()
-		if cause := context.Cause(ctx); err == nil && brokenPipe(cause) {
+		if cause := context.Cause(ctx); err == nil && brokenPipe(cause) && lasting[command.Command()] {
 			err = cause
 		}
 	}
 	return report(std.err, name, err)
 }
+
+// lasting are the commands that go on until they are ended, as by a reader that goes away. The others have done what they
+// were asked to whether somebody has read all of it or not.
+var lasting = map[string]bool{"dev": true, "follow": true, "work <command>": true, "serve": true}
 
 // commandName is a command without its arguments.
 func commandName(command string) string {
@@ -127,7 +100,7 @@ func commandName(command string) string {
 func parse(args []string, std streams) (command *kong.Context, done bool, err error) {
 	parser, err := kong.New(&commands{}, append(checkedArguments(),
 		kong.Name("tenantwatch"),
-		kong.Description("Which tenants are active for a service, now and from now on."),
+		kong.Description("Which tenants are active for a service, now and from now on.\n\n"+exitCodes),
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(int) { done = true }), // kong goes on parsing after it has printed the help
 	)...)
@@ -151,39 +124,15 @@ func wrongArgument(err error) string {
 
 // report tells of err and returns the exit code that belongs to it.
 func report(stderr *printer, name string, err error) int {
-	var usage *usageError
-	switch {
-	case err == nil:
-		return exitDone
-	case brokenPipe(err):
-		return exitFailure // whoever read has seen what they wanted
-	case errors.As(err, &usage):
-		_ = stderr.line("%s: %v\n%s", name, err, usage.advice)
-		return exitUsage
+	code := exitCode(err)
+	if err == nil || code == exitPipe || errors.Is(err, errSilent) {
+		return code // whoever read has seen what they wanted
 	}
 	_ = stderr.line("%s: %v", name, err)
-	if failed, ok := errors.AsType[*failure](err); ok {
+	if usage, ok := errors.AsType[*usageError](err); ok {
+		_ = stderr.line("%s", usage.advice)
+	} else if failed, ok := errors.AsType[*failure](err); ok {
 		_ = stderr.line("%s", failed.advice)
 	}
-	return exitFailure
+	return code
 }
-
-// usageError means that the command was called in a way that makes no sense.
-type usageError struct {
-	text, advice string
-}
-
-// Error says what is wrong.
-func (e *usageError) Error() string { return e.text }
-
-// failure is an error with advice for whoever called the command.
-type failure struct {
-	err    error
-	advice string
-}
-
-// Error says what went wrong.
-func (e *failure) Error() string { return e.err.Error() }
-
-// Unwrap returns the error without the advice.
-func (e *failure) Unwrap() error { return e.err }

@@ -63,19 +63,20 @@ func TestC1TheReaderOfTheOutputIsGone(t *testing.T) {
 		name       string
 		writes     int
 		err        error
+		code       int
 		wantStderr string // nothing else than changes of state when empty
 	}{
-		{"broken pipe at once", 0, syscall.EPIPE, ""},
-		{"broken pipe later", 3, io.ErrClosedPipe, ""},
-		{"disk full", 3, syscall.ENOSPC, "write the output: " + syscall.ENOSPC.Error()},
+		{"broken pipe at once", 0, syscall.EPIPE, exitPipe, ""},
+		{"broken pipe later", 3, io.ErrClosedPipe, exitPipe, ""},
+		{"disk full", 3, syscall.ENOSPC, exitFailure, "write the output: " + syscall.ENOSPC.Error()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			code, stderr := call(ctx, &failingWriter{left: tt.writes, err: tt.err}, "dev", "--churn", "200")
-			if code != exitFailure || ctx.Err() != nil {
-				t.Errorf("exit code %d, %v, want %d before the deadline", code, ctx.Err(), exitFailure)
+			if code != tt.code || ctx.Err() != nil {
+				t.Errorf("exit code %d, %v, want %d before the deadline", code, ctx.Err(), tt.code)
 			}
 			said := withoutStates(stderr)
 			if tt.wantStderr == "" && said != "" || !strings.Contains(said, tt.wantStderr) {
@@ -89,8 +90,8 @@ func TestC1TheReaderOfTheOutputIsGone(t *testing.T) {
 func TestC1TheReaderOfTheHelpIsGone(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"dev", "--help"}, {"version"}} {
 		code, stderr := call(t.Context(), &failingWriter{err: syscall.EPIPE}, args...)
-		if code != exitFailure || stderr != "" {
-			t.Errorf("%v: exit code %d, stderr %q, want %d and nothing", args, code, stderr, exitFailure)
+		if code != exitPipe || stderr != "" {
+			t.Errorf("%v: exit code %d, stderr %q, want %d and nothing", args, code, stderr, exitPipe)
 		}
 		code, stderr = call(t.Context(), &failingWriter{err: syscall.ENOSPC}, args...)
 		if code != exitFailure || !strings.Contains(stderr, "write the output: "+syscall.ENOSPC.Error()) || strings.Contains(stderr, "--help") {

@@ -36,14 +36,47 @@ type session struct {
 	asJSON bool
 }
 
-// do runs work against the manager, and says what to do about its error.
-func (f *managerFlags) do(ctx context.Context, std streams, work func(*session) error) error {
+// read runs work that changes nothing against the manager, and says what to do about its error.
+func (f *managerFlags) read(ctx context.Context, std streams, work func(context.Context, *session) error) error {
+	return f.do(ctx, std, errSilent, work)
+}
+
+// change is read for work that changes something.
+func (f *managerFlags) change(ctx context.Context, std streams, work func(context.Context, *session) error) error {
+	return f.do(ctx, std, &failure{
+		err:    errors.New("interrupted: the manager may have done it or not"),
+		advice: "Look before you do it again: \"tenantwatch tenant get\" and the lists show what there is.",
+	}, work)
+}
+
+func (f *managerFlags) do(ctx context.Context, std streams, interrupted error, work func(context.Context, *session) error) error {
 	s, err := f.open(os.Getenv, std)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	return s.explain(ctx, work(s))
+	ctx, cancel := whoeverReads(ctx)
+	defer cancel()
+	err = work(ctx, s)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errNotConfirmed) {
+		return interrupted
+	}
+	return s.explain(err)
+}
+
+// whoeverReads returns a ctx that a reader who goes away does not end: what was asked for is done whether somebody reads
+// the answer or not, and writing it fails then.
+func whoeverReads(ctx context.Context) (context.Context, context.CancelFunc) {
+	going, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if !brokenPipe(context.Cause(ctx)) {
+			cancel()
+		}
+	})
+	return going, func() {
+		stop()
+		cancel()
+	}
 }
 
 func (f *managerFlags) open(env func(string) string, std streams) (*session, error) {
@@ -87,21 +120,16 @@ func newManagerClient(managerURL string, allowed bool, what insecure, options ..
 }
 
 // explain turns the error of a call into one that says what to do.
-func (s *session) explain(ctx context.Context, err error) error {
+func (s *session) explain(err error) error {
 	_, usage := errors.AsType[*usageError](err)
 	_, advised := errors.AsType[*failure](err)
 	switch {
 	case err == nil || usage || advised || errors.Is(err, errOutput):
 		return err
-	case ctx.Err() != nil:
-		return &failure{
-			err:    errors.New("interrupted: the manager may have done it or not"),
-			advice: "Look before you do it again: \"tenantwatch tenant get\" and the lists show what there is.",
-		}
 	case errors.Is(err, managerapi.ErrInvalidArgument):
 		return &usageError{text: err.Error(), advice: "An id is 1 to 256 letters, digits, - and _; a name has something in it besides white space."}
 	}
-	return &failure{err: fmt.Errorf("the manager at %s: %w", s.url, err), advice: s.advice(err)}
+	return &failure{err: fmt.Errorf("the manager at %s: %w", s.url, err), advice: s.advice(err), permanent: lastingAnswer(err)}
 }
 
 func (s *session) advice(err error) string {
@@ -122,6 +150,8 @@ func (s *session) advice(err error) string {
 		return "What is there does not allow it: \"tenant list\", \"tenant get\" and \"key list\" show what there is."
 	case answered && answer.StatusCode == http.StatusTooManyRequests:
 		return "The tenant manager gets too many requests. Try again later."
+	case farManager.connectionAdvice(err) != "":
+		return farManager.connectionAdvice(err)
 	case errors.Is(err, managerapi.ErrUnavailable):
 		return "Check that the tenant manager is running, that its URL is right, and that it has its database."
 	case answered && answer.StatusCode/100 == 4:
@@ -131,6 +161,16 @@ func (s *session) advice(err error) string {
 	default:
 		return "Check the manager's URL and the token in " + s.token.name + "."
 	}
+}
+
+// made tells of something new: its id alone on standard output, so that a shell can take it, and a sentence on standard error.
+func (s *session) made(object any, id, sentence string) error {
+	if s.asJSON {
+		return s.out.object(object)
+	}
+	err := s.out.line("%s", shown(id))
+	_ = s.err.line("%s: %s", shown(id), sentence)
+	return err
 }
 
 // done tells of a change in one line: as the object for programs, or as text for people.

@@ -23,7 +23,7 @@ type outboxListCommand struct {
 
 // Run prints what was given up.
 func (c *outboxListCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.read(ctx, std, func(ctx context.Context, s *session) error {
 		list := &listing{session: s, noun: "quarantined event", header: []string{"REVISION", "GIVEN UP", "ATTEMPTS", "EVENT", "TENANT", "FAILURE"}}
 		for after := uint64(0); ; {
 			found, err := s.Quarantined(ctx, after, pageSize)
@@ -58,7 +58,7 @@ type outboxRetryCommand struct {
 
 // Run has the event tried again.
 func (c *outboxRetryCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		err := s.RetryEvent(ctx, c.Revision, c.Force)
 		switch {
 		case errors.Is(err, managerapi.ErrTenantNotFound):

@@ -25,6 +25,9 @@ import (
 func TestScripts(t *testing.T)   { runScripts(t, "testdata") }
 func TestC1Scripts(t *testing.T) { runScripts(t, filepath.Join("testdata", "c1")) }
 
+func TestX44Scripts(t *testing.T) { runScripts(t, filepath.Join("testdata", "x44")) }
+func TestX47Scripts(t *testing.T) { runScripts(t, filepath.Join("testdata", "x47")) }
+
 func runScripts(t *testing.T, dir string) {
 	t.Helper()
 	testscript.Run(t, testscript.Params{

@@ -6,11 +6,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
+	"sync/atomic"
 
 	"github.com/tenantwatch/tenantwatch/internal/outbox"
 	"github.com/tenantwatch/tenantwatch/internal/server"
@@ -53,6 +56,7 @@ func (c *serveCommand) Help() string {
 
 // manager is all that serve starts, and dev too.
 type manager struct {
+	certificate      *certificate // nil without TLS
 	store            *store.Store
 	publisher        *redisevents.Publisher
 	server           *server.Server
@@ -70,6 +74,8 @@ func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
 	}
 	logger := c.logger(std.err)
 	warnOfName(ctx, logger, s.environment)
+	var serving atomic.Pointer[manager]
+	defer onHangup(ctx, func() { serving.Load().hungUp(ctx, logger) })()
 	m, err := openManager(ctx, s, logger)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -78,6 +84,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	serving.Store(m)
 	if err := c.printReady(m, s, std.out); err != nil {
 		return err
 	}
@@ -103,13 +110,23 @@ func (c *serveCommand) logger(stderr *printer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(stderr, options))
 }
 
+// hungUp is what SIGHUP does: what is read from files is looked at again. Ending would be an outage, because SIGHUP is how
+// many programs are told to read their settings again.
+func (m *manager) hungUp(ctx context.Context, logger *slog.Logger) {
+	if m != nil && m.certificate != nil {
+		m.certificate.get(ctx)
+	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: a renewed certificate is taken up; other settings need a restart")
+}
+
 // openManager starts everything but the serving and the relaying. On an error nothing is left.
 func openManager(ctx context.Context, s serveSettings, logger *slog.Logger) (*manager, error) {
 	m := &manager{}
-	steps := []func() error{
+	steps := []func() error{ // what needs no database comes first, so that none is made for a manager that cannot run
+		func() error { return m.listen(ctx, s, logger) },
+		func() error { return m.openPublisher(s) },
 		func() error { return m.openStore(ctx, s.database, logger) },
 		func() error { return m.openRelay(s, logger) },
-		func() error { return m.listen(ctx, s, logger) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -134,6 +151,9 @@ func (m *manager) closeLater(f func() error) { m.closers = append(m.closers, f) 
 // openStore refuses a database without a token: nobody could use the manager, and nobody shall be tempted to build a
 // default one in.
 func (m *manager) openStore(ctx context.Context, d database, logger *slog.Logger) error {
+	if d.absent() {
+		return d.noToken("there is no database at " + withoutPassword(d.dsn) + " yet, and so no token in it")
+	}
 	var err error
 	if m.store, err = d.open(ctx, logger); err != nil {
 		return err
@@ -144,21 +164,41 @@ func (m *manager) openStore(ctx context.Context, d database, logger *slog.Logger
 		return d.explain(err)
 	}
 	if !slices.ContainsFunc(tokens, func(t store.Key) bool { return t.RevokedAt.IsZero() }) {
-		return &failure{
-			err: fmt.Errorf("the database has no token for the environment %q, so nobody could use the manager", d.environment),
-			advice: "Make the first: tenantwatch token create --db " + quote(withoutPassword(d.dsn)) +
-				" --environment " + quote(d.environment) + " --encryption-key-file " + quote(d.keyFile),
-		}
+		return d.noToken(fmt.Sprintf("the database has no token for the environment %q, so nobody could use the manager", d.environment))
 	}
+	return nil
+}
+
+// absent reports whether the database is a file that is not there. Serving would make an empty one.
+func (d database) absent() bool {
+	file, ok := strings.CutPrefix(d.dsn, schemeSQLite)
+	if !ok {
+		return false
+	}
+	_, err := os.Stat(file)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func (d database) noToken(problem string) error {
+	return &failure{
+		err: errors.New(problem),
+		advice: "Make the first: tenantwatch token create --db " + quote(withoutPassword(d.dsn)) +
+			" --environment " + quote(d.environment) + " --encryption-key-file " + quote(d.keyFile),
+		permanent: true,
+	}
+}
+
+func (m *manager) openPublisher(s serveSettings) error {
+	var err error
+	if m.publisher, err = redisevents.NewPublisher(s.redis, s.channels, redisevents.WithStream(0)); err != nil {
+		return &failure{err: fmt.Errorf("publish: %w", err), advice: "Check the settings of Redis.", permanent: true}
+	}
+	m.closeLater(m.publisher.Close)
 	return nil
 }
 
 func (m *manager) openRelay(s serveSettings, logger *slog.Logger) error {
 	var err error
-	if m.publisher, err = redisevents.NewPublisher(s.redis, s.channels, redisevents.WithStream(0)); err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
-	m.closeLater(m.publisher.Close)
 	m.server, err = server.New(server.Config{
 		Store: m.store, Logger: logger, OnChange: func() { m.relay.Wake() }, RateLimit: s.rateLimit,
 		ShutdownDelay: s.shutdownDelay, ShutdownTimeout: s.shutdownTimeout, Profiling: s.profiling, Version: newBuild(debug.ReadBuildInfo()).Version,
@@ -178,9 +218,9 @@ func (m *manager) listen(ctx context.Context, s serveSettings, logger *slog.Logg
 	if s.certFile != "" {
 		cert, err := newCertificate(s.certFile, s.keyFile, logger)
 		if err != nil {
-			return &failure{err: err, advice: "Check --tls-cert and --tls-key: PEM files that belong to each other."}
+			return &failure{err: err, advice: "Check --tls-cert and --tls-key: PEM files that belong to each other.", permanent: true}
 		}
-		secure = cert.config()
+		m.certificate, secure = cert, cert.config()
 	}
 	for _, wanted := range []struct {
 		flag, address string
@@ -188,7 +228,7 @@ func (m *manager) listen(ctx context.Context, s serveSettings, logger *slog.Logg
 	}{{"--listen", s.listen, &m.public}, {"--admin-listen", s.admin, &m.operator}} {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", wanted.address)
 		if err != nil {
-			return &failure{err: err, advice: "Give another address with " + wanted.flag + ", or end what listens there."}
+			return &failure{err: err, advice: "Give another address with " + wanted.flag + ", or end what listens there.", permanent: lastingListener(err)}
 		}
 		m.closeLater(func() error { return ignoreClosed(listener.Close()) })
 		if *wanted.listener = listener; secure != nil {

@@ -108,10 +108,10 @@ func (c *serveCommand) tls(l *lookup, s *serveSettings) {
 	}
 	for _, wanted := range [][2]string{{listenAt.flag, s.listen}, {adminListenAt.flag, s.admin}} {
 		flag, address := wanted[0], wanted[1]
-		host, _, err := net.SplitHostPort(address)
+		host, port, err := net.SplitHostPort(address)
 		switch {
 		case address == "": // noted already
-		case err != nil:
+		case err != nil || port != "0" && !isPort(port):
 			l.problems.note(flag + " has to be an address and a port, as in 127.0.0.1:8080")
 		case s.certFile == "" && !allowed && !c.Insecure && !isLoopback(host):
 			l.problems.note(flag + " is not of this machine alone: give --tls-cert and --tls-key or, behind a proxy that speaks TLS, --insecure")

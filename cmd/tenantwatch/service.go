@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -33,19 +37,84 @@ type serviceAssociateCommand struct {
 	MaxOpenConns int `help:"The most connections of a pool; 0 is the manager's choice." placeholder:"N"`
 
 	MaxIdleConns int `help:"The most idle ones of them; 0 is the manager's choice." placeholder:"N"`
+
+	NewService bool `help:"The service may be one that no key and no tenant knows yet."`
+}
+
+// Help is what --help adds.
+func (c *serviceAssociateCommand) Help() string {
+	return `An association that is there already, active and with the same isolation, is as good as made. A service that no key and ` +
+		`no tenant knows is taken for a slip of the pen, unless --new-service is given, or whoever is at the terminal says that it is meant.`
 }
 
 // Run makes the association.
 func (c *serviceAssociateCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
-		made, err := s.CreateAssociation(ctx, c.ID, c.Service, managerapi.CreateAssociationRequest{
-			IsolationMode: c.Isolation, MaxOpenConns: c.MaxOpenConns, MaxIdleConns: c.MaxIdleConns,
-		})
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
+		if err := c.meant(ctx, s); err != nil {
+			return err
+		}
+		made, err := changed(c.associate(ctx, s), codeAlreadyAssociated)
+		if err == nil && !made {
+			err = c.same(ctx, s)
+		}
 		if err != nil {
 			return err
 		}
-		return s.tell(transition{ID: c.ID, Service: c.Service, Status: made.Status, Changed: true})
+		return s.tell(transition{ID: c.ID, Service: c.Service, Status: managerapi.StatusActive, Changed: made})
 	})
+}
+
+func (c *serviceAssociateCommand) associate(ctx context.Context, s *session) error {
+	_, err := s.CreateAssociation(ctx, c.ID, c.Service, managerapi.CreateAssociationRequest{
+		IsolationMode: c.Isolation, MaxOpenConns: c.MaxOpenConns, MaxIdleConns: c.MaxIdleConns,
+	})
+	return err
+}
+
+// meant is an error when nobody knows the service, and nobody says that it is meant.
+func (c *serviceAssociateCommand) meant(ctx context.Context, s *session) error {
+	if c.NewService {
+		return nil
+	}
+	unknown, near, err := s.isNew(ctx, c.Service)
+	if err != nil || !unknown {
+		return err
+	}
+	problem := fmt.Sprintf("no key and no tenant knows the service %s", shown(c.Service))
+	if len(near) > 0 {
+		problem += "; there is " + shown(strings.Join(near, ", "))
+	}
+	if !s.asks() || s.token.name == standardInput {
+		return &failure{err: errors.New(problem), advice: "Check how it is spelled, or say --new-service."}
+	}
+	return s.confirm(ctx, problem+". If it is new, type its name again:", c.Service)
+}
+
+// same is nil when the association that is there is the one that is wanted.
+func (c *serviceAssociateCommand) same(ctx context.Context, s *session) error {
+	all, err := s.Associations(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(a managerapi.AssociationInfo) bool { return a.ServiceName == c.Service })
+	switch {
+	case i < 0:
+		return fmt.Errorf("%w: it was there, and is no longer", managerapi.ErrConflict)
+	case all[i].Status != managerapi.StatusActive:
+		return &failure{
+			err:    fmt.Errorf("%s is associated with %s already, and %s", shown(c.ID), shown(c.Service), shown(all[i].Status)),
+			advice: "\"tenantwatch service reactivate\" ends a suspension.",
+		}
+	case all[i].IsolationMode != c.Isolation:
+		return &failure{
+			err: fmt.Errorf("%s is associated with %s already, with the isolation %s", shown(c.ID), shown(c.Service), shown(all[i].IsolationMode)),
+			advice: "The isolation of an association does not change: \"tenantwatch service disassociate\" and associate it again, or say --isolation " +
+				shown(all[i].IsolationMode) + ".",
+		}
+	case c.MaxOpenConns > 0 || c.MaxIdleConns > 0:
+		_ = s.err.line("its limits stay as they are: PUT …/connections changes those")
+	}
+	return nil
 }
 
 type serviceSuspendCommand struct {
@@ -55,7 +124,7 @@ type serviceSuspendCommand struct {
 
 // Run suspends the association.
 func (c *serviceSuspendCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		made, err := changed(s.SuspendAssociation(ctx, c.ID, c.Service), codeAlreadySuspended)
 		if err != nil {
 			return err
@@ -71,7 +140,7 @@ type serviceReactivateCommand struct {
 
 // Run reactivates the association.
 func (c *serviceReactivateCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		made, err := changed(s.ReactivateAssociation(ctx, c.ID, c.Service), codeNotSuspended)
 		if err != nil {
 			return err
@@ -83,16 +152,20 @@ func (c *serviceReactivateCommand) Run(ctx context.Context, std streams) error {
 type serviceDisassociateCommand struct {
 	managerFlags
 	associationArguments
+	sureFlags
 
 	Purge bool `help:"Delete the tenant's data in this service too."`
 }
 
 // Run ends the association.
 func (c *serviceDisassociateCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		end, status := s.DeleteAssociation, "disassociated"
 		if c.Purge {
 			end, status = s.PurgeAssociation, managerapi.StatusPurged
+			if err := c.sure(ctx, s, c.ID, "Purging what a tenant has in "+shown(c.Service)); err != nil {
+				return err
+			}
 		}
 		if err := end(ctx, c.ID, c.Service); err != nil {
 			return err

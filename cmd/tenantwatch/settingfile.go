@@ -13,6 +13,8 @@ import (
 )
 
 const (
+	// standardInput is how people call where a secret comes from.
+	standardInput = "standard input"
 	// maxKeyFile is the largest file with a key, a token or certificates that is read, in bytes.
 	maxKeyFile = 1 << 20
 	// filePatience is how long a pipe may take to bring what is read from it.
@@ -57,7 +59,7 @@ func readFile(path string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		text, err := readSettingFile(ctx, path)
 		if err != nil {
-			return "", err
+			return "", &secretError{err}
 		}
 		return secretIn(text, shown(path))
 	}
@@ -68,9 +70,9 @@ func readOnce(stdin io.Reader) func(context.Context) (string, error) {
 	read := sync.OnceValues(func() (string, error) {
 		text, err := readBounded(stdin)
 		if err != nil {
-			return "", fmt.Errorf("standard input: %w", err)
+			return "", &secretError{fmt.Errorf("%s: %w", standardInput, err)}
 		}
-		return secretIn(text, "standard input")
+		return secretIn(text, standardInput)
 	})
 	return func(context.Context) (string, error) { return read() }
 }
@@ -79,10 +81,10 @@ func readOnce(stdin io.Reader) func(context.Context) (string, error) {
 func secretIn(text []byte, where string) (string, error) {
 	secret := strings.TrimSpace(string(text))
 	if secret == "" {
-		return "", fmt.Errorf("%s is empty, or a pipe into which nobody writes", where)
+		return "", &secretError{fmt.Errorf("%s is empty, or a pipe into which nobody writes", where)}
 	}
 	if problem := valueProblem(secret, formSecret); problem != "" {
-		return "", fmt.Errorf("%s: its content %s", where, problem)
+		return "", &secretError{fmt.Errorf("%s: its content %s", where, problem)}
 	}
 	return secret, nil
 }

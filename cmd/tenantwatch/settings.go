@@ -70,7 +70,7 @@ func deref(text *string) string {
 func (l *lookup) secret(s setting, file string, stdin io.Reader) keySource {
 	switch file {
 	case "-":
-		return keySource{name: "standard input", provide: readOnce(stdin)}
+		return keySource{name: standardInput, provide: readOnce(stdin)}
 	case "":
 		s.form = formSecret
 		value, from := l.find(s, "")

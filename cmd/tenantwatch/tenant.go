@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,8 +16,9 @@ const pageSize = 500
 
 // The codes of conflicts that say that there is nothing left to do.
 const (
-	codeAlreadySuspended = "ALREADY_SUSPENDED"
-	codeNotSuspended     = "NOT_SUSPENDED"
+	codeAlreadySuspended  = "ALREADY_SUSPENDED"
+	codeNotSuspended      = "NOT_SUSPENDED"
+	codeAlreadyAssociated = "ALREADY_ASSOCIATED"
 )
 
 // tenantCommand is what can be done to tenants.
@@ -63,7 +65,7 @@ func (c *tenantCreateCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return &usageError{text: "--environment: " + err.Error(), advice: seeHelp("tenant create")}
 	}
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		created, err := s.CreateTenant(ctx, managerapi.CreateTenantRequest{
 			Name: c.Name, Slug: c.Slug, Environment: environment, Isolation: c.Isolation, Metadata: c.Metadata,
 			Owner: managerapi.Owner{Email: c.OwnerEmail},
@@ -71,11 +73,11 @@ func (c *tenantCreateCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		word := "there already: "
+		word := "it is there already"
 		if created.Created {
-			word = "created "
+			word = "created"
 		}
-		return s.done(createdTenant{*created, created.Created}, "%s%s, with the slug %s", word, shown(created.ID), shown(created.Slug))
+		return s.made(createdTenant{*created, created.Created}, created.ID, word+", with the slug "+shown(created.Slug))
 	})
 }
 
@@ -96,7 +98,7 @@ func (c *tenantListCommand) Run(ctx context.Context, std streams) error {
 	if c.Limit < 0 {
 		return &usageError{text: "--limit has to be 0 or more", advice: "Run \"tenantwatch tenant list --help\" for the flags."}
 	}
-	return c.do(ctx, std, func(s *session) error {
+	return c.read(ctx, std, func(ctx context.Context, s *session) error {
 		list := &listing{session: s, noun: "tenant", header: []string{"ID", "SLUG", "STATUS", "CREATED", "NAME"}}
 		query := managerapi.TenantQuery{Search: c.Search, Status: c.Status, Service: c.Service, Limit: pageSize}
 		for {
@@ -140,7 +142,7 @@ type tenantView struct {
 
 // Run prints the tenant.
 func (c *tenantGetCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.read(ctx, std, func(ctx context.Context, s *session) error {
 		found, err := s.Tenant(ctx, c.ID)
 		if err != nil {
 			return err
@@ -209,7 +211,7 @@ type tenantSuspendCommand struct {
 
 // Run suspends the tenant.
 func (c *tenantSuspendCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		made, err := changed(s.SuspendTenant(ctx, c.ID), codeAlreadySuspended)
 		if err != nil {
 			return err
@@ -225,7 +227,7 @@ type tenantReactivateCommand struct {
 
 // Run reactivates the tenant.
 func (c *tenantReactivateCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		made, err := changed(s.ReactivateTenant(ctx, c.ID), codeNotSuspended)
 		if err != nil {
 			return err
@@ -237,11 +239,36 @@ func (c *tenantReactivateCommand) Run(ctx context.Context, std streams) error {
 type tenantDeleteCommand struct {
 	managerFlags
 	tenantArgument
+	sureFlags
+}
+
+// sureFlags are of commands that cannot be undone.
+type sureFlags struct {
+	Yes bool `help:"Do it without asking, as a script has to."`
+}
+
+// sure has whoever is at the terminal type the tenant's slug. Where nobody can be asked --yes has to be given.
+func (f *sureFlags) sure(ctx context.Context, s *session, id, what string) error {
+	if f.Yes {
+		return nil
+	}
+	if !s.asks() || s.token.name == standardInput {
+		return &usageError{text: what + " cannot be undone, and there is no terminal to ask", advice: "Say --yes if you are sure."}
+	}
+	found, err := s.Tenant(ctx, id)
+	if err != nil {
+		return err
+	}
+	question := fmt.Sprintf("%s: %s, %q. It cannot be undone. Type its slug, %s:", what, shown(found.ID), shown(found.Name), shown(found.Slug))
+	return s.confirm(ctx, question, found.Slug)
 }
 
 // Run deletes the tenant.
 func (c *tenantDeleteCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
+		if err := c.sure(ctx, s, c.ID, "Deleting a tenant"); err != nil {
+			return err
+		}
 		if err := s.DeleteTenant(ctx, c.ID); err != nil {
 			return err
 		}

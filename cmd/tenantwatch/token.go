@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -34,7 +35,7 @@ func (c *tokenCreateCommand) Run(ctx context.Context, std streams) error {
 	if c.DB != "" {
 		return c.inDatabase(ctx, std)
 	}
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		created, err := s.CreateToken(ctx, managerapi.CreateTokenRequest{Name: c.Name})
 		if err != nil {
 			return err
@@ -48,6 +49,9 @@ func (c *tokenCreateCommand) inDatabase(ctx context.Context, std streams) error 
 	l := &lookup{getenv: os.Getenv}
 	flags := databaseFlags{DB: c.DB, Environment: c.Environment, EncryptionKeyFile: c.EncryptionKeyFile}
 	d := flags.resolve(l)
+	if problem := cmp.Or(wrongLength(c.Name, formPlain), wrongCharacter(c.Name, formPlain)); problem != "" {
+		l.problems.note("--name " + problem) // before there is a database
+	}
 	if err := l.check("token create"); err != nil {
 		return err
 	}
@@ -77,7 +81,7 @@ type tokenListCommand struct {
 
 // Run prints what is known of the tokens.
 func (c *tokenListCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.read(ctx, std, func(ctx context.Context, s *session) error {
 		tokens, err := s.Tokens(ctx)
 		if err != nil {
 			return err
@@ -102,7 +106,7 @@ type tokenRevokeCommand struct {
 
 // Run revokes the token.
 func (c *tokenRevokeCommand) Run(ctx context.Context, std streams) error {
-	return c.do(ctx, std, func(s *session) error {
+	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		if err := s.RevokeToken(ctx, c.ID); err != nil {
 			return err
 		}

@@ -259,8 +259,8 @@ func TestC1WorkEndsAllWhenItsReaderIsGone(t *testing.T) {
 	defer cancel()
 	out := &failingWriter{left: 5, err: syscall.EPIPE} // more than the lines before the first job is there
 	code, stderr := call(ctx, out, ready.workArguments("--", "tenantjob", "exit", "1")...)
-	if code != exitFailure || ctx.Err() != nil || strings.Contains(stderr, "broken pipe") {
-		t.Errorf("exit code %d, %v, stderr %q, want %d", code, ctx.Err(), stderr, exitFailure)
+	if code != exitPipe || ctx.Err() != nil || strings.Contains(stderr, "broken pipe") {
+		t.Errorf("exit code %d, %v, stderr %q, want %d", code, ctx.Err(), stderr, exitPipe)
 	}
 	names.awaitNobody()
 	dev.interrupt()
