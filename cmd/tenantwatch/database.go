@@ -179,6 +179,10 @@ func (d database) explain(err error) error {
 		advice = "Run the version of tenantwatch that migrated it, or a newer one."
 	case errors.Is(err, store.ErrWrongKey):
 		advice = "Give the encryption key that the database was begun with."
+	case errors.Is(err, store.ErrTwoSpellings):
+		advice = "Open it with the version of tenantwatch that made them, and move the tenants of one to the other."
+	case errors.Is(err, store.ErrNoSessions):
+		advice = "Set pool_mode = session in the pooler for this database, or name PostgreSQL itself with --db."
 	case farDatabase.connectionAdvice(err) != "":
 		advice = farDatabase.connectionAdvice(err)
 	case errors.Is(err, store.ErrUnavailable):

@@ -18,7 +18,7 @@ import (
 type Store interface {
 	Environment() string
 	// Lead waits until this process may relay. The lock may not pass to another process that soon after a call of
-	// Leading: what is sent is sent within five seconds of one.
+	// Leading: what is sent is sent within two seconds of one.
 	Lead(ctx context.Context) (release func(), err error)
 	Leading(ctx context.Context) error
 	Version(ctx context.Context) (tenant.Version, error)
@@ -68,8 +68,9 @@ const (
 	defaultKeep     = 24 * time.Hour
 
 	// sendTimeout bounds how long after the look at the lock anything is sent. A process that was frozen in between
-	// wakes up with its time over, and its connection refuses to write.
-	sendTimeout = 5 * time.Second
+	// wakes up with its time over, and its connection refuses to write. When the database has failed over, the next one
+	// to relay waits for as long (settleFor in internal/store).
+	sendTimeout = 2 * time.Second
 	// storeTimeout bounds one call of the store.
 	storeTimeout = 10 * time.Second
 	beatTimeout  = 2 * time.Second

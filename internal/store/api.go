@@ -17,7 +17,7 @@ import (
 // Options are what a store is opened with.
 type Options struct {
 	// Environment is the one whose tenants this manager keeps. Required. Two managers of different environments may
-	// share a PostgreSQL database.
+	// share a PostgreSQL database. Its case does not matter.
 	Environment string
 	// Key encrypts the connection data at rest, with AES-256-GCM. Required, 32 bytes. Data that was written with another
 	// key cannot be read.
@@ -44,6 +44,12 @@ var (
 	ErrInUse = errors.New("another manager has the database open")
 	// ErrWrongKey means that the data was encrypted with another key.
 	ErrWrongKey = errors.New("the encryption key is not the one that the data was written with")
+	// ErrNoSessions means that a pooler in the way gives each transaction another session: the lock of the relay, and what is set
+	// for a session, would be another's.
+	ErrNoSessions = errors.New("what is between here and PostgreSQL gives each transaction another session, and the lock of the relay " +
+		"belongs to a session: have it pool sessions (PgBouncer: pool_mode = session), or name PostgreSQL itself")
+	// ErrTwoSpellings means that the database has two environments whose names differ in case alone.
+	ErrTwoSpellings = errors.New("the database has environments whose names differ in case alone, and they are one name by now")
 	// ErrGone means that events which were asked for are pruned, or of another epoch.
 	ErrGone = errors.New("the events are gone")
 )

@@ -38,7 +38,11 @@ func Backup(ctx context.Context, dsn, path string) error {
 	if !ok {
 		return errUseDump
 	}
-	if _, err := os.Stat(file.path); err != nil {
+	there, err := openFile(file.path, os.O_RDONLY) // SQLite would make one that is not
+	if err == nil {
+		err = there.Close()
+	}
+	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
 	if err := file.backup(ctx, path); err != nil {
@@ -186,19 +190,9 @@ func (l *sqlite) backup(ctx context.Context, path string) (err error) {
 	return finish(unfinished, path)
 }
 
-// touch makes an empty file beside path, with a name that nobody else has and that only its owner can read; SQLite takes it
-// as it is.
-func touch(path string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.unfinished")
-	if err != nil {
-		return "", err
-	}
-	return f.Name(), f.Close()
-}
-
 // finish has what was written reach the disk before it gets its name.
 func finish(unfinished, path string) error {
-	f, err := os.OpenFile(unfinished, os.O_RDWR, filePerm)
+	f, err := openFile(unfinished, os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -227,7 +221,10 @@ func (l *sqlite) restore(ctx context.Context, path string, o Options) (err error
 	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
 		return fmt.Errorf("%s is no backup: %s-wal has a part of its data; use the backup command on it", path, path)
 	}
-	copied := l.path + ".unfinished"
+	copied, err := touch(l.path) // a name that was known before could be a link that somebody has put there
+	if err != nil {
+		return err
+	}
 	defer removeAll(copied)
 	if err := copyFile(path, copied); err != nil {
 		return err
@@ -240,7 +237,11 @@ func (l *sqlite) restore(ctx context.Context, path string, o Options) (err error
 
 // renewCopy leaves one file, without a journal beside it.
 func renewCopy(ctx context.Context, path string, o Options) (err error) {
-	if err := hasEnvironment(ctx, path, o.Environment); err != nil {
+	environment, err := normal(o.Environment)
+	if err != nil {
+		return err
+	}
+	if err := hasEnvironment(ctx, path, environment); err != nil {
 		return err
 	}
 	s, err := Open(ctx, "sqlite:"+path, o)
@@ -268,23 +269,23 @@ func hasEnvironment(ctx context.Context, path, environment string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	var n int
-	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM environments WHERE name = ?1`, environment).Scan(&n); err != nil {
+	found, err := spellings(ctx, tx{on: db, db: file}, environment)
+	if err != nil {
 		return fmt.Errorf("this is no backup: %w", err)
 	}
-	if n == 0 {
+	if len(found) == 0 {
 		return fmt.Errorf("the backup has no environment %s: %w", environment, ErrNotFound)
 	}
 	return nil
 }
 
 func copyFile(from, to string) (err error) {
-	in, err := os.Open(from)
+	in, err := openFile(from, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, filePerm)
+	out, err := openFile(to, os.O_WRONLY)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // How long words may be, in bytes. They are keys of an index, and PostgreSQL bounds what fits into one.
@@ -22,6 +24,9 @@ func (n NewTenant) check(environment string) (NewTenant, error) {
 	}
 	if n.Environment == "" {
 		n.Environment = environment
+	}
+	if name, err := tenant.ParseEnvironment(n.Environment); err == nil {
+		n.Environment = name
 	}
 	if n.Environment != environment {
 		return n, &Invalid{Code: "WRONG_ENVIRONMENT", Message: "this manager's environment is " + environment}

@@ -12,7 +12,7 @@ import (
 // lockFile holds the lock until the file is closed, or the process ends. The file stays: deleting it would give the next
 // one another lock.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, filePerm)
+	f, err := openFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW)
 	if err != nil {
 		return nil, err
 	}

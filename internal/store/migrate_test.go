@@ -15,7 +15,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
-// withMigration adds one to those that there are.
+// withMigration adds one to those that there are, with a number that none of them will have.
 func withMigration(name, up string) migrationSet {
 	return func(d goose.Dialect) (fs.FS, []goose.ProviderOption, error) {
 		files, _, err := migrationFiles(d)
@@ -44,7 +44,7 @@ func openWith(t *testing.T, dsn string, migrations migrationSet) (*Store, error)
 // TestM12ASchemaThatIsTooNewIsRefused, and one that a newer program has only added to is not.
 func TestM12ASchemaThatIsTooNewIsRefused(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
-		newer, err := openWith(t, db.dsn, withMigration("00002_add.sql", "CREATE TABLE added (n INTEGER);"))
+		newer, err := openWith(t, db.dsn, withMigration("90002_add.sql", "CREATE TABLE added (n INTEGER);"))
 		do(t, err)
 		create(t, newer, acme())
 		do(t, newer.Close())
@@ -52,11 +52,11 @@ func TestM12ASchemaThatIsTooNewIsRefused(t *testing.T) {
 		wantEvents(t, old, "1 tenant.created")
 		do(t, old.Close())
 
-		newest, err := openWith(t, db.dsn, withMigration("00003_drop.sql", "DROP TABLE added; UPDATE schema_floor SET oldest = 3;"))
+		newest, err := openWith(t, db.dsn, withMigration("90003_drop.sql", "DROP TABLE added; UPDATE schema_floor SET oldest = 90003;"))
 		do(t, err)
 		do(t, newest.Close())
 		_, err = openWith(t, db.dsn, migrationFiles)
-		if !errors.Is(err, ErrSchemaTooNew) || !strings.Contains(err.Error(), "version 3") || !strings.Contains(err.Error(), "up to 1") {
+		if !errors.Is(err, ErrSchemaTooNew) || !strings.Contains(err.Error(), "version 90003") || !strings.Contains(err.Error(), "knows up to ") {
 			t.Errorf("the old program: %v", err)
 		}
 	})
@@ -66,10 +66,10 @@ func TestM12ASchemaThatIsTooNewIsRefused(t *testing.T) {
 func TestM12AMigrationThatFailsHalfWayLeavesNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		const half = "CREATE TABLE added (n INTEGER); "
-		if _, err := openWith(t, db.dsn, withMigration("00002_add.sql", half+"INSERT INTO nowhere VALUES (1);")); err == nil {
+		if _, err := openWith(t, db.dsn, withMigration("90002_add.sql", half+"INSERT INTO nowhere VALUES (1);")); err == nil {
 			t.Fatal("the broken migration passed")
 		}
-		s, err := openWith(t, db.dsn, withMigration("00002_add.sql", half+"INSERT INTO added VALUES (1);"))
+		s, err := openWith(t, db.dsn, withMigration("90002_add.sql", half+"INSERT INTO added VALUES (1);"))
 		do(t, err)
 		create(t, s, acme())
 	})
@@ -79,7 +79,7 @@ func TestM12AMigrationThatFailsHalfWayLeavesNothing(t *testing.T) {
 func TestM12AMigrationThatIsKilledHalfWayIsTakenUp(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		kill(startChild(t, "migrate", db.dsn))
-		s, err := openWith(t, db.dsn, withMigration("00002_add.sql", "CREATE TABLE added (n INTEGER); INSERT INTO added VALUES (1);"))
+		s, err := openWith(t, db.dsn, withMigration("90002_add.sql", "CREATE TABLE added (n INTEGER); INSERT INTO added VALUES (1);"))
 		do(t, err)
 		create(t, s, acme())
 		do(t, s.read(t.Context(), "look", func(ctx context.Context, t tx) error {
@@ -91,7 +91,7 @@ func TestM12AMigrationThatIsKilledHalfWayIsTakenUp(t *testing.T) {
 
 // childMigrates stops, for the test to kill it, when a table is made and not filled.
 func childMigrates(dsn string) {
-	half := goose.NewGoMigration(2, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+	half := goose.NewGoMigration(90_002, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `CREATE TABLE added (n INTEGER)`); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func childMigrates(dsn string) {
 func TestAMigrationHasTime(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		var left time.Duration
-		slow := goose.NewGoMigration(2, &goose.GoFunc{RunTx: func(ctx context.Context, _ *sql.Tx) error {
+		slow := goose.NewGoMigration(90_002, &goose.GoFunc{RunTx: func(ctx context.Context, _ *sql.Tx) error {
 			if deadline, bounded := ctx.Deadline(); bounded {
 				left = time.Until(deadline)
 			}
@@ -125,7 +125,7 @@ func TestAMigrationHasTime(t *testing.T) {
 		if _, err := open(t.Context(), db.dsn, o, set); err == nil || left < time.Hour {
 			t.Errorf("it had %s, %v", left, err)
 		}
-		if n := strings.Count(out.String(), "is being brought up to date"); n != 1 || !strings.Contains(out.String(), "to=2") {
+		if n := strings.Count(out.String(), "is being brought up to date"); n != 1 || !strings.Contains(out.String(), "to=90002") {
 			t.Errorf("the log says %s", &out)
 		}
 		hurried, cancel := context.WithTimeout(t.Context(), 20*time.Second)

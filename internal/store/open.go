@@ -41,8 +41,8 @@ type Store struct {
 // Open opens the database, brings its schema up to date and returns the store. dsn is "sqlite:FILE", whose directory has to
 // be there, or "postgres://…".
 //
-// It returns ErrInUse when another process has the SQLite file open, ErrSchemaTooNew, ErrWrongKey, and ErrUnavailable when
-// there is no reaching the database. A migration that was broken off is taken up where it was. Without a deadline of ctx, what
+// It returns ErrInUse when another process has the SQLite file open, ErrSchemaTooNew, ErrWrongKey, ErrTwoSpellings,
+// ErrNoSessions, and ErrUnavailable when there is no reaching the database. A migration that was broken off is taken up where it was. Without a deadline of ctx, what
 // is to be migrated may take hours, and everything else half a minute.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	s, err := open(ctx, dsn, o, migrationFiles)
@@ -75,7 +75,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Environment is the one that the store was opened with.
+// Environment is the one that the store was opened with, in its normal form.
 func (s *Store) Environment() string { return s.environment }
 
 // Version returns the epoch and the newest revision.
@@ -88,7 +88,8 @@ func (s *Store) Version(ctx context.Context) (tenant.Version, error) {
 }
 
 func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (*Store, error) {
-	if err := checkLabel("environment", "INVALID_ENVIRONMENT", o.Environment); err != nil {
+	environment, err := normal(o.Environment)
+	if err != nil {
 		return nil, err
 	}
 	seal, err := newSealer(o.Key)
@@ -100,7 +101,7 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 		return nil, err
 	}
 	s := &Store{
-		db: db, environment: o.Environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
+		db: db, environment: environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -136,9 +137,12 @@ func dialectOf(dsn string) (dialect, error) {
 	return nil, errors.New("the database is neither sqlite:FILE nor postgres://…")
 }
 
-// prepare migrates, makes the environment if it is not there, and looks whether the key is its key.
+// prepare migrates, takes an environment over that has another spelling, makes the environment if it is not there, and looks whether the key is its key.
 func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 	if err := s.migrate(ctx, migrations); err != nil {
+		return err
+	}
+	if err := s.takeOver(ctx); err != nil {
 		return err
 	}
 	return s.write(ctx, "prepare the environment", func(ctx context.Context, t tx) error {

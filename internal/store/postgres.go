@@ -8,17 +8,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 )
 
 const (
@@ -26,6 +25,7 @@ const (
 	connections     = 16
 	idleConnections = 4
 	idleTime        = 5 * time.Minute
+	lifetime        = 10 * time.Minute
 	dialLimit       = 10 * time.Second
 
 	// How long the server lets a transaction do nothing, and one that reads a list.
@@ -33,22 +33,19 @@ const (
 	idleLimit     = "10s"
 	idleListLimit = "10min"
 
-	// What the advisory locks of this program are called: the first of their two numbers. The second is the environment.
-	lockMigrate = 0x7477_0001
-	lockRelay   = 0x7477_0002
-
 	// oldestServer has idle_session_timeout. A version is as server_version_num has it.
 	oldestServer = 14 * majorVersion
 	majorVersion = 10_000
-
-	lockEvery    = 500 * time.Millisecond
-	releaseLimit = time.Second
 )
 
 // postgres is a database on a server, which others may use at the same time.
 type postgres struct {
-	config *pgx.ConnConfig
-	log    *slog.Logger
+	config     *pgx.ConnConfig
+	parameters map[string]string // of each session
+	log        *slog.Logger
+	far        farEnd
+	leading    atomic.Int32 // how many leases there are
+	end        func()       // ends watch, and waits for it; nil before open
 }
 
 func newPostgres(dsn string) (*postgres, error) {
@@ -63,8 +60,7 @@ func newPostgres(dsn string) (*postgres, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = dialLimit
 	}
-	for name, value := range map[string]string{
-		"application_name": "tenantwatch",
+	parameters := map[string]string{
 		// A process that is frozen in a change, or gone without a word, must not keep the others waiting.
 		idleParameter: idleLimit,
 		// Whoever waited for the row of the environment has to see what the one before made of it, whatever the default is.
@@ -72,12 +68,17 @@ func newPostgres(dsn string) (*postgres, error) {
 		"tcp_keepalives_idle":           "10",
 		"tcp_keepalives_interval":       "5",
 		"tcp_keepalives_count":          "3",
-	} {
-		if config.RuntimeParams[name] == "" {
-			config.RuntimeParams[name] = value
+	}
+	for name, value := range config.RuntimeParams {
+		if !poolersKnow(name) {
+			parameters[name] = value
+			delete(config.RuntimeParams, name)
 		}
 	}
-	return &postgres{config: config}, nil
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "tenantwatch"
+	}
+	return &postgres{config: config, parameters: parameters}, nil
 }
 
 // verified asks for TLS with a verified server unless the address says otherwise or is of this machine: the driver's own
@@ -121,10 +122,20 @@ func onThisMachine(dsn *url.URL) bool {
 
 func (p *postgres) open(ctx context.Context, log *slog.Logger) (pools, error) {
 	p.log = log
-	all := pools{writer: p.pool(p.config), reader: p.pool(p.config), lists: p.pool(p.patient())}
-	if err := suits(ctx, all.writer, log); err != nil {
-		return pools{}, errors.Join(err, all.closeAll())
+	all := pools{
+		writer: p.pool(p.kind(true, p.parameters)),
+		reader: p.pool(p.kind(false, p.parameters)),
+		lists:  p.pool(p.kind(false, p.patient())),
 	}
+	for _, demand := range []func() error{
+		func() error { return keepsSessions(ctx, all.writer) },
+		func() error { return suits(ctx, all.writer, log) },
+	} {
+		if err := demand(); err != nil {
+			return pools{}, errors.Join(err, all.closeAll())
+		}
+	}
+	p.keepWatch()
 	return all, nil
 }
 
@@ -148,20 +159,12 @@ func suits(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 
 // patient is for lists: the server has sent all of one, and is idle, while a slow client still takes it. A transaction
 // that only reads keeps nobody waiting.
-func (p *postgres) patient() *pgx.ConnConfig {
-	config := p.config.Copy()
-	if config.RuntimeParams[idleParameter] == idleLimit {
-		config.RuntimeParams[idleParameter] = idleListLimit
+func (p *postgres) patient() map[string]string {
+	parameters := maps.Clone(p.parameters)
+	if parameters[idleParameter] == idleLimit {
+		parameters[idleParameter] = idleListLimit
 	}
-	return config
-}
-
-func (p *postgres) pool(config *pgx.ConnConfig) *sql.DB {
-	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(idleConnections)
-	db.SetConnMaxIdleTime(idleTime)
-	return db
+	return parameters
 }
 
 func (p *postgres) rebind(query string) string { return strings.ReplaceAll(query, "?", "$") }
@@ -172,7 +175,11 @@ func (p *postgres) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
 
-func (p *postgres) intact() error { return nil }
+// intact sees that the address leads to another server since the transaction began.
+func (p *postgres) intact() func() error {
+	turn := p.far.current()
+	return func() error { return p.far.still(turn) }
+}
 
 // unavailable knows the errors of the connection, and of those that the server sends the ones that are about itself.
 func (p *postgres) unavailable(err error) bool {
@@ -180,6 +187,9 @@ func (p *postgres) unavailable(err error) bool {
 		return true
 	}
 	if failed, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if failed.Code == readOnly {
+			p.far.distrust() // the address may lead to a server that takes changes
+		}
 		return isServerTrouble(failed.Code)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
@@ -196,7 +206,7 @@ func (p *postgres) unavailable(err error) bool {
 // isServerTrouble takes a SQLSTATE.
 func isServerTrouble(state string) bool {
 	switch state {
-	case "25006", // read-only, as a standby is
+	case readOnly, // as a standby is
 		"25P03", // idle in a transaction for too long: this process was frozen
 		"40001", "40P01", "55P03", "57014":
 		return true
@@ -208,99 +218,9 @@ func isServerTrouble(state string) bool {
 	return false
 }
 
-func (p *postgres) migrating(ctx context.Context, writer *sql.DB) (goose.Dialect, func(), error) {
-	conn, err := writer.Conn(ctx)
-	if err != nil {
-		return "", nil, err
+func (p *postgres) close() error {
+	if p.end != nil {
+		p.end()
 	}
-	waits := func() {
-		p.log.LogAttrs(ctx, slog.LevelInfo, "another process brings the database's schema up to date; waiting for it")
-	}
-	if err := waitForLock(ctx, conn, lockMigrate, 0, waits); err != nil {
-		return "", nil, errors.Join(err, hangUp(conn))
-	}
-	return goose.DialectPostgres, func() { _ = hangUp(conn) }, nil
+	return nil
 }
-
-func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error) {
-	conn, err := writer.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// The kernel answers for a process that is frozen, so that only its silence tells. The relay asks every five seconds.
-	if _, err := conn.ExecContext(ctx, `SET idle_session_timeout = '15s'`); err != nil {
-		return nil, errors.Join(err, hangUp(conn))
-	}
-	if err := waitForLock(ctx, conn, lockRelay, env, func() {}); err != nil {
-		return nil, errors.Join(err, hangUp(conn))
-	}
-	return &lease{end: func() { letGo(conn, env) }, check: func(ctx context.Context) error { return holds(ctx, conn, env) }}, nil
-}
-
-// waitForLock asks again and again instead of waiting in one statement: a connection that is silent is seen. waits is called
-// once, if somebody else has the lock.
-func waitForLock(ctx context.Context, conn *sql.Conn, kind, which int64, waits func()) error {
-	waits = sync.OnceFunc(waits)
-	for {
-		got, err := tryLock(ctx, conn, kind, which)
-		if err != nil || got {
-			return err
-		}
-		waits()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(lockEvery):
-		}
-	}
-}
-
-// tryLock is bounded, because ctx may have no end, or a late one.
-func tryLock(ctx context.Context, conn *sql.Conn, kind, which int64) (got bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1, $2)`, kind, which).Scan(&got)
-	return got, err
-}
-
-// alone keeps others from relaying for env until the transaction ends, or returns ErrInUse.
-func (p *postgres) alone(ctx context.Context, t tx, env int64) error {
-	var got bool
-	err := t.row(ctx, `SELECT pg_try_advisory_xact_lock(?1, ?2)`, lockRelay, env).Scan(&got)
-	if err == nil && !got {
-		return ErrInUse
-	}
-	return err
-}
-
-// holds asks the session itself, so that one that was replaced is seen too.
-func holds(ctx context.Context, conn *sql.Conn, env int64) error {
-	var n int
-	err := conn.QueryRowContext(ctx, `SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
-		AND pid = pg_backend_pid() AND classid::bigint = $1 AND objid::bigint = $2`, lockRelay, env).Scan(&n)
-	if err == nil && n == 0 {
-		return errors.New("the lock of the relay is lost")
-	}
-	return err
-}
-
-func letGo(conn *sql.Conn, env int64) {
-	ctx, cancel := context.WithTimeout(context.Background(), releaseLimit)
-	defer cancel()
-	_, _ = conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1, $2)`, lockRelay, env) // the session's end does it too
-	_ = hangUp(conn)
-}
-
-// hangUp ends the session, and with it its locks, instead of giving it back.
-func hangUp(conn *sql.Conn) error {
-	err := conn.Raw(func(any) error { return driver.ErrBadConn })
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
-		err = nil
-	}
-	if closing := conn.Close(); closing != nil && !errors.Is(closing, sql.ErrConnDone) {
-		err = errors.Join(err, closing)
-	}
-	return err
-}
-
-func (p *postgres) close() error { return nil }

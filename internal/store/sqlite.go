@@ -29,7 +29,8 @@ const (
 // sqlite is one file, with one connection that writes, and its lock.
 type sqlite struct {
 	path   string
-	lock   *os.File
+	lock   *os.File // beside the file, which need not be there to be locked
+	data   *os.File // the file itself, however it is called; nothing is read by it
 	opened os.FileInfo
 }
 
@@ -92,17 +93,20 @@ func (l *sqlite) open(ctx context.Context, log *slog.Logger) (p pools, err error
 	return p, p.writer.PingContext(ctx)
 }
 
-// create makes the file before SQLite does, which would let everybody read it.
-func (l *sqlite) create() (os.FileInfo, error) {
-	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, filePerm)
+// create makes the file before SQLite does, which would let everybody read it, and keeps it open until the pools are closed:
+// to close it before would let go of SQLite's own locks.
+func (l *sqlite) create() (info os.FileInfo, err error) {
+	l.data, err = openFile(l.path, os.O_RDWR|os.O_CREATE)
 	if errors.Is(err, os.ErrPermission) {
-		f, err = os.Open(l.path) // read-only: SQLite says so when something is to be written
+		l.data, err = openFile(l.path, os.O_RDONLY) // SQLite says so when something is to be written
 	}
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	return info, errors.Join(err, f.Close())
+	if err := lockData(l.data); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", l.path, err)
+	}
+	return l.data.Stat()
 }
 
 func (l *sqlite) pool(options string, open, idle int) (*sql.DB, error) {
@@ -125,8 +129,10 @@ func (l *sqlite) lockRow() string { return "" }
 
 func (l *sqlite) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 
-// intact sees a file that was deleted or replaced: SQLite would go on writing to what nobody can open again.
-func (l *sqlite) intact() error {
+func (l *sqlite) intact() func() error { return l.inPlace }
+
+// inPlace sees a file that was deleted or replaced: SQLite would go on writing to what nobody can open again.
+func (l *sqlite) inPlace() error {
 	info, err := os.Stat(l.path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -165,8 +171,12 @@ func (l *sqlite) lead(context.Context, *sql.DB, int64) (*lease, error) {
 }
 
 func (l *sqlite) close() error {
-	if l.lock == nil {
-		return nil
+	var errs []error
+	for _, f := range []*os.File{l.data, l.lock} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
 	}
-	return l.lock.Close()
+	l.data, l.lock = nil, nil
+	return errors.Join(errs...)
 }

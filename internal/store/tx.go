@@ -24,9 +24,11 @@ type dialect interface {
 	lockRow() string
 	// snapshot are the options of a transaction whose statements all see the same state.
 	snapshot() *sql.TxOptions
-	// intact returns an error when what was opened is not there any more. It is asked before each commit.
-	intact() error
-	// unavailable reports whether err means that the database cannot be used now.
+	// intact begins a transaction. What it returns is asked before the commit, and returns an error when what was opened is
+	// not there any more.
+	intact() func() error
+	// unavailable reports whether err means that the database cannot be used now. Connections that the error says are of no use
+	// are made again.
 	unavailable(err error) bool
 	// migrating returns how goose calls the database, and keeps other processes from migrating until done.
 	migrating(ctx context.Context, writer *sql.DB) (name goose.Dialect, done func(), err error)
@@ -79,6 +81,7 @@ func (s *Store) look(ctx context.Context, what string, fn func(context.Context, 
 }
 
 func (s *Store) transact(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn func(context.Context, tx) error) error {
+	intact := s.db.intact()
 	t, err := pool.BeginTx(ctx, o)
 	if err != nil {
 		return err
@@ -87,7 +90,7 @@ func (s *Store) transact(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn
 		_ = t.Rollback() // what fn says tells more; a connection that cannot roll back is thrown away
 		return err
 	}
-	if err := s.db.intact(); err != nil {
+	if err := intact(); err != nil {
 		_ = t.Rollback()
 		return err
 	}
@@ -112,7 +115,7 @@ func (s *Store) explain(ctx context.Context, what string, err error) error {
 
 // ours reports whether err is one of this package, or what a caller's own function returned.
 func ours(err error) bool {
-	for _, known := range []error{ErrNotFound, ErrUnavailable, ErrSchemaTooNew, ErrInUse, ErrWrongKey, ErrGone} {
+	for _, known := range []error{ErrNotFound, ErrUnavailable, ErrSchemaTooNew, ErrInUse, ErrWrongKey, ErrNoSessions, ErrTwoSpellings, ErrGone} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// lowerCased is the oldest program that may work on a database of which an environment was given its name of now: one from
+// before would begin another environment beside it.
+const lowerCased = 2
+
+// stored is an environment as the database has it.
+type stored struct {
+	id     int64
+	name   string
+	canary []byte
+}
+
+// takeOver gives the environment its name of now, where a program from before names were lower-cased has begun it under
+// another spelling, and seals again what is sealed with the name. It takes as long as there are tenants.
+func (s *Store) takeOver(ctx context.Context) error {
+	ctx, cancel := within(ctx, migrateLimit)
+	defer cancel()
+	return s.explain(ctx, "take the environment over", s.transact(ctx, s.writer, nil, func(ctx context.Context, t tx) error {
+		found, err := spellings(ctx, t, s.environment)
+		switch {
+		case err != nil || len(found) == 0:
+			return err
+		case len(found) > 1:
+			return fmt.Errorf("%w: %s", ErrTwoSpellings, quoted(found))
+		case found[0].name == s.environment:
+			return nil
+		}
+		return s.rename(ctx, t, found[0])
+	}))
+}
+
+// spellings are the environments whose name differs from that one in case alone.
+func spellings(ctx context.Context, t tx, environment string) (found []stored, err error) {
+	err = t.each(ctx, func(rows *sql.Rows) error {
+		var e stored
+		if err := rows.Scan(&e.id, &e.name, &e.canary); err != nil {
+			return err
+		}
+		if strings.EqualFold(e.name, environment) {
+			found = append(found, e)
+		}
+		return nil
+	}, `SELECT id, name, canary FROM environments ORDER BY id`)
+	return found, err
+}
+
+func quoted(found []stored) string {
+	var names []string
+	for _, e := range found {
+		names = append(names, fmt.Sprintf("%q", e.name))
+	}
+	return strings.Join(names, " and ")
+}
+
+func (s *Store) rename(ctx context.Context, t tx, e stored) error {
+	if shared, ok := s.db.(*postgres); ok { // a manager that knows the old name would write what nobody can read
+		if err := shared.alone(ctx, t, e.id); err != nil {
+			return err
+		}
+	}
+	if _, err := s.seal.open(e.canary, e.name, canaryText); err != nil {
+		return ErrWrongKey
+	}
+	s.logger.LogAttrs(ctx, slog.LevelWarn, "the environment was begun under another spelling; its name is lower-cased, and its data sealed again",
+		slog.String("from", e.name), slog.String("to", s.environment))
+	for _, step := range []func(context.Context, tx, stored) error{s.sealTenants, s.sealAssociations, s.renameEvents} {
+		if err := step(ctx, t, e); err != nil {
+			return err
+		}
+	}
+	canary := s.seal.seal([]byte(canaryText), s.environment, canaryText)
+	if _, err := t.exec(ctx, `UPDATE environments SET name = ?2, canary = ?3 WHERE id = ?1`, e.id, s.environment, canary); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `INSERT INTO schema_floor (oldest) VALUES (?1)`, lowerCased)
+	return err
+}
+
+// again seals what was sealed under another name of the environment.
+func (s *Store) again(sealed []byte, name string, what []string) ([]byte, error) {
+	plain, err := s.seal.open(sealed, append([]string{name}, what...)...)
+	if err != nil {
+		return nil, err
+	}
+	return s.seal.seal(plain, append([]string{s.environment}, what...)...), nil
+}
+
+// sealedRow is something sealed of a tenant.
+type sealedRow struct {
+	seq         int64
+	id, service string
+	sealed      []byte
+}
+
+func (s *Store) sealTenants(ctx context.Context, t tx, e stored) error {
+	var last int64 = -1
+	for {
+		var rows []sealedRow
+		if err := t.each(ctx, func(r *sql.Rows) error {
+			var row sealedRow
+			err := r.Scan(&row.seq, &row.id, &row.sealed)
+			rows = append(rows, row)
+			return err
+		}, `SELECT seq, id, owner FROM tenants WHERE env = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3`, e.id, last, atOnce); err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, row := range rows {
+			last = row.seq
+			sealed, err := s.again(row.sealed, e.name, ownerOf(row.id))
+			if err != nil {
+				return err
+			}
+			if _, err := t.exec(ctx, `UPDATE tenants SET owner = ?3 WHERE env = ?1 AND seq = ?2`, e.id, row.seq, sealed); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *Store) sealAssociations(ctx context.Context, t tx, e stored) error {
+	last := sealedRow{seq: -1}
+	for {
+		var rows []sealedRow
+		if err := t.each(ctx, func(r *sql.Rows) error {
+			var row sealedRow
+			err := r.Scan(&row.seq, &row.service, &row.id, &row.sealed)
+			rows = append(rows, row)
+			return err
+		}, `SELECT a.tenant, a.service, t.id, a.settings FROM associations a JOIN tenants t ON t.env = a.env AND t.seq = a.tenant
+			WHERE a.env = ?1 AND (a.tenant > ?2 OR a.tenant = ?2 AND a.service > ?3) ORDER BY a.tenant, a.service LIMIT ?4`,
+			e.id, last.seq, last.service, atOnce); err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, last = range rows {
+			sealed, err := s.again(last.sealed, e.name, settingsOf(last.id, last.service))
+			if err != nil {
+				return err
+			}
+			if _, err := t.exec(ctx, `UPDATE associations SET settings = ?4 WHERE env = ?1 AND tenant = ?2 AND service = ?3`,
+				e.id, last.seq, last.service, sealed); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// renameEvents is for those that were not sent. What was sent stays as it was sent.
+func (s *Store) renameEvents(ctx context.Context, t tx, e stored) error {
+	var last uint64
+	for {
+		left, err := selectEvents(ctx, t, `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2 AND sent_at IS NULL
+			ORDER BY revision LIMIT ?3`, e.id, last, atOnce)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		for _, evt := range left {
+			last = evt.Revision
+			if evt.Validate() != nil {
+				continue // it stays as it is, for who looks into why
+			}
+			evt.Environment = s.environment
+			data, err := encodeEvent(evt.Event, tenant.Version{Epoch: evt.Epoch, Revision: evt.Revision})
+			if err != nil {
+				return err
+			}
+			if _, err := t.exec(ctx, `UPDATE outbox SET data = ?3 WHERE env = ?1 AND revision = ?2`, e.id, last, data); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// normal is the environment of options, in the form in which names are stored.
+func normal(environment string) (string, error) {
+	name, err := tenant.ParseEnvironment(environment)
+	if err != nil {
+		return "", &Invalid{Code: "INVALID_ENVIRONMENT", Message: err.Error()}
+	}
+	return name, checkLabel("environment", "INVALID_ENVIRONMENT", name)
+}

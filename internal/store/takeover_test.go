@@ -1,0 +1,208 @@
+package store
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// oldData is where the data of the first program lies that had any.
+const oldData = "testdata/c26c301/"
+
+func oldFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(oldData + name)
+	do(t, err)
+	return strings.TrimSpace(string(data))
+}
+
+// onEachOld runs a test on a copy of the old data, on every kind of database. kind is how the files of its secrets begin.
+func onEachOld(t *testing.T, fn func(t *testing.T, dsn, kind string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "tenants.db")
+		packed, err := os.Open(oldData + "tenants.db.gz")
+		do(t, err)
+		defer func() { _ = packed.Close() }()
+		plain, err := gzip.NewReader(packed)
+		do(t, err)
+		data, err := io.ReadAll(plain)
+		do(t, err)
+		do(t, os.WriteFile(path, data, filePerm))
+		fn(t, "sqlite:"+path, "sqlite-")
+	})
+	t.Run("postgres", func(t *testing.T) {
+		server := testserver.SharedPostgres(t)
+		dsn := server.Database(t)
+		server.Run(t, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", oldData+"postgres.sql", dsn)
+		fn(t, dsn, "postgres-")
+	})
+}
+
+func openOld(t *testing.T, dsn, environment string) (*Store, error) {
+	t.Helper()
+	key, err := hex.DecodeString(oldFile(t, "encryption-key"))
+	do(t, err)
+	s, err := Open(t.Context(), dsn, Options{Environment: environment, Key: key})
+	if err == nil {
+		t.Cleanup(func() { do(t, s.Close()) })
+	}
+	return s, err
+}
+
+func TestOldDataGoesOn(t *testing.T) {
+	onEachOld(t, func(t *testing.T, dsn, kind string) {
+		s, err := openOld(t, dsn, "production")
+		do(t, err)
+		wantOldData(t, s, kind+"production")
+	})
+}
+
+// wantOldData looks at what is sealed, what was handed out, and whether it goes on.
+func wantOldData(t *testing.T, s *Store, secrets string) {
+	t.Helper()
+	page, err := s.Tenants(t.Context(), TenantFilter{Service: "ledger"})
+	do(t, err)
+	if len(page.Tenants) != 3 || page.Tenants[2].Status != "suspended" {
+		t.Fatalf("the tenants are %+v", page.Tenants)
+	}
+	for _, one := range page.Tenants[:2] {
+		_, a, err := s.Connections(t.Context(), one.ID, "ledger")
+		do(t, err)
+		if !strings.Contains(string(a.Settings.Databases), "canary-"+one.Name) {
+			t.Errorf("the connections of %s are %s", one.Name, a.Settings.Databases)
+		}
+	}
+	_, err = s.CheckToken(t.Context(), oldFile(t, secrets+".token"))
+	do(t, err)
+	_, err = s.CheckKey(t.Context(), oldFile(t, secrets+".key"))
+	do(t, err)
+	before := version(t, s)
+	do(t, s.ReactivateTenant(t.Context(), page.Tenants[2].ID))
+	events, err := s.EventsAfter(t.Context(), tenant.Version{Epoch: before.Epoch}, 1000)
+	do(t, err)
+	if last := events[len(events)-1]; len(events) < 11 || last.Environment != s.Environment() || !isDense(revisions(events)) {
+		t.Errorf("%d events, the last is %s", len(events), last.Data)
+	}
+}
+
+// TestX18AnEnvironmentIsTakenOverUnderItsNameOfNow, and then by every spelling.
+func TestX18AnEnvironmentIsTakenOverUnderItsNameOfNow(t *testing.T) {
+	onEachOld(t, func(t *testing.T, dsn, kind string) {
+		for i, spelling := range []string{"staging", "Staging", " STAGING "} {
+			s, err := openOld(t, dsn, spelling)
+			do(t, err)
+			if s.Environment() != "staging" {
+				t.Errorf("%q is %q", spelling, s.Environment())
+			}
+			if spelling == "staging" {
+				wantOldData(t, s, kind+"staging")
+				wantFloor(t, s, lowerCased)
+			}
+			_, _, err = s.CreateTenant(t.Context(), NewTenant{Name: strconv.Itoa(i), Environment: spelling})
+			do(t, err)
+			do(t, s.Close())
+		}
+		s, err := openOld(t, dsn, "production") // which nobody touched
+		do(t, err)
+		wantOldData(t, s, kind+"production")
+	})
+}
+
+func wantFloor(t *testing.T, s *Store, want int) {
+	t.Helper()
+	do(t, s.read(t.Context(), "look", func(ctx context.Context, q tx) error {
+		var got int
+		err := q.row(ctx, `SELECT MAX(oldest) FROM schema_floor`).Scan(&got)
+		if got != want {
+			t.Errorf("the oldest program that may work on it is %d, want %d", got, want)
+		}
+		return err
+	}))
+}
+
+func TestX18EventsThatWaitAreSentUnderTheNameOfNow(t *testing.T) {
+	onEachOld(t, func(t *testing.T, dsn, _ string) {
+		s, err := openOld(t, dsn, "production")
+		do(t, err)
+		do(t, s.write(t.Context(), "as if not sent", func(ctx context.Context, q tx) error {
+			_, err := q.exec(ctx, `UPDATE outbox SET sent_at = NULL`)
+			return err
+		}))
+		do(t, s.Close())
+		s, err = openOld(t, dsn, "staging")
+		do(t, err)
+		for _, evt := range pending(t, s) {
+			if evt.Environment != "staging" || !strings.Contains(string(evt.Data), `"environment":"staging"`) {
+				t.Errorf("it waits as %s", evt.Data)
+			}
+		}
+	})
+}
+
+func TestX18TwoSpellingsAreRefused(t *testing.T) {
+	onEachOld(t, func(t *testing.T, dsn, _ string) {
+		s, err := openOld(t, dsn, "production")
+		do(t, err)
+		do(t, s.write(t.Context(), "a second one", func(ctx context.Context, q tx) error {
+			_, err := q.exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary) SELECT 'STAGING', epoch, 0, 0, canary
+				FROM environments WHERE name = 'Staging'`)
+			return err
+		}))
+		do(t, s.Close())
+		_, err = openOld(t, dsn, "staging")
+		if !errors.Is(err, ErrTwoSpellings) || !strings.Contains(err.Error(), `"Staging" and "STAGING"`) {
+			t.Errorf("it says %v", err)
+		}
+		if _, err := openOld(t, dsn, "production"); err != nil {
+			t.Errorf("another environment: %v", err)
+		}
+	})
+}
+
+// TestX18AnEnvironmentIsNotTakenFromAManagerThatRuns, or that one would write what nobody can read.
+func TestX18AnEnvironmentIsNotTakenFromAManagerThatRuns(t *testing.T) {
+	onEachOld(t, func(t *testing.T, dsn, _ string) {
+		if strings.HasPrefix(dsn, "sqlite:") {
+			return // its file is locked
+		}
+		other, err := openOld(t, dsn, "production")
+		do(t, err)
+		var env int64
+		do(t, other.writer.QueryRowContext(t.Context(), `SELECT id FROM environments WHERE name = 'Staging'`).Scan(&env))
+		conn, err := other.writer.Conn(t.Context())
+		do(t, err)
+		defer func() { _ = conn.Close() }()
+		got, err := tryLock(t.Context(), conn, lockRelay, env)
+		if do(t, err); !got {
+			t.Fatal("the lock is taken")
+		}
+		if _, err := openOld(t, dsn, "staging"); !errors.Is(err, ErrInUse) {
+			t.Errorf("it says %v", err)
+		}
+		letGo(conn, env)
+		_, err = openOld(t, dsn, "staging")
+		do(t, err)
+	})
+}
+
+func TestX18AWrongKeyTakesNothingOver(t *testing.T) {
+	onEachOld(t, func(t *testing.T, dsn, kind string) {
+		if _, err := Open(t.Context(), dsn, Options{Environment: "staging", Key: testKey}); !errors.Is(err, ErrWrongKey) {
+			t.Errorf("it says %v", err)
+		}
+		s, err := openOld(t, dsn, "staging")
+		do(t, err)
+		wantOldData(t, s, kind+"staging")
+	})
+}
