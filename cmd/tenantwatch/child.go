@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
 const (
-	// lookEvery is how often it is looked whether the last of a group that was asked to end is gone.
-	lookEvery = 100 * time.Millisecond
 	// killPatience is how long it is waited for the rest of a group to be gone once it was killed. It is a moment, or for ever.
 	killPatience = time.Second
 	// pipePatience is how long the output of processes is read that have left the group and live on.
@@ -23,14 +23,16 @@ const (
 type child struct {
 	cmd    *exec.Cmd
 	group  group
-	pipes  [2]*os.File // its standard output and standard error, for reading
-	exited chan struct{}
-	err    error // how it ended; to be read once exited is closed
+	keeper *keeper
+	pipes  [2]*os.File   // its standard output and standard error, for reading
+	exited chan struct{} // closed when the process has ended
+	over   bool          // the same, for the keeper
+	err    error         // how it ended; to be read once run has returned
 }
 
 // startChild starts a process in a group of its own. Its standard input is empty.
-func startChild(path string, args, env []string) (*child, error) {
-	c := &child{exited: make(chan struct{})}
+func startChild(ctx context.Context, k *keeper, path string, args, env []string) (*child, error) {
+	c := &child{keeper: k, exited: make(chan struct{})}
 	// It is ended by its group, which a context knows nothing of.
 	c.cmd = exec.CommandContext(context.Background(), path, args...) //nolint:gosec // to run what the user says is what it is for
 	c.cmd.Env = env
@@ -45,16 +47,12 @@ func startChild(path string, args, env []string) (*child, error) {
 		}
 	}
 	c.cmd.Stdout, c.cmd.Stderr = writing[0], writing[1]
-	if err := c.cmd.Start(); err != nil {
+	if err := k.start(ctx, c); err != nil {
 		closeAll(c.pipes[:])
+		if errors.Is(err, syscall.EAGAIN) {
+			err = fmt.Errorf("there may be no more processes (ulimit -u, or the limit of the container): %w", err)
+		}
 		return nil, err
-	}
-	var err error
-	if c.group, err = groupOf(c.cmd); err != nil {
-		_ = c.cmd.Process.Kill()
-		_ = c.cmd.Wait() // what it says is that it was killed
-		closeAll(c.pipes[:])
-		return nil, fmt.Errorf("make a group for the process: %w", err)
 	}
 	return c, nil
 }
@@ -74,10 +72,6 @@ func (c *child) run(ctx context.Context, grace time.Duration, hurry <-chan struc
 	for i, pipe := range c.pipes {
 		reading.Go(func() { v.read(stream(i), pipe) })
 	}
-	go func() {
-		defer close(c.exited)
-		c.err = c.cmd.Wait()
-	}()
 	select {
 	case <-c.exited:
 	case <-ctx.Done():
@@ -85,7 +79,7 @@ func (c *child) run(ctx context.Context, grace time.Duration, hurry <-chan struc
 	}
 	c.end(grace, hurry, v)
 	<-c.exited
-	c.group.close()
+	c.keeper.reap(c)
 	late := time.AfterFunc(pipePatience, func() { closeAll(c.pipes[:]) })
 	reading.Wait()
 	late.Stop()
@@ -94,11 +88,17 @@ func (c *child) run(ctx context.Context, grace time.Duration, hurry <-chan struc
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// end asks what there still is of the group to end, and kills what does not.
-func (c *child) end(grace time.Duration, hurry <-chan struct{}, v voice) {
-	if c.gone() {
-		return
+func (c *child) hasEnded() bool {
+	select {
+	case <-c.exited:
+		return true
+	default:
+		return false
 	}
+}
+
+// end asks what there still is of the group to end, and kills what does not: all of it, without looking first.
+func (c *child) end(grace time.Duration, hurry <-chan struct{}, v voice) {
 	c.group.terminate()
 	if c.await(grace, hurry) {
 		return
@@ -120,32 +120,17 @@ func killReason(grace time.Duration, hurry <-chan struct{}) string {
 
 // await waits until the group is gone, the time is up or hurry is closed. It reports whether the group is gone.
 func (c *child) await(most time.Duration, hurry <-chan struct{}) bool {
+	gone, stop := c.keeper.watch(c)
+	defer stop()
 	late := time.NewTimer(most)
 	defer late.Stop()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	for exited := c.exited; !c.gone(); {
-		select {
-		case <-exited:
-			exited = nil
-		case <-look.C:
-		case <-hurry:
-			return false
-		case <-late.C:
-			return false
-		}
-	}
-	return true
-}
-
-// gone reports whether the process and all of its group have ended.
-func (c *child) gone() bool {
 	select {
-	case <-c.exited:
-		return c.group.empty()
-	default:
-		return false
+	case <-gone:
+		return true
+	case <-hurry:
+	case <-late.C:
 	}
+	return false
 }
 
 // environment is that of a process: ours, with what the pairs of name and value say.

@@ -15,14 +15,13 @@ import (
 // group is a process group, by the id of the process that it was made for.
 type group struct{ id int }
 
-// ownGroup makes cmd the first of a new process group. A Ctrl-C on the terminal is not for that group, so that who ends
-// when, and how, is for us to say.
+// ownGroup makes cmd the first of a new session, and so of a new process group. A Ctrl-C on the terminal is not for that group,
+// so that who ends when, and how, is for us to say. Nor has a session without a terminal one to ask: in a group that is not
+// in its foreground a process that does so would be stopped, and would stay that way.
 func ownGroup(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	diesWithUs(cmd.SysProcAttr)
 }
-
-func groupOf(cmd *exec.Cmd) (group, error) { return group{id: cmd.Process.Pid}, nil }
 
 // terminate asks all of the group to end. One that was halted has to go on for that.
 func (g group) terminate() {
@@ -32,28 +31,9 @@ func (g group) terminate() {
 
 func (g group) kill() { g.signal(syscall.SIGKILL) }
 
-// signal sends to all of the group. Nobody else can have come by its id: that stays taken while one of the group lives, and
-// for as long as it is asked about here the system does not come round to an id that has just become free.
+// signal sends to all of the group. Nobody else can have come by its id: that stays taken while one of the group lives, or
+// was not waited for.
 func (g group) signal(sig syscall.Signal) { _ = syscall.Kill(-g.id, sig) } // who is gone has ended
-
-// empty reports whether nobody is left whom we may signal. It is to be asked once the first process has been waited for.
-func (g group) empty() bool {
-	for { // orphans are ours to wait for when we are the first process of a container
-		if pid, err := syscall.Wait4(-g.id, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {
-			break
-		}
-	}
-	if syscall.Kill(-g.id, 0) != nil {
-		return true
-	}
-	if lives(g.id) {
-		return false
-	}
-	g.kill() // for one that came while we looked
-	return true
-}
-
-func (g group) close() {}
 
 // parseSignal knows the names of signals, with SIG before them or without.
 func parseSignal(name string) (os.Signal, error) {

@@ -20,6 +20,7 @@ type runner struct {
 	args    []string
 	env     []string
 	grace   time.Duration
+	keeper  *keeper
 	hurry   <-chan struct{} // closed when nothing is given its grace any more
 	signal  os.Signal       // for a process whose tenant was reconfigured; nil: none
 	display display
@@ -41,7 +42,10 @@ func (r *runner) work(ctx context.Context, tenantID string) error {
 	key := tenant.CanonicalID(tenantID)
 	r.note(key, this)
 	defer r.note(key, nil)
-	c, err := r.start(this, tenantID)
+	c, err := r.start(ctx, this, tenantID)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		this.voice.event(event{Type: eventFailed, Reason: err.Error()})
 		return err
@@ -74,11 +78,11 @@ func (r *runner) note(key string, this *turn) {
 	r.running[key] = this
 }
 
-func (r *runner) start(this *turn, tenantID string) (*child, error) {
+func (r *runner) start(ctx context.Context, this *turn, tenantID string) (*child, error) {
 	this.mu.Lock()
 	defer this.mu.Unlock()
 	var err error
-	if this.child, err = startChild(r.path, r.args, environment(r.env, "TENANT_ID", tenantID)); err != nil {
+	if this.child, err = startChild(ctx, r.keeper, r.path, r.args, environment(r.env, "TENANT_ID", tenantID)); err != nil {
 		return nil, fmt.Errorf("start the process: %w", err)
 	}
 	this.voice.event(event{Type: eventStarted, PID: this.child.pid()})
@@ -96,7 +100,7 @@ func (r *runner) reconfigured(_ context.Context, tenantID string, reason tenant.
 	}
 	this.mu.Lock()
 	defer this.mu.Unlock()
-	if this.child == nil {
+	if this.child == nil || this.child.hasEnded() {
 		return nil
 	}
 	if err := this.child.cmd.Process.Signal(r.signal); err == nil {

@@ -20,6 +20,8 @@ func jobRunner(t *testing.T, args ...string) *runner {
 	}
 	r.env = environment(os.Environ(), "GORACE", noNap)
 	r.display = newBoard(terminal{}, "", nil)
+	r.keeper = newKeeper()
+	t.Cleanup(r.keeper.close)
 	return r
 }
 
@@ -84,7 +86,7 @@ func TestWhoLeavesTheGroupIsNotWaitedFor(t *testing.T) {
 	}
 	defer func() { _ = write.Close() }() // as if somebody else still had it
 	r := jobRunner(t, "exit", "1")
-	c, err := startChild(r.path, r.args, r.env)
+	c, err := startChild(t.Context(), r.keeper, r.path, r.args, r.env)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,9 +22,10 @@ type hangupsKey struct{}
 
 // untilEnded returns a ctx that Ctrl-C, SIGTERM and a terminal that is closed end. A second signal does not wait for
 // anything, unless it comes so soon that it is the same one: timeout(1) and others signal the process and then its group.
-// SIGPIPE would end the process without taking anything down; without it the write returns an error.
+// SIGPIPE would end the process without taking anything down; when it is caught the write returns an error. It must not be
+// ignored: the processes that we start would inherit that, and go on writing into pipes that nobody reads.
 func untilEnded() context.Context {
-	signal.Ignore(syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	kept := &hangups{}
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), hangupsKey{}, kept))
 	signals := make(chan os.Signal, 1)

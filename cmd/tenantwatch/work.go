@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +21,9 @@ import (
 const (
 	// graceForKill is how much longer than its grace a process may take before it counts as one that cannot be killed.
 	graceForKill = 5 * time.Second
-	// mostThreads is how many threads of ours there may be: one waits for each process.
-	mostThreads = 1_000_000
+	// spareThreads is how many threads we make before there are processes: where these use up a limit of tasks, the system
+	// gives us no more, and the runtime of Go does not go on without one that it needs.
+	spareThreads = 12
 )
 
 // workCommand keeps a process running for each active tenant of a service.
@@ -52,9 +53,10 @@ type workCommand struct {
 func (c *workCommand) Help() string {
 	return `Each process has its tenant in TENANT_ID, the service in TENANTWATCH_SERVICE and the environment, if there is one, in ` +
 		`TENANTWATCH_ENVIRONMENT, and otherwise the environment of this command; its standard input is empty. ` +
-		`It is the first of a process group of its own. When the tenant goes, and at Ctrl-C, that group gets SIGTERM and, after ` +
+		`It is the first of a session and a process group of its own, without a terminal. When the tenant goes, and at Ctrl-C, that group gets SIGTERM and, after ` +
 		`the grace or at a second Ctrl-C, SIGKILL. What is left of the group when the process ends by itself is ended in the same way. ` +
-		`Who leaves the group, by setsid, is on their own. ` +
+		`Who leaves the group, by setsid, is on their own; where this command is the first process of a container it waits for them, so ` +
+		`that they leave no zombies. ` +
 		`Exit code 0 means done: no process until the tenant goes and comes again. 78 (EX_CONFIG) means that there is no use in ` +
 		`trying again before that or a new configuration. Anything else is a failure, and a new process follows. ` +
 		`On a terminal there is a table. Elsewhere there is a line for what happens, and each line of output after its tenant, on ` +
@@ -131,7 +133,7 @@ func (c *workCommand) display(std streams, s settings) display {
 
 // supervise keeps the processes until ctx ends.
 func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.TenantDiscovery, r *runner) error {
-	debug.SetMaxThreads(mostThreads)
+	makeThreads(spareThreads)
 	cfg := worker.Config{
 		Work: r.work, Limit: c.Limit, RampPerSecond: c.Ramp, StopGrace: c.StopGrace + graceForKill,
 		MinBackoff: c.MinBackoff, MaxBackoff: c.MaxBackoff, Logger: logger(c.Verbose, std.err),
@@ -151,11 +153,30 @@ func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.T
 	hurry, calm := untilHurried(ctx, signals)
 	defer calm()
 	r.hurry = hurry
+	r.keeper = newKeeper()
+	defer r.keeper.close()
 	err = r.display.during(g.Status, cancel, func() error { return g.Run(ctx, d.Changes(ctx)) })
 	if _, ok := errors.AsType[*worker.StillRunning](err); ok {
 		err = &failure{err: err, advice: "SIGKILL did not end them: look for processes that wait for a disk or for a file system on the network."}
 	}
 	return err
+}
+
+// makeThreads makes so many threads, which the runtime keeps for when it needs some.
+func makeThreads(n int) {
+	var there sync.WaitGroup
+	enough := make(chan struct{})
+	for range n {
+		there.Add(1)
+		go func() {
+			runtime.LockOSThread() // or one thread would run them all
+			there.Done()
+			<-enough
+			runtime.UnlockOSThread()
+		}()
+	}
+	there.Wait()
+	close(enough)
 }
 
 // untilHurried returns a channel that is closed when, after ctx has ended, another signal to end comes: whoever sends it
