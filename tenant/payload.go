@@ -10,10 +10,32 @@ type ServiceAssociated struct {
 	ServiceName   string   `json:"service_name"`
 	IsolationMode string   `json:"isolation_mode"`
 	Modules       []string `json:"modules,omitempty"`
-	// SecretPaths, MessagingConfig and ConnectionSettings have the shape that the manager gives them.
+	// SecretPaths is a [SecretPaths] for each module, MessagingConfig a [MessagingConfig], and ConnectionSettings a
+	// [ConnectionSettings]. They are kept as they came, so that a manager that gives one another shape spoils no more than
+	// that one.
 	SecretPaths        json.RawMessage `json:"secret_paths,omitempty"`
 	MessagingConfig    json.RawMessage `json:"messaging_config,omitempty"`
 	ConnectionSettings json.RawMessage `json:"connection_settings,omitempty"`
+}
+
+// ConnectionSettings are the limits of a pool, as events have them. Zero is not limited, or not known.
+type ConnectionSettings struct {
+	MaxOpenConns int `json:"max_open_conns"`
+	MaxIdleConns int `json:"max_idle_conns"`
+	// StatementTimeout is a duration such as "30s". Empty is none.
+	StatementTimeout string `json:"statement_timeout,omitempty"`
+}
+
+// SecretPaths are where the credentials of one module are. What the module does not have is empty.
+type SecretPaths struct {
+	PostgreSQLReadWrite string `json:"postgresql_rw,omitempty"`
+	PostgreSQLReadOnly  string `json:"postgresql_ro,omitempty"`
+	MongoDB             string `json:"mongodb,omitempty"`
+}
+
+// MessagingConfig is where the credentials of the queues are.
+type MessagingConfig struct {
+	RabbitMQSecretPath string `json:"rabbitmq_secret_path,omitempty"`
 }
 
 // ServiceReactivated is the payload of [EventServiceReactivated].
@@ -21,6 +43,9 @@ type ServiceReactivated struct {
 	ServiceName    string `json:"service_name"`
 	PreviousStatus string `json:"previous_status"`
 	ReProvisioned  bool   `json:"re_provisioned"`
+	// SecretPaths and ConnectionSettings are those of [ServiceAssociated].
+	SecretPaths        json.RawMessage `json:"secret_paths,omitempty"`
+	ConnectionSettings json.RawMessage `json:"connection_settings,omitempty"`
 }
 
 // ServiceDisassociated is the payload of [EventServiceDisassociated].
@@ -53,7 +78,7 @@ type ConnectionsUpdated struct {
 	Module       string `json:"module"`
 	MaxOpenConns int    `json:"max_open_conns"`
 	MaxIdleConns int    `json:"max_idle_conns"`
-	// StatementTimeout has the shape that the manager gives it.
+	// StatementTimeout is a string such as "30s". It is kept as it came.
 	StatementTimeout json.RawMessage `json:"statement_timeout,omitempty"`
 }
 

@@ -1,0 +1,153 @@
+package contract
+
+import (
+	"encoding/json"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// ReasonConnections is the reason of the tenant.cache.invalidate that follows a change of connections.
+const ReasonConnections = "connections_updated"
+
+// secretNames are the fields of secretPaths and messagingConfig in events, by how a REST body may spell them too.
+var secretNames = map[string]string{
+	"postgresqlRw": secretReadWrite, "postgresqlRo": secretReadOnly, "rabbitmqSecretPath": secretRabbitMQ,
+}
+
+const (
+	secretReadWrite = "postgresql_rw"
+	secretReadOnly  = "postgresql_ro"
+	secretMongoDB   = "mongodb"
+	secretRabbitMQ  = "rabbitmq_secret_path"
+)
+
+// Announcement is what a change of connections has to be announced with: the modules whose limits are others now, in the
+// order of names, or "" where there is no module; and whether what is reached is another, so that handles have to be built
+// again.
+type Announcement struct {
+	Limits  []tenant.ConnectionsUpdated // without the service's name
+	Rebuild bool
+}
+
+// Announce compares what GET answered before a change with what it answers after it.
+func Announce(before, after Connections) Announcement {
+	var out Announcement
+	modules := after.Modules()
+	if len(modules) == 0 {
+		modules = []string{""}
+	}
+	for _, module := range modules {
+		was, is := before.Limits(module).settings(), after.Limits(module).settings()
+		if was == is {
+			continue
+		}
+		updated := tenant.ConnectionsUpdated{Module: module, MaxOpenConns: is.MaxOpenConns, MaxIdleConns: is.MaxIdleConns}
+		if is.StatementTimeout != "" {
+			updated.StatementTimeout = encode(is.StatementTimeout)
+		}
+		out.Limits = append(out.Limits, updated)
+	}
+	old, now := before.Fields(), after.Fields()
+	out.Rebuild = !same(old.RabbitMQ, now.RabbitMQ) || !same(old.Messaging, now.Messaging) ||
+		!same(old.Streaming, now.Streaming) || databasesDiffer(before, after)
+	return out
+}
+
+// databasesDiffer leaves the limits out, which have events of their own. A module that has nothing but limits makes no
+// difference when it comes, because there is nothing to build; when one goes, what was built for it has to go.
+func databasesDiffer(before, after Connections) bool {
+	was, is := within(before.put.get(fieldDatabases)), within(after.put.get(fieldDatabases))
+	for _, m := range was.all() {
+		if now := is.get(m.name); now == nil || !same(withoutLimits(m.value), withoutLimits(now)) {
+			return true
+		}
+	}
+	for _, m := range is.all() {
+		if was.get(m.name) == nil && !same(withoutLimits(m.value), emptyObject) {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutLimits is a module without its limits, and without settings that have nothing else.
+func withoutLimits(module json.RawMessage) json.RawMessage {
+	entry, ok := readObject(module)
+	if !ok {
+		return module
+	}
+	settings, ok := readObject(entry.get(fieldSettings))
+	if !ok {
+		return module
+	}
+	for _, name := range []string{fieldMaxOpen, fieldMaxIdle, fieldTimeout} {
+		settings.remove(name)
+	}
+	if len(settings.all()) == 0 {
+		entry.remove(fieldSettings)
+	} else {
+		entry.set(fieldSettings, settings.encode())
+	}
+	return entry.encode()
+}
+
+// Associated completes the event of an association that is new.
+func (c Connections) Associated(p tenant.ServiceAssociated) tenant.ServiceAssociated {
+	p.Modules, p.SecretPaths, p.MessagingConfig = c.connected(), c.put.get(fieldSecretPaths), c.put.get(fieldMessagingConfig)
+	p.ConnectionSettings = c.connectionSettings()
+	return p
+}
+
+// Reactivated completes the event of one that was suspended.
+func (c Connections) Reactivated(p tenant.ServiceReactivated) tenant.ServiceReactivated {
+	p.SecretPaths, p.ConnectionSettings = c.put.get(fieldSecretPaths), c.connectionSettings()
+	return p
+}
+
+// connected are the modules of databases that have more than limits.
+func (c Connections) connected() []string {
+	databases := within(c.put.get(fieldDatabases))
+	var out []string
+	for _, module := range c.Modules() {
+		if !same(withoutLimits(databases.get(module)), emptyObject) {
+			out = append(out, module)
+		}
+	}
+	return out
+}
+
+// connectionSettings are the limits of the association as an event has them. Nil where there are none.
+func (c Connections) connectionSettings() json.RawMessage {
+	if limits := c.association(); limits != (Limits{}) {
+		return encode(limits.settings())
+	}
+	return nil
+}
+
+// spellSecrets spells the fields of secretPaths and messagingConfig as events do.
+func spellSecrets(changes *object) {
+	if paths, ok := readObject(changes.get(fieldSecretPaths)); ok {
+		for _, m := range paths.all() {
+			paths.set(m.name, spelled(m.value))
+		}
+		changes.set(fieldSecretPaths, paths.encode())
+	}
+	if config := changes.get(fieldMessagingConfig); config != nil {
+		changes.set(fieldMessagingConfig, spelled(config))
+	}
+}
+
+func spelled(value json.RawMessage) json.RawMessage {
+	o, ok := readObject(value)
+	if !ok {
+		return value
+	}
+	var out object
+	for _, m := range o.all() {
+		if name, ok := secretNames[m.name]; ok {
+			m.name = name
+		}
+		out.set(m.name, m.value)
+	}
+	return out.encode()
+}
