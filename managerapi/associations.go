@@ -77,6 +77,15 @@ func (c *Client) RotateCredentials(ctx context.Context, tenantID, service string
 	}, nil, nil)
 }
 
+// InvalidateCache asks service to forget what it keeps of a tenant: the manager accepts at once, and announces
+// tenant.cache.invalidate. The reason may be empty. Only a manager of tenantwatch has this call.
+func (c *Client) InvalidateCache(ctx context.Context, tenantID, service, reason string) error {
+	return c.onAssociation(ctx, associationCall{
+		op: "invalidate cache", method: http.MethodPost, tenantID: tenantID, service: service,
+		under: []string{"cache", "invalidate"},
+	}, InvalidateCacheRequest{Reason: reason}, nil)
+}
+
 // associationCall is a request about one association.
 type associationCall struct {
 	op, method        string

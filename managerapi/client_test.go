@@ -202,6 +202,13 @@ func TestCalls(t *testing.T) {
 			},
 		},
 		{
+			name: "invalidate cache", wire: "POST /v1/tenants/acme/associations/ledger/cache/invalidate", status: 202,
+			body: `{"reason":"imported"}`,
+			call: func(ctx context.Context, c *Client) (any, error) {
+				return nil, c.InvalidateCache(ctx, "acme", "ledger", "imported")
+			},
+		},
+		{
 			name: "rotate credentials", wire: "POST /v1/tenants/acme/associations/ledger/credentials/rotate", status: 202,
 			call: func(ctx context.Context, c *Client) (any, error) {
 				return nil, c.RotateCredentials(ctx, "acme", "ledger")

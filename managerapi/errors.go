@@ -28,6 +28,9 @@ var (
 	ErrInvalidArgument = errors.New("invalid argument")
 )
 
+// MaxServices is how many names [Error.Services] returns at most.
+const MaxServices = 100
+
 // Error is an answer of the manager that is no success.
 type Error struct {
 	// Request is the method and the path, as in "GET /v1/tenants/active".
@@ -43,7 +46,13 @@ type Error struct {
 	TenantStatus string
 	// RetryAfter is how long the manager asks to be left alone, at most [MaxRetryAfter]. Zero means that it did not say.
 	RetryAfter time.Duration
+
+	services string // of Services, separated by line ends, so that an Error can be compared
 }
+
+// Services returns names of services that there are, at most [MaxServices], when e is a 404 about an association and the
+// request had a token alone: a name that was misspelled is found by them. Else, and for other managers, it is empty.
+func (e *Error) Services() []string { return strings.Fields(e.services) }
 
 // Error names the request, the status and what the manager said.
 func (e *Error) Error() string {

@@ -209,7 +209,23 @@ func (x *exchange) readError(a *answer) *Error {
 	if a.status == http.StatusForbidden {
 		e.TenantStatus = text("status")
 	}
+	if a.status == http.StatusNotFound {
+		e.services = x.readServices(fields["services"])
+	}
 	return e
+}
+
+// readServices takes anything but a list of strings for none.
+func (x *exchange) readServices(raw json.RawMessage) string {
+	var names []string
+	if json.Unmarshal(raw, &names) != nil {
+		return ""
+	}
+	names = names[:min(len(names), MaxServices)]
+	for i, name := range names {
+		names[i] = shorten(x.secrets.clean(name))
+	}
+	return strings.Join(names, "\n")
 }
 
 // readString returns a JSON string's text, and nothing for any other value.

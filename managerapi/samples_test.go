@@ -25,9 +25,19 @@ var wireTypes = map[string]any{
 	"associate-request.json":     &managerapi.CreateAssociationRequest{},
 	"associate-answer.json":      &managerapi.Association{},
 	"connections.json":           &managerapi.Connections{},
-	"error-not-found.json":       &managerapi.ErrorBody{},
-	"error-conflict.json":        &managerapi.ErrorBody{},
-	"error-access-denied.json":   &managerapi.ErrorBody{},
+
+	"update-connections-request.json": &managerapi.UpdateConnectionsRequest{},
+	"update-limits-request.json":      &managerapi.UpdateConnectionsRequest{},
+	"invalidate-cache-request.json":   &managerapi.InvalidateCacheRequest{},
+	"error-no-association.json": &struct {
+		managerapi.ErrorBody
+
+		Services []string `json:"services"`
+	}{},
+
+	"error-not-found.json":     &managerapi.ErrorBody{},
+	"error-conflict.json":      &managerapi.ErrorBody{},
+	"error-access-denied.json": &managerapi.ErrorBody{},
 }
 
 func TestEverySampleOfRESTGoesThroughItsWireType(t *testing.T) {

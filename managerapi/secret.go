@@ -61,6 +61,12 @@ func (c Connections) LogValue() slog.Value {
 func (d DatabaseConnections) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // LogValue shows the pool limits, and no connection.
+func (r CreateAssociationRequest) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("isolation_mode", r.IsolationMode),
+		slog.Int("max_open_conns", r.MaxOpenConns), slog.Int("max_idle_conns", r.MaxIdleConns))
+}
+
+// LogValue shows the pool limits, and no connection.
 func (r UpdateConnectionsRequest) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("module", r.Module),
 		slog.Int("max_open_conns", r.MaxOpenConns), slog.Int("max_idle_conns", r.MaxIdleConns))

@@ -3,6 +3,8 @@ package managerapi
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // The headers of the protocol that net/http has no name for.
@@ -75,6 +77,15 @@ type CreateAssociationRequest struct {
 	IsolationMode string `json:"isolationMode"`
 	MaxOpenConns  int    `json:"maxOpenConns,omitempty"`
 	MaxIdleConns  int    `json:"maxIdleConns,omitempty"`
+	// The fields below are those of [UpdateConnectionsRequest]: what is known of the connections already. Only a manager of
+	// tenantwatch takes them here.
+	Databases          map[string]DatabaseConnections `json:"databases,omitempty"`
+	RabbitMQ           SecretJSON                     `json:"rabbitmq,omitempty"`
+	Messaging          SecretJSON                     `json:"messaging,omitempty"`
+	Streaming          SecretJSON                     `json:"streaming,omitempty"`
+	ConnectionSettings SecretJSON                     `json:"connectionSettings,omitempty"`
+	SecretPaths        map[string]tenant.SecretPaths  `json:"secretPaths,omitempty"`
+	MessagingConfig    *tenant.MessagingConfig        `json:"messagingConfig,omitempty"`
 }
 
 // Association is the answer to [CreateAssociationRequest].
@@ -92,32 +103,54 @@ type Connections struct {
 	Status        string `json:"status"`
 	IsolationMode string `json:"isolationMode"`
 	// Databases has one entry for each module of the service.
-	Databases          map[string]DatabaseConnections `json:"databases,omitempty"`
-	RabbitMQ           SecretJSON                     `json:"rabbitmq,omitempty"`
-	ConnectionSettings SecretJSON                     `json:"connectionSettings,omitempty"`
-	CreatedAt          Timestamp                      `json:"createdAt,omitzero"`
-	UpdatedAt          Timestamp                      `json:"updatedAt,omitzero"`
+	Databases map[string]DatabaseConnections `json:"databases,omitempty"`
+	// RabbitMQ has one object for each module, Messaging one called rabbitmq for all of them, and Streaming one called kafka
+	// for each module.
+	RabbitMQ           SecretJSON `json:"rabbitmq,omitempty"`
+	Messaging          SecretJSON `json:"messaging,omitempty"`
+	Streaming          SecretJSON `json:"streaming,omitempty"`
+	ConnectionSettings SecretJSON `json:"connectionSettings,omitempty"`
+	CreatedAt          Timestamp  `json:"createdAt,omitzero"`
+	UpdatedAt          Timestamp  `json:"updatedAt,omitzero"`
+	// Other are the fields that this package has no name for.
+	Other map[string]SecretJSON `json:"-"`
 }
 
 // DatabaseConnections is how one module of a service reaches its databases. What the module does not use is empty.
 type DatabaseConnections struct {
 	PostgreSQL         SecretJSON `json:"postgresql,omitempty"`
+	PostgreSQLReplica  SecretJSON `json:"postgresqlReplica,omitempty"`
 	MongoDB            SecretJSON `json:"mongodb,omitempty"`
 	ConnectionSettings SecretJSON `json:"connectionSettings,omitempty"`
+	// Other are the fields that this package has no name for.
+	Other map[string]SecretJSON `json:"-"`
 }
 
 // UpdateConnectionsRequest is the body of PUT /v1/tenants/{id}/associations/{service}/connections. What is empty is not
-// sent. The pool limits of one module are Module, MaxOpenConns, MaxIdleConns and StatementTimeout; the other fields are
-// those that [Connections] shows.
+// sent. The pool limits of one module, or without a Module of all that have none of their own, are MaxOpenConns,
+// MaxIdleConns and StatementTimeout; the other fields are those that [Connections] shows. The manager merges them into what
+// it has (RFC 7396): a field that is SecretJSON("null") is removed.
 type UpdateConnectionsRequest struct {
 	Module       string `json:"module,omitempty"`
 	MaxOpenConns int    `json:"maxOpenConns,omitempty"`
 	MaxIdleConns int    `json:"maxIdleConns,omitempty"`
-	// StatementTimeout has the shape that the manager gives it.
+	// StatementTimeout is a JSON string such as "30s".
 	StatementTimeout   json.RawMessage                `json:"statementTimeout,omitempty"`
 	Databases          map[string]DatabaseConnections `json:"databases,omitempty"`
 	RabbitMQ           SecretJSON                     `json:"rabbitmq,omitempty"`
+	Messaging          SecretJSON                     `json:"messaging,omitempty"`
+	Streaming          SecretJSON                     `json:"streaming,omitempty"`
 	ConnectionSettings SecretJSON                     `json:"connectionSettings,omitempty"`
+	// SecretPaths, by module, and MessagingConfig are for events alone: the manager shows them nowhere else.
+	SecretPaths     map[string]tenant.SecretPaths `json:"secretPaths,omitempty"`
+	MessagingConfig *tenant.MessagingConfig       `json:"messagingConfig,omitempty"`
+	// Other are fields that this package has no name for.
+	Other map[string]SecretJSON `json:"-"`
+}
+
+// InvalidateCacheRequest is the body of POST /v1/tenants/{id}/associations/{service}/cache/invalidate.
+type InvalidateCacheRequest struct {
+	Reason string `json:"reason,omitempty"`
 }
 
 // ErrorBody is what a manager answers with a status of 400 and above. The client reads it leniently: fields of another

@@ -55,6 +55,9 @@ type Event struct {
 	TenantSlug string `json:"tenant_slug,omitempty"`
 	// Environment is the one that the event belongs to. Empty belongs to all.
 	Environment string `json:"environment,omitempty"`
+	// TenantName is the tenant's name for people. Managers need not send it; ours does with what adds a tenant and with
+	// what changes its name. One that is longer than [MaxNameBytes], or not a string, counts as absent.
+	TenantName string `json:"tenant_name,omitempty"`
 	// Payload is the JSON object whose shape depends on EventType; see [DecodePayload].
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// Epoch and Revision are the [Version] that the event made. Both are zero when the manager sends no versions.
@@ -154,6 +157,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	e.Timestamp = readTimestamp(fields["timestamp"])
 	e.Revision = readUint(fields["revision"])
 	e.Epoch = short(readString(fields["epoch"]))
+	e.TenantName = short(readString(fields["tenant_name"]))
 	return readNames(e, fields)
 }
 

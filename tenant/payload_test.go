@@ -90,3 +90,25 @@ func TestDecodePayloadRefusesWhatDoesNotFit(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestX13LimitsOfEventsCanBeRead: the sample of each event that has limits gives numbers, and not zeros.
+func TestX13LimitsOfEventsCanBeRead(t *testing.T) {
+	associated, err := tenant.DecodePayload[struct {
+		Settings tenant.ConnectionSettings     `json:"connection_settings"`
+		Secrets  map[string]tenant.SecretPaths `json:"secret_paths"`
+		Queues   tenant.MessagingConfig        `json:"messaging_config"`
+	}](readSample(t, "tenant.service.associated.json"))
+	if want := (tenant.ConnectionSettings{MaxOpenConns: 25, MaxIdleConns: 5, StatementTimeout: "30s"}); err != nil || associated.Settings != want {
+		t.Errorf("got %+v, %v, want %+v", associated.Settings, err, want)
+	}
+	paths := tenant.SecretPaths{PostgreSQLReadWrite: "secrets/acme/onboarding/rw", PostgreSQLReadOnly: "secrets/acme/onboarding/ro"}
+	if associated.Secrets["onboarding"] != paths || associated.Queues.RabbitMQSecretPath != "secrets/acme/rabbitmq" {
+		t.Errorf("got %+v", associated)
+	}
+	reactivated, err := tenant.DecodePayload[struct {
+		Settings tenant.ConnectionSettings `json:"connection_settings"`
+	}](readSample(t, "tenant.service.reactivated.json"))
+	if want := (tenant.ConnectionSettings{MaxOpenConns: 25, MaxIdleConns: 5}); err != nil || reactivated.Settings != want {
+		t.Errorf("got %+v, %v, want %+v", reactivated.Settings, err, want)
+	}
+}

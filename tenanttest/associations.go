@@ -1,24 +1,23 @@
 package tenanttest
 
 import (
-	"cmp"
 	"encoding/json"
-	"maps"
+	"errors"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// defaultModule is the module that events name when the test named none.
-const defaultModule = "default"
-
 func (w *world) associate(rec *record, service string, req managerapi.CreateAssociationRequest, now time.Time) ([]happening, error) {
-	if err := checkService(service); err != nil {
+	if err := w.checkService(service); err != nil {
+		return nil, err
+	}
+	connections, err := newConnections(req)
+	if err != nil {
 		return nil, err
 	}
 	if a := rec.association(service); a != nil && a.status != managerapi.StatusPurged {
@@ -30,12 +29,24 @@ func (w *world) associate(rec *record, service string, req managerapi.CreateAsso
 	rec.drop(service)
 	a := &association{
 		service: service, status: managerapi.StatusActive, isolation: req.IsolationMode, createdAt: now, updatedAt: now,
-		connections: managerapi.UpdateConnectionsRequest{MaxOpenConns: req.MaxOpenConns, MaxIdleConns: req.MaxIdleConns},
+		connections: connections,
 	}
 	rec.associations = append(rec.associations, a)
-	return []happening{rec.happening(tenant.EventServiceAssociated, tenant.ServiceAssociated{
-		ServiceName: service, IsolationMode: req.IsolationMode, ConnectionSettings: json.RawMessage(a.settings()),
-	}, rec.entered(service))}, nil
+	payload := connections.Associated(tenant.ServiceAssociated{ServiceName: service, IsolationMode: req.IsolationMode})
+	return []happening{rec.happening(tenant.EventServiceAssociated, payload, rec.entered(service))}, nil
+}
+
+func newConnections(req managerapi.CreateAssociationRequest) (contract.Connections, error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return contract.Connections{}, notJSON()
+	}
+	patch, err := contract.ParseNew(body)
+	if err != nil {
+		return contract.Connections{}, inOurWords(err)
+	}
+	connections, err := contract.NewConnections(contract.LimitsOf(req.MaxOpenConns, req.MaxIdleConns)).Merge(patch)
+	return connections, inOurWords(err)
 }
 
 func (w *world) suspendService(rec *record, a *association) ([]happening, error) {
@@ -57,16 +68,19 @@ func (w *world) reactivateService(rec *record, a *association) ([]happening, err
 		return nil, err
 	}
 	a.status = managerapi.StatusActive
-	return []happening{rec.happening(tenant.EventServiceReactivated, tenant.ServiceReactivated{
-		ServiceName: a.service, PreviousStatus: managerapi.StatusSuspended,
-	}, rec.entered(a.service))}, nil
+	return []happening{rec.reactivated(a)}, nil
+}
+
+func (rec *record) reactivated(a *association) happening {
+	payload := a.connections.Reactivated(tenant.ServiceReactivated{ServiceName: a.service, PreviousStatus: managerapi.StatusSuspended})
+	return rec.happening(tenant.EventServiceReactivated, payload, rec.entered(a.service))
 }
 
 // disassociate leaves a purged association behind as purged, so that its connections answer 403 and not 404.
 func (w *world) disassociate(rec *record, a *association, purge bool) ([]happening, error) {
 	rows := rec.leave(a)
 	if purge {
-		a.status = managerapi.StatusPurged
+		a.status, a.connections = managerapi.StatusPurged, contract.Connections{}
 		purged := tenant.ServicePurged{ServiceName: a.service}
 		return []happening{rec.happening(tenant.EventServicePurged, purged, rows...)}, nil
 	}
@@ -77,31 +91,41 @@ func (w *world) disassociate(rec *record, a *association, purge bool) ([]happeni
 
 // rotate announces new credentials. They are no part of any list.
 func (w *world) rotate(rec *record, a *association) ([]happening, error) {
-	a.rotations++
-	path := "tenants/" + rec.Slug + "/" + a.service + "/postgresql/v" + strconv.Itoa(a.rotations+1)
-	return []happening{rec.happening(tenant.EventCredentialsRotated, tenant.CredentialsRotated{
-		ServiceName: a.service, CredentialType: "postgresql", NewSecretPath: path,
-	})}, nil
+	const credential = "postgresql"
+	announced := rec.happening(tenant.EventCredentialsRotated, nil)
+	announced.numbered = func(revision uint64) any {
+		return tenant.CredentialsRotated{
+			ServiceName: a.service, CredentialType: credential,
+			NewSecretPath: contract.SecretPath(rec.ID, a.service, credential, revision),
+		}
+	}
+	return []happening{announced}, nil
 }
 
-func (w *world) updateConnections(rec *record, a *association, req managerapi.UpdateConnectionsRequest) ([]happening, error) {
-	if _, err := json.Marshal(req); err != nil {
-		return nil, refuse(http.StatusBadRequest, "INVALID_BODY", "a field of the connections is no JSON")
+func (w *world) updateConnections(rec *record, a *association, patch contract.Patch) ([]happening, error) {
+	after, err := a.connections.Merge(patch)
+	if err != nil {
+		return nil, inOurWords(err)
 	}
-	a.merge(req)
-	module := a.connections.Module
-	if module == "" {
-		module = defaultModule
+	announcement := contract.Announce(a.connections, after)
+	a.connections = after
+	var out []happening
+	for _, updated := range announcement.Limits {
+		updated.ServiceName = a.service
+		out = append(out, rec.happening(tenant.EventConnectionsUpdated, updated))
 	}
-	return []happening{rec.happening(tenant.EventConnectionsUpdated, tenant.ConnectionsUpdated{
-		ServiceName: a.service, Module: module, MaxOpenConns: a.connections.MaxOpenConns,
-		MaxIdleConns: a.connections.MaxIdleConns, StatementTimeout: a.connections.StatementTimeout,
-	})}, nil
+	if announcement.Rebuild {
+		out = append(out, rec.invalidated(a, contract.ReasonConnections))
+	}
+	return out, nil
 }
 
 func (w *world) invalidateCache(rec *record, a *association, reason string) ([]happening, error) {
-	invalidate := tenant.CacheInvalidate{ServiceName: a.service, Reason: reason}
-	return []happening{rec.happening(tenant.EventCacheInvalidate, invalidate)}, nil
+	return []happening{rec.invalidated(a, reason)}, nil
+}
+
+func (rec *record) invalidated(a *association, reason string) happening {
+	return rec.happening(tenant.EventCacheInvalidate, tenant.CacheInvalidate{ServiceName: a.service, Reason: reason})
 }
 
 // connections is what the service may see; a tenant or an association that is not active is a 403 with its status.
@@ -116,17 +140,16 @@ func (rec *record) connections(a *association) (managerapi.Connections, error) {
 }
 
 func (rec *record) connectionsView(a *association) managerapi.Connections {
-	settings := a.connections.ConnectionSettings
-	if len(settings) == 0 {
-		settings = a.settings()
+	fields := map[string]json.RawMessage{}
+	for _, m := range a.connections.Fields().Object() {
+		fields[m.Name] = m.Value
 	}
-	return managerapi.Connections{
-		ID: rec.ID, TenantSlug: rec.Slug, TenantName: rec.Name, Service: a.service, Status: a.status,
-		IsolationMode: a.isolation, Databases: maps.Clone(a.connections.Databases),
-		RabbitMQ:           slices.Clone(a.connections.RabbitMQ),
-		ConnectionSettings: slices.Clone(settings),
-		CreatedAt:          managerapi.Timestamp{Time: a.createdAt}, UpdatedAt: managerapi.Timestamp{Time: a.updatedAt},
-	}
+	var view managerapi.Connections
+	_ = json.Unmarshal(encode(fields), &view) // what was put has the shapes of the contract
+	view.ID, view.TenantSlug, view.TenantName = rec.ID, rec.Slug, rec.Name
+	view.Service, view.Status, view.IsolationMode = a.service, a.status, a.isolation
+	view.CreatedAt, view.UpdatedAt = managerapi.Timestamp{Time: a.createdAt}, managerapi.Timestamp{Time: a.updatedAt}
+	return view
 }
 
 // usable refuses what would announce a tenant as active while it is not.
@@ -137,11 +160,26 @@ func (rec *record) usable() error {
 	return nil
 }
 
-func checkService(service string) error {
-	if strings.TrimSpace(service) == "" {
-		return refuse(http.StatusBadRequest, "INVALID_SERVICE", "the service has no name")
+// checkService lets a name pass that is in use already, as the names of before there were rules are.
+func (w *world) checkService(service string) error {
+	err := contract.CheckService(service)
+	known := func(a *association) bool { return a.service == service }
+	if err == nil || slices.ContainsFunc(w.order, func(rec *record) bool { return slices.ContainsFunc(rec.associations, known) }) {
+		return nil
 	}
-	return nil
+	return inOurWords(err)
+}
+
+// inOurWords makes of a broken rule the answer to it.
+func inOurWords(err error) error {
+	if broken, ok := errors.AsType[*contract.Invalid](err); ok {
+		return refuse(http.StatusBadRequest, broken.Code, broken.Message)
+	}
+	return err
+}
+
+func notJSON() error {
+	return refuse(http.StatusBadRequest, "INVALID_BODY", "a field of the connections is no JSON")
 }
 
 func denied(message, status string) *managerapi.Error {
@@ -160,35 +198,4 @@ func (rec *record) leave(a *association) []rowChange {
 		return nil
 	}
 	return []rowChange{rec.left(a.service)}
-}
-
-// settings is nil when the test has set none.
-func (a *association) settings() managerapi.SecretJSON {
-	if a.connections.MaxOpenConns == 0 && a.connections.MaxIdleConns == 0 {
-		return nil
-	}
-	return managerapi.SecretJSON(encode(struct {
-		MaxOpenConns int `json:"maxOpenConns,omitempty"`
-		MaxIdleConns int `json:"maxIdleConns,omitempty"`
-	}{a.connections.MaxOpenConns, a.connections.MaxIdleConns}))
-}
-
-// merge takes over what req says and keeps the rest.
-func (a *association) merge(req managerapi.UpdateConnectionsRequest) {
-	c := &a.connections
-	c.Module = cmp.Or(req.Module, c.Module)
-	c.MaxOpenConns = cmp.Or(req.MaxOpenConns, c.MaxOpenConns)
-	c.MaxIdleConns = cmp.Or(req.MaxIdleConns, c.MaxIdleConns)
-	if len(req.StatementTimeout) > 0 {
-		c.StatementTimeout = slices.Clone(req.StatementTimeout)
-	}
-	if req.Databases != nil {
-		c.Databases = maps.Clone(req.Databases)
-	}
-	if len(req.RabbitMQ) > 0 {
-		c.RabbitMQ = slices.Clone(req.RabbitMQ)
-	}
-	if len(req.ConnectionSettings) > 0 {
-		c.ConnectionSettings = slices.Clone(req.ConnectionSettings)
-	}
 }

@@ -2,10 +2,12 @@ package tenanttest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
@@ -41,7 +43,7 @@ func (m *Manager) Create(ctx context.Context, req managerapi.CreateTenantRequest
 // is not valid or is there already is an error, and then nothing is added.
 func (m *Manager) Add(ctx context.Context, service string, ids ...string) error {
 	return m.change(ctx, "add tenants", func(now time.Time) ([]happening, error) {
-		if err := errors.Join(checkService(service), m.free(ids)); err != nil {
+		if err := errors.Join(m.world.checkService(service), m.free(ids)); err != nil {
 			return nil, err
 		}
 		happened := make([]happening, 0, 2*len(ids))
@@ -158,13 +160,26 @@ func (m *Manager) Connections(id, service string) (managerapi.Connections, error
 	return connections, named("get connections", err)
 }
 
-// UpdateConnections changes what req says of the connections and keeps the rest.
+// UpdateConnections merges req into the connections (RFC 7396), and announces what that changed.
 func (m *Manager) UpdateConnections(
 	ctx context.Context, id, service string, req managerapi.UpdateConnectionsRequest,
 ) (managerapi.Connections, error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return managerapi.Connections{}, named("update connections", notJSON())
+	}
+	return m.putConnections(ctx, id, service, body)
+}
+
+// putConnections takes the body as it came: what req has no field for is kept too.
+func (m *Manager) putConnections(ctx context.Context, id, service string, body []byte) (managerapi.Connections, error) {
+	patch, err := contract.ParsePatch(body)
+	if err != nil {
+		return managerapi.Connections{}, named("update connections", inOurWords(err))
+	}
 	var view managerapi.Connections
 	update := func(rec *record, a *association) ([]happening, error) {
-		happened, err := m.world.updateConnections(rec, a, req)
+		happened, err := m.world.updateConnections(rec, a, patch)
 		if err == nil {
 			view = rec.connectionsView(a)
 		}

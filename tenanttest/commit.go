@@ -1,6 +1,7 @@
 package tenanttest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -111,16 +113,20 @@ func (m *Manager) complete(req managerapi.CreateTenantRequest) (managerapi.Creat
 	if strings.TrimSpace(req.Name) == "" {
 		return req, refuse(http.StatusBadRequest, "INVALID_NAME", "name is blank")
 	}
-	if req.Environment == "" {
-		req.Environment = m.environment
+	asked, err := tenant.ParseEnvironment(req.Environment)
+	if err != nil {
+		return req, refuse(http.StatusBadRequest, "WRONG_ENVIRONMENT", err.Error())
 	}
+	req.Environment = cmp.Or(asked, m.environment)
 	if m.environment != "" && req.Environment != m.environment {
 		return req, refuse(http.StatusBadRequest, "WRONG_ENVIRONMENT", "this manager's environment is "+m.environment)
 	}
 	if req.Slug == "" {
-		req.Slug = slug(req.Name)
+		req.Slug = contract.NewSlug(req.Name)
+		return req, nil
 	}
-	return req, nil
+	req.Slug, err = contract.Slug(req.Slug)
+	return req, inOurWords(err)
 }
 
 // requestFor asks for a tenant that is called like its id.
@@ -142,14 +148,6 @@ func (m *Manager) free(ids []string) error {
 		seen[canonical] = true
 	}
 	return nil
-}
-
-// slug turns everything but letters and digits into dashes.
-func slug(name string) string {
-	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9')
-	})
-	return strings.Join(words, "-")
 }
 
 // named writes into a refusal what was asked for.

@@ -50,6 +50,7 @@ func (m *Manager) routes() *http.ServeMux {
 	read("GET "+associationPath+"/connections", m.serveConnections)
 	write("PUT "+associationPath+"/connections", m.serveUpdateConnections)
 	write("POST "+associationPath+"/credentials/rotate", m.serveRotate)
+	write("POST "+associationPath+"/cache/invalidate", m.serveInvalidate)
 	return mux
 }
 
@@ -192,11 +193,11 @@ func (m *Manager) serveConnections(r *http.Request) (int, any, error) {
 }
 
 func (m *Manager) serveUpdateConnections(r *http.Request) (int, any, error) {
-	var req managerapi.UpdateConnectionsRequest
-	if err := readJSON(r, &req); err != nil {
+	var body json.RawMessage
+	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
-	connections, err := m.UpdateConnections(lasting(r), r.PathValue("id"), r.PathValue("service"), req)
+	connections, err := m.putConnections(lasting(r), r.PathValue("id"), r.PathValue("service"), body)
 	return http.StatusOK, connections, err
 }
 
@@ -204,6 +205,16 @@ func (m *Manager) serveRotate(r *http.Request) (int, any, error) {
 	id, service := r.PathValue("id"), r.PathValue("service")
 	accepted := managerapi.Association{ServiceName: service, Status: "rotating"}
 	return http.StatusAccepted, accepted, m.RotateCredentials(lasting(r), id, service)
+}
+
+func (m *Manager) serveInvalidate(r *http.Request) (int, any, error) {
+	var req managerapi.InvalidateCacheRequest
+	if err := readJSON(r, &req); err != nil && r.ContentLength != 0 { // the body may be left out
+		return 0, nil, err
+	}
+	id, service := r.PathValue("id"), r.PathValue("service")
+	accepted := managerapi.Association{ServiceName: service, Status: "invalidating"}
+	return http.StatusAccepted, accepted, m.InvalidateCache(lasting(r), id, service, req.Reason)
 }
 
 // lasting is the ctx of a change: it is made, so its events are published even if the client goes away.

@@ -112,9 +112,13 @@ func TestHandlerSpeaksTheProtocol(t *testing.T) {
 				`"connectionSettings":{"maxOpenConns":25,"maxIdleConns":5}|"createdAt":"20|"updatedAt":"20`,
 		},
 		{
-			"PUT", connections, `{"databases":{"m":{"postgresql":{"host":"h"}}},"rabbitmq":{"vhost":"v"}}`, 200,
-			`"databases":{"m":{"postgresql":{"host":"h"}|"rabbitmq":{"vhost":"v"}`,
+			"PUT", connections, `{"databases":{"m":{"postgresql":{"host":"h"}}},"messaging":{"rabbitmq":{"vhost":"v"}},"else":7}`, 200,
+			`"databases":{"m":{"postgresql":{"host":"h"}|"rabbitmq":{"m":{"vhost":"v"}}|"messaging":{"rabbitmq":{"vhost":"v"}}|"else":7`,
 		},
+		{"PUT", connections, `{"rabbitmq":{"vhost":"v"}}`, 400, `"code":"INVALID_BODY"|messaging`},
+		{"PUT", connections, `{"statementTimeout":30}`, 400, `"code":"INVALID_BODY"`},
+		{"POST", ledger + "/cache/invalidate", `{"reason":"imported"}`, 202, `{"serviceName":"ledger","status":"invalidating"}`},
+		{"POST", ledger + "/cache/invalidate", "", 202, `"status":"invalidating"`},
 		{"POST", ledger + "/credentials/rotate", "", 202, `"serviceName":"ledger"`},
 		{"PUT", ledger + "/reactivate", "", 409, `"code":"NOT_SUSPENDED"`},
 		{"PUT", ledger + "/suspend", "", 204, ""},
@@ -217,6 +221,7 @@ func TestHandlerWantsKeyAndToken(t *testing.T) {
 		{"DELETE", "/v1/tenants/a/associations/s"},
 		{"PUT", "/v1/tenants/a/associations/s/connections"},
 		{"POST", "/v1/tenants/a/associations/s/credentials/rotate"},
+		{"POST", "/v1/tenants/a/associations/s/cache/invalidate"},
 	}
 	reads := [][2]string{
 		{"GET", "/v1/tenants/active?service=s"},

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +69,15 @@ func WithToken(token string) Option { return func(m *Manager) { m.token = token 
 // WithEnvironment sets the environment of all tenants and events; a request to create a tenant in another one is
 // refused with 400. By default each tenant's events name the environment that it was created with, and the
 // revisions run through all of them.
-func WithEnvironment(name string) Option { return func(m *Manager) { m.environment = name } }
+//
+// A name that cannot be one panics.
+func WithEnvironment(name string) Option {
+	parsed, err := tenant.ParseEnvironment(name)
+	if err != nil {
+		panic("tenanttest: " + err.Error())
+	}
+	return func(m *Manager) { m.environment = parsed }
+}
 
 // WithoutVersions makes a manager that speaks the plain protocol: no epoch and revision, no ETag, no 304, no gzip.
 func WithoutVersions() Option { return func(m *Manager) { m.versions = false } }
@@ -80,7 +89,8 @@ func WithPublisher(publish func(ctx context.Context, evt tenant.Event) error) Op
 	return func(m *Manager) { m.publisher = publish }
 }
 
-// WithIDs makes the ids of new tenants. What it returns has to be valid and new. By default they are dashed UUIDs.
+// WithIDs makes the ids of new tenants. What it returns has to be valid and new. By default they are UUIDs
+// without dashes.
 func WithIDs(newID func() string) Option { return func(m *Manager) { m.newID = newID } }
 
 // WithEventIDs spells tenant ids in events, for instance without the dashes that the list has. By default they are
@@ -98,7 +108,7 @@ func NewManager(opts ...Option) *Manager {
 		token:    randomHex(),
 		apiKey:   randomHex(),
 		versions: true,
-		newID:    uuid.NewString,
+		newID:    newTenantID,
 		eventID:  func(tenantID string) string { return tenantID },
 		logLimit: DefaultLogLimit,
 		world:    newWorld(),
@@ -223,9 +233,12 @@ func (m *Manager) commit(happened []happening) []tenant.Event {
 	events := make([]tenant.Event, 0, len(happened))
 	for _, h := range happened {
 		m.revision++
+		if h.numbered != nil {
+			h.payload = encode(h.numbered(m.revision))
+		}
 		evt := tenant.Event{
-			EventID: newEventID(), EventType: h.kind, Timestamp: now,
-			TenantID: m.eventID(h.id), TenantSlug: h.slug, Environment: h.environment, Payload: h.payload,
+			EventID: newEventID(), EventType: h.kind, Timestamp: now, TenantID: m.eventID(h.id), TenantSlug: h.slug,
+			TenantName: h.name, Environment: h.environment, Payload: h.payload,
 		}
 		if m.versions {
 			evt.Epoch, evt.Revision = m.epoch, m.revision
@@ -258,6 +271,9 @@ func randomHex() string {
 	_, _ = rand.Read(secret[:]) // never fails
 	return hex.EncodeToString(secret[:])
 }
+
+// newTenantID returns 32 hex digits, as the protocol wants it of new tenants.
+func newTenantID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
 // newEventID returns a UUID of version 7.
 func newEventID() string { return uuid.Must(uuid.NewV7()).String() }

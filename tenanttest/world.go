@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -32,8 +33,7 @@ type record struct {
 
 type association struct {
 	service, status, isolation string
-	connections                managerapi.UpdateConnectionsRequest
-	rotations                  int
+	connections                contract.Connections
 	createdAt, updatedAt       time.Time
 }
 
@@ -41,7 +41,9 @@ type association struct {
 type happening struct {
 	kind                  tenant.EventType
 	id, slug, environment string
+	name                  string // in what adds a tenant, and in what changes its name
 	payload               json.RawMessage
+	numbered              func(revision uint64) any // the payload, where it depends on the event's revision
 	rows                  []rowChange
 }
 
@@ -146,9 +148,7 @@ func (w *world) reactivate(rec *record) ([]happening, error) {
 	rec.Status = managerapi.StatusActive
 	out := []happening{rec.happening(tenant.EventActivated, nil)}
 	for _, a := range rec.listedAssociations() {
-		out = append(out, rec.happening(tenant.EventServiceReactivated, tenant.ServiceReactivated{
-			ServiceName: a.service, PreviousStatus: managerapi.StatusSuspended,
-		}, rec.entered(a.service)))
+		out = append(out, rec.reactivated(a))
 	}
 	return out, nil
 }
@@ -202,6 +202,10 @@ func (rec *record) view() managerapi.Tenant {
 // happening announces rec as it is now. A nil payload is none.
 func (rec *record) happening(kind tenant.EventType, payload any, rows ...rowChange) happening {
 	h := happening{kind: kind, id: rec.ID, slug: rec.Slug, environment: rec.Environment, rows: rows}
+	switch kind { //nolint:exhaustive // the others name nobody
+	case tenant.EventServiceAssociated, tenant.EventServiceReactivated, tenant.EventUpdated:
+		h.name = rec.Name
+	}
 	if payload != nil {
 		h.payload = encode(payload)
 	}

@@ -27,16 +27,19 @@ var (
 	micros  = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6,9}Z$`)
 
 	timeField = regexp.MustCompile(`"(createdAt|updatedAt)":"([^"]*)"`)
-	eventHead = regexp.MustCompile(`^{"event_id":"([^"]*)","event_type":"[a-z.]+","timestamp":"([^"]*)","tenant_id":"([^"]*)","tenant_slug":"[^"]+","environment":"staging"[,}]`)
+	eventHead = regexp.MustCompile(`^{"event_id":"([^"]*)","event_type":"[a-z.]+","timestamp":"([^"]*)","tenant_id":"([^"]*)","tenant_slug":"[^"]+","environment":"staging"(?:,"tenant_name":"[^"]+")?[,}]`)
 	eventTail = regexp.MustCompile(`,"epoch":"([^"]+)","revision":(\d+)}$`)
 )
 
 // fill puts the values in. A tenant's id can be asked for in another spelling too.
 func (m *masks) fill(text string) string {
 	for word, value := range m.words {
-		bare := strings.ReplaceAll(value, "-", "")
+		dashed := value
+		if len(value) == 32 { //nolint:mnd // a UUID without dashes
+			dashed = strings.Join([]string{value[:8], value[8:12], value[12:16], value[16:20], value[20:]}, "-")
+		}
 		text = strings.ReplaceAll(text, word, value)
-		text = strings.ReplaceAll(text, strings.TrimSuffix(word, "}")+" without dashes}", bare)
+		text = strings.ReplaceAll(text, strings.TrimSuffix(word, "}")+" with dashes}", dashed)
 		text = strings.ReplaceAll(text, strings.TrimSuffix(word, "}")+" in capitals}", strings.ToUpper(value))
 	}
 	return text
@@ -92,6 +95,7 @@ func (m *masks) event(t *testing.T, data string) string {
 	m.seen[head[1]], m.revision, m.epoch = true, revision, tail[1]
 	data = strings.Replace(data, head[1], "{event id}", 1)
 	data = strings.Replace(data, head[2], "{time}", 1)
+	data = strings.ReplaceAll(data, "/v"+tail[2]+`"`, `/v{revision}"`) // of a path to a secret
 	data = strings.TrimSuffix(data, tail[0]) + `,"epoch":"{epoch}","revision":{revision}}`
 	return m.hide(data)
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/store"
 )
 
@@ -194,11 +195,20 @@ func (w *writer) do(ctx context.Context, o op, place int) error {
 	case "disassociate", "purge":
 		err = s.Disassociate(ctx, id, o.Service, o.Kind == "purge")
 	case "connections":
-		_, _, err = s.UpdateConnections(ctx, id, o.Service, store.Settings{MaxOpenConns: o.Number})
+		_, _, err = s.UpdateConnections(ctx, id, o.Service, limitOf(o.Number))
 	case "rotate":
 		err = s.RotateCredentials(ctx, id, o.Service)
 	}
 	return err
+}
+
+// limitOf is a change of the connections to a limit.
+func limitOf(n int) contract.Patch {
+	patch, err := contract.ParsePatch(fmt.Appendf(nil, `{"maxOpenConns":%d}`, n))
+	if err != nil {
+		panic(err)
+	}
+	return patch
 }
 
 // word is one line of a writer.

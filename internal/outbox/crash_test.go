@@ -228,7 +228,10 @@ func settingOf(t *testing.T, s *store.Store, of store.Tenant, a store.Associatio
 		return 0
 	}
 	must(t, err)
-	return full.Settings.MaxOpenConns
+	if limit := full.Connections.Limits("").MaxOpenConns; limit != nil {
+		return *limit
+	}
+	return 0
 }
 
 func allTenants(t *testing.T, s *store.Store) map[string]store.Tenant {

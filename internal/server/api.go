@@ -29,6 +29,7 @@ type call struct {
 	method, path, id, summary string
 	status                    int // of success
 	tag                       string
+	bare                      bool // the body may be left out
 }
 
 // reply is a status and a JSON body.
@@ -118,7 +119,7 @@ func writeBody[B, I, O any](a *api, c call, serve func(ctx context.Context, in *
 	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		var body B
-		if err := readBody(w, r, &body); err != nil {
+		if err := readBody(w, r, &body, c.bare); err != nil {
 			writeError(w, r, err)
 			return
 		}
@@ -133,7 +134,11 @@ func writeBody[B, I, O any](a *api, c call, serve func(ctx context.Context, in *
 		}
 		return out, answered(ctx, err)
 	})
-	a.describeBody(c, reflect.TypeFor[B]())
+	shape := reflect.TypeFor[B]()
+	if shown, ok := any(*new(B)).(interface{ shownAs() reflect.Type }); ok {
+		shape = shown.shownAs()
+	}
+	a.describeBody(c, shape)
 }
 
 type bodyKey struct{}
@@ -190,7 +195,7 @@ func (a *api) operation(c call) huma.Operation {
 // describeBody is done after the call is registered, or else huma would read the body itself.
 func (a *api) describeBody(c call, body reflect.Type) {
 	a.described(c).RequestBody = &huma.RequestBody{
-		Required: true, Content: map[string]*huma.MediaType{jsonType: {Schema: a.schema(body)}},
+		Required: !c.bare, Content: map[string]*huma.MediaType{jsonType: {Schema: a.schema(body)}},
 	}
 }
 

@@ -1,13 +1,16 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -27,19 +30,74 @@ type disassociateInput struct {
 	Purge   string `query:"purge"  doc:"true: the data goes too"`
 }
 
-// connectionsView is what a service needs to reach a tenant's databases. The parts are the manager's to shape.
+// connectionsView is what a service needs to reach a tenant's databases.
 type connectionsView struct {
-	ID                 string          `json:"id"`
-	TenantSlug         string          `json:"tenantSlug"`
-	TenantName         string          `json:"tenantName"`
-	Service            string          `json:"service"`
-	Status             string          `json:"status"`
-	IsolationMode      string          `json:"isolationMode"`
-	Databases          json.RawMessage `json:"databases,omitempty"          doc:"one entry for each module of the service"`
-	RabbitMQ           json.RawMessage `json:"rabbitmq,omitempty"`
-	ConnectionSettings json.RawMessage `json:"connectionSettings,omitempty"`
-	CreatedAt          time.Time       `json:"createdAt"`
-	UpdatedAt          time.Time       `json:"updatedAt"`
+	ID            string    `json:"id"`
+	TenantSlug    string    `json:"tenantSlug"`
+	TenantName    string    `json:"tenantName"`
+	Service       string    `json:"service"`
+	Status        string    `json:"status"`
+	IsolationMode string    `json:"isolationMode"`
+	CreatedAt     time.Time `json:"createdAt"`
+	UpdatedAt     time.Time `json:"updatedAt"`
+
+	fields contract.Fields
+}
+
+// MarshalJSON writes what was put between the fields of the manager, with what nobody here knows.
+func (v connectionsView) MarshalJSON() ([]byte, error) {
+	type plain connectionsView
+	own, err := json.Marshal(plain(v))
+	if err != nil {
+		return nil, err
+	}
+	const last = `,"createdAt":` // nothing before it holds this text: quotes in strings are escaped
+	head, tail, _ := bytes.Cut(own, []byte(last))
+	out := bytes.NewBuffer(bytes.Clone(head))
+	for _, m := range v.fields.Object() {
+		name, err := json.Marshal(m.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, part := range [][]byte{{','}, name, {':'}, m.Value} {
+			out.Write(part)
+		}
+	}
+	out.WriteString(last)
+	out.Write(tail)
+	return out.Bytes(), nil
+}
+
+// associationBody is a request to associate, and what it says of the connections.
+type associationBody struct {
+	managerapi.CreateAssociationRequest
+
+	known contract.Patch
+}
+
+// UnmarshalJSON returns a *contract.Invalid for what breaks a rule.
+func (b *associationBody) UnmarshalJSON(data []byte) (err error) {
+	if b.known, err = contract.ParseNew(data); err != nil {
+		return err
+	}
+	return exact(data, &b.CreateAssociationRequest)
+}
+
+func (associationBody) shownAs() reflect.Type {
+	return reflect.TypeFor[managerapi.CreateAssociationRequest]()
+}
+
+// connectionsBody is a change of connections.
+type connectionsBody struct{ patch contract.Patch }
+
+// UnmarshalJSON returns a *contract.Invalid for what breaks a rule.
+func (b *connectionsBody) UnmarshalJSON(data []byte) (err error) {
+	b.patch, err = contract.ParsePatch(data)
+	return err
+}
+
+func (connectionsBody) shownAs() reflect.Type {
+	return reflect.TypeFor[managerapi.UpdateConnectionsRequest]()
 }
 
 func (s *Server) registerAssociations(a *api) {
@@ -56,22 +114,23 @@ func (s *Server) registerAssociations(a *api) {
 	} {
 		change.method, change.path, change.status, change.tag = "PUT", associationPath+change.path, http.StatusNoContent, tag
 		write(a, change.call, func(ctx context.Context, in *associationInput) (*nothing, error) {
-			return nil, onAssociation(in, func() error { return change.make(ctx, in.ID, in.Service) })
+			return nil, s.onAssociation(ctx, in, func() error { return change.make(ctx, in.ID, in.Service) })
 		})
 	}
 	read(a, call{method: "GET", path: associationPath + "/connections", id: "get-connections", summary: "Get how a service reaches a tenant's databases", status: http.StatusOK, tag: tag}, s.connections)
 	writeBody(a, call{method: "PUT", path: associationPath + "/connections", id: "update-connections", summary: "Change how a service reaches a tenant's databases", status: http.StatusOK, tag: tag}, s.updateConnections)
+	writeBody(a, call{method: "POST", path: associationPath + "/cache/invalidate", id: "invalidate-cache", summary: "Ask a service to forget what it keeps of a tenant", status: http.StatusAccepted, tag: tag, bare: true}, s.invalidateCache)
 	write(a, call{method: "POST", path: associationPath + "/credentials/rotate", id: "rotate-credentials", summary: "Announce new credentials", status: http.StatusAccepted, tag: tag}, s.rotate)
 }
 
-func (s *Server) associate(ctx context.Context, in *associationInput, req managerapi.CreateAssociationRequest) (*reply[managerapi.Association], error) {
+func (s *Server) associate(ctx context.Context, in *associationInput, req associationBody) (*reply[managerapi.Association], error) {
 	if err := checkLimits(req.MaxOpenConns, req.MaxIdleConns); err != nil {
 		return nil, err
 	}
 	var made store.Association
-	err := onAssociation(in, func() (err error) {
+	err := s.onAssociation(ctx, in, func() (err error) {
 		made, err = s.store.Associate(ctx, in.ID, in.Service, store.NewAssociation{
-			IsolationMode: req.IsolationMode, MaxOpenConns: req.MaxOpenConns, MaxIdleConns: req.MaxIdleConns,
+			IsolationMode: req.IsolationMode, MaxOpenConns: req.MaxOpenConns, MaxIdleConns: req.MaxIdleConns, Connections: req.known,
 		})
 		return err
 	})
@@ -84,7 +143,7 @@ func (s *Server) disassociate(ctx context.Context, in *disassociateInput) (*noth
 	if in.Purge != "" && in.Purge != "true" && in.Purge != "false" { // a data loss that was meant, or one that was not
 		return nil, refuse(http.StatusBadRequest, "INVALID_PURGE", "purge is true or false")
 	}
-	return nil, onAssociation(&associationInput{in.ID, in.Service}, func() error {
+	return nil, s.onAssociation(ctx, &associationInput{in.ID, in.Service}, func() error {
 		return s.store.Disassociate(ctx, in.ID, in.Service, in.Purge == "true")
 	})
 }
@@ -96,105 +155,71 @@ func (s *Server) connections(ctx context.Context, in *associationInput) (*reply[
 	}
 	var t store.Tenant
 	var a store.Association
-	err := onAssociation(in, func() (err error) {
+	err := s.onAssociation(ctx, in, func() (err error) {
 		t, a, err = s.store.Connections(ctx, in.ID, in.Service)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return connectionsOf(t, a)
+	return connectionsOf(t, a), nil
 }
 
-func (s *Server) updateConnections(ctx context.Context, in *associationInput, req managerapi.UpdateConnectionsRequest) (*reply[connectionsView], error) {
-	settings, err := settingsOf(req)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) updateConnections(ctx context.Context, in *associationInput, req connectionsBody) (*reply[connectionsView], error) {
 	var t store.Tenant
 	var a store.Association
-	err = onAssociation(in, func() (err error) {
-		t, a, err = s.store.UpdateConnections(ctx, in.ID, in.Service, settings)
+	err := s.onAssociation(ctx, in, func() (err error) {
+		t, a, err = s.store.UpdateConnections(ctx, in.ID, in.Service, req.patch)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return connectionsOf(t, a)
+	return connectionsOf(t, a), nil
+}
+
+func (s *Server) invalidateCache(ctx context.Context, in *associationInput, req managerapi.InvalidateCacheRequest) (*reply[managerapi.Association], error) {
+	err := s.onAssociation(ctx, in, func() error { return s.store.InvalidateCache(ctx, in.ID, in.Service, req.Reason) })
+	return &reply[managerapi.Association]{
+		Status: http.StatusAccepted, Body: managerapi.Association{ServiceName: in.Service, Status: "invalidating"},
+	}, err
 }
 
 func (s *Server) rotate(ctx context.Context, in *associationInput) (*reply[managerapi.Association], error) {
-	err := onAssociation(in, func() error { return s.store.RotateCredentials(ctx, in.ID, in.Service) })
+	err := s.onAssociation(ctx, in, func() error { return s.store.RotateCredentials(ctx, in.ID, in.Service) })
 	return &reply[managerapi.Association]{
 		Status: http.StatusAccepted, Body: managerapi.Association{ServiceName: in.Service, Status: "rotating"},
 	}, err
 }
 
 // onAssociation runs a call of the store on one association, unless there can be none of that name.
-func onAssociation(in *associationInput, do func() error) error {
+func (s *Server) onAssociation(ctx context.Context, in *associationInput, do func() error) error {
 	if err := checkTenantID(in.ID); err != nil {
 		return err
 	}
 	if strings.TrimSpace(in.Service) == "" || !isName(in.Service) {
 		return refuse(http.StatusBadRequest, "INVALID_SERVICE", "the service has no name, or none that can be one")
 	}
-	return aboutTenant(do())
+	err := do()
+	if errors.Is(err, store.ErrNoAssociation) && callerOf(ctx).service == "" {
+		return s.noAssociationBut(ctx)
+	}
+	return aboutTenant(err)
 }
 
-func connectionsOf(t store.Tenant, a store.Association) (*reply[connectionsView], error) {
-	settings := a.Settings.Connection
-	if len(settings) == 0 {
-		var err error
-		if settings, err = limitsOf(a.Settings); err != nil {
-			return nil, err
-		}
-	}
+// noAssociationBut names the services that there are to who may know them, because a name is easily misspelled. If they
+// cannot be read the answer is the same without them.
+func (s *Server) noAssociationBut(ctx context.Context) error {
+	answer := noAssociation()
+	answer.Services, _ = s.store.Services(ctx, managerapi.MaxServices)
+	return answer
+}
+
+func connectionsOf(t store.Tenant, a store.Association) *reply[connectionsView] {
 	return &reply[connectionsView]{Status: http.StatusOK, Body: connectionsView{
 		ID: t.ID, TenantSlug: t.Slug, TenantName: t.Name, Service: a.Service, Status: a.Status,
-		IsolationMode: a.IsolationMode, Databases: a.Settings.Databases, RabbitMQ: a.Settings.RabbitMQ,
-		ConnectionSettings: settings, CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
-	}}, nil
-}
-
-// limitsOf are the pool limits as settings, for an association that was given nothing else. Nil for none.
-func limitsOf(settings store.Settings) ([]byte, error) {
-	if settings.MaxOpenConns == 0 && settings.MaxIdleConns == 0 {
-		return nil, nil
-	}
-	data, err := json.Marshal(struct {
-		MaxOpenConns int `json:"maxOpenConns,omitempty"`
-		MaxIdleConns int `json:"maxIdleConns,omitempty"`
-	}{settings.MaxOpenConns, settings.MaxIdleConns})
-	if err != nil {
-		return nil, fmt.Errorf("write the pool limits: %w", err)
-	}
-	return data, nil
-}
-
-func settingsOf(req managerapi.UpdateConnectionsRequest) (store.Settings, error) {
-	if err := checkLimits(req.MaxOpenConns, req.MaxIdleConns); err != nil {
-		return store.Settings{}, err
-	}
-	settings := store.Settings{
-		Module: req.Module, MaxOpenConns: req.MaxOpenConns, MaxIdleConns: req.MaxIdleConns,
-		StatementTimeout: given(req.StatementTimeout), RabbitMQ: given(req.RabbitMQ), Connection: given(req.ConnectionSettings),
-	}
-	if req.Databases == nil {
-		return settings, nil
-	}
-	var err error
-	if settings.Databases, err = json.Marshal(req.Databases); err != nil {
-		return store.Settings{}, fmt.Errorf("write the databases: %w", err)
-	}
-	return settings, nil
-}
-
-// given takes null for what is not there.
-func given(value []byte) []byte {
-	if string(value) == "null" {
-		return nil
-	}
-	return value
+		IsolationMode: a.IsolationMode, fields: a.Connections.Fields(), CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
+	}}
 }
 
 func checkLimits(limits ...int) error {

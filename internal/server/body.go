@@ -7,14 +7,16 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 )
 
 // maxBodyBytes is the largest body of a request.
 const maxBodyBytes = 1 << 20
 
-// readBody reads a JSON body into into. What it refuses it refuses as soon as it can know. How long a client may take is the
+// readBody reads a JSON body into into; where it may be left out, none is an empty one. What it refuses it refuses as soon as it can know. How long a client may take is the
 // listener's affair.
-func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+func readBody(w http.ResponseWriter, r *http.Request, into any, mayBeNone bool) error {
 	if err := checkContentType(r.Header); err != nil {
 		return err
 	}
@@ -25,7 +27,14 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	if err != nil {
 		return unreadable(err)
 	}
-	if err := decode(data, into); err != nil {
+	if mayBeNone && len(data) == 0 {
+		return nil
+	}
+	err = decode(data, into)
+	if rule, ok := errors.AsType[*contract.Invalid](err); ok {
+		return rule
+	}
+	if err != nil {
 		return refuse(http.StatusBadRequest, "INVALID_BODY", "the body cannot be used: "+err.Error())
 	}
 	return nil

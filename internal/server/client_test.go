@@ -98,3 +98,16 @@ func TestAChangeGoesOnWhenTheClientHangsUp(t *testing.T) {
 		}
 	}
 }
+
+func fixed(secret string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return secret, nil }
+}
+
+func clientOf(t *testing.T, h *served) *managerapi.Client {
+	t.Helper()
+	client, err := managerapi.NewClient(h.url, managerapi.WithAPIKey(fixed(h.key)), managerapi.WithBearerToken(fixed(h.token)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}

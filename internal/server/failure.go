@@ -33,9 +33,11 @@ type apiError struct {
 	Message string `json:"error" doc:"what happened, for people"`
 	// TenantStatus is set in a 403 that is about the state of a tenant or an association.
 	TenantStatus string `json:"status,omitempty" doc:"the tenant's state, in a 403 because of it" example:"suspended"`
-	Type         string `json:"type"`
-	Title        string `json:"title"`
-	Detail       string `json:"detail"`
+	// Services is for who asks with a token alone.
+	Services []string `json:"services,omitempty" doc:"names of services that there are, at most 100, in a 404 ASSOCIATION_NOT_FOUND for a token" nullable:"false"`
+	Type     string   `json:"type"`
+	Title    string   `json:"title"`
+	Detail   string   `json:"detail"`
 }
 
 func refuse(status int, code, message string) *apiError {

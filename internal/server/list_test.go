@@ -115,7 +115,8 @@ func manyTenants(t *testing.T, file string, n int) {
 		`INSERT INTO tenants SELECT 1, value, printf('%032x', value), printf('%032x', value), 'Tenant ' || value,
 			't' || value, 'active', '', '{}', x'', '', 0, 0 FROM (WITH RECURSIVE c(value) AS
 			(SELECT 1 UNION ALL SELECT value + 1 FROM c WHERE value < ?) SELECT value FROM c)`,
-		`INSERT INTO associations SELECT env, 'ledger', seq, 'active', '', x'', 0, 0, 0 FROM tenants WHERE seq <= ?`,
+		`INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, rotations, created_at, updated_at)
+			SELECT env, 'ledger', seq, 'active', '', x'', 0, 0, 0 FROM tenants WHERE seq <= ?`,
 	} {
 		if _, err := db.ExecContext(t.Context(), statement, n); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -20,10 +21,13 @@ func TestM09DecodeRefusesWhatIsAmbiguous(t *testing.T) {
 		{"a key twice inside", `{"owner":{"email":"a","email":"b"}}`, "twice"},
 		{"a key twice in a map", `{"metadata":{"k":"1","k":"2"}}`, "twice"},
 		{"a key twice where we have no field", `{"more":{"k":1,"k":2}}`, "twice"},
-		{"another case", `{"Name":"a"}`, "spelled name"},
-		{"another case beside", `{"name":"a","NAME":"b"}`, "spelled name"},
-		{"another case inside", `{"owner":{"EMAIL":"b"}}`, "spelled email"},
-		{"a letter that folds to s", "{\"\u017flug\":\"b\"}", "spelled slug"},
+		{"half of a character", `{"name":"a\ud800b"}`, "surrogate"},
+		{"the other half", `{"name":"\udc00"}`, "surrogate"},
+		{"halves the wrong way round", `{"name":"\udc00\ud800"}`, "surrogate"},
+		{"half, and then another character", `{"name":"\ud800\u0041"}`, "surrogate"},
+		{"half, behind a backslash", `{"name":"\\\ud800"}`, "surrogate"},
+		{"half in a key that is no field", `{"more":{"\ud800":1}}`, "surrogate"},
+		{"a whole character, and what only looks like half", `{"name":"\ud83d\ude00 \\ud800"}`, ""},
 		{"too deep", `{"more":` + deep(maxDepth) + `}`, "nested"},
 		{"far too deep", `{"more":` + strings.Repeat("[", 20_000) + `}`, "nested"},
 		{"garbage behind", `{} x`, "follows"},
@@ -57,15 +61,34 @@ func TestM09DecodeRefusesWhatIsAmbiguous(t *testing.T) {
 	}
 }
 
-func TestM09DecodeKnowsTheTypesBelowMaps(t *testing.T) {
-	var req managerapi.UpdateConnectionsRequest
-	if err := decode([]byte(`{"databases":{"a":{"postgresql":{"X":1,"x":2}},"A":{}}}`), &req); err != nil {
-		t.Errorf("what is the manager's affair: %v", err)
+// TestX21NamesAreExact: encoding/json takes a name in another case for the same, and the last one wins.
+func TestX21NamesAreExact(t *testing.T) {
+	const body = "{\"name\":\"a\",\"NAME\":\"b\",\"SLUG\":\"c\",\"\u017flug\":\"d\",\"Metadata\":{\"k\":\"v\"},\"owner\":{\"email\":\"e\",\"EMAIL\":\"f\"},\"OWNER\":{\"email\":\"g\"}}"
+	var req managerapi.CreateTenantRequest
+	if err := decode([]byte(body), &req); err != nil {
+		t.Fatal(err)
 	}
-	if err := decode([]byte(`{"databases":{"a":{"PostgreSQL":{}}}}`), &req); err == nil {
-		t.Error("a field of a module in another case passes")
+	want := managerapi.CreateTenantRequest{Name: "a", Owner: managerapi.Owner{Email: "e"}}
+	if !reflect.DeepEqual(req, want) {
+		t.Errorf("got %+v, want %+v", req, want)
 	}
-	if err := decode([]byte(`{"rabbitmq":{"x":1,"x":2}}`), &req); err == nil {
-		t.Error("a key twice in a value that is kept as it is passes")
+	var key keyRequest
+	if err := decode([]byte(`{"Service":"ledger","service":"payments","Name":"n"}`), &key); err != nil || key.Service != "payments" || key.Name != "" {
+		t.Errorf("got %+v, %v", key, err)
+	}
+	var association associationBody
+	if err := decode([]byte(`{"IsolationMode":"a","MaxOpenConns":7,"maxIdleConns":2}`), &association); err != nil ||
+		association.IsolationMode != "" || association.MaxOpenConns != 0 || association.MaxIdleConns != 2 {
+		t.Errorf("got %+v, %v", association, err)
+	}
+}
+
+func TestX21ATextIsTakenAsItIsOrNotAtAll(t *testing.T) {
+	h := start(t)
+	for body, status := range map[string]int{
+		`{"name":"a\ud800b","environment":"staging"}`:       400,
+		`{"name":"a\ud83d\ude00b","environment":"staging"}`: 201,
+	} {
+		h.want(t, status, "POST", "/v1/tenants", body)
 	}
 }

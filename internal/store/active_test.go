@@ -54,7 +54,7 @@ func TestAListsVersionChangesOnlyWithTheList(t *testing.T) {
 			{"the same name", func() error { return rename(ctx, s, one, "one") }, []string{"one", "two"}, []string{"two"}, 5, 4},
 			{"another name", func() error { return rename(ctx, s, one, "uno") }, []string{"uno", "two"}, []string{"two"}, 8, 4},
 			{"connections", func() error {
-				_, _, err := s.UpdateConnections(ctx, two, "billing", Settings{MaxOpenConns: 1})
+				_, _, err := s.UpdateConnections(ctx, two, "billing", patch(t, `{"maxOpenConns":1}`))
 				return err
 			}, []string{"uno", "two"}, []string{"two"}, 8, 4},
 			{"rotation", func() error { return s.RotateCredentials(ctx, two, "billing") }, []string{"uno", "two"}, []string{"two"}, 8, 4},

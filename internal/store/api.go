@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -23,7 +24,7 @@ type Options struct {
 	// key cannot be read.
 	Key []byte
 	// TenantID makes the id of the nth tenant that the environment has ever had. It has to return another valid id for
-	// each n, and runs inside the transaction. Nil: random UUIDs.
+	// each n, and runs inside the transaction. Nil: random UUIDs without dashes, as readers that compare the spelling want it.
 	TenantID func(n int64) string
 	// Logger is for what happens beside the calls. Nil is silent.
 	Logger *slog.Logger
@@ -63,14 +64,8 @@ type Conflict struct { //nolint:errname // read with its package: store.Conflict
 // Error says what it is about.
 func (c *Conflict) Error() string { return c.Message }
 
-// Invalid is a request that can never succeed.
-type Invalid struct { //nolint:errname // the same
-	Code    string // such as INVALID_NAME or WRONG_ENVIRONMENT
-	Message string
-}
-
-// Error says what is wrong.
-func (i *Invalid) Error() string { return i.Message }
+// Invalid is a request that can never succeed. Its Code is one such as INVALID_NAME or WRONG_ENVIRONMENT.
+type Invalid = contract.Invalid //nolint:errname // the same
 
 // Inactive is a refusal of what only an active tenant, or an active association, allows.
 type Inactive struct { //nolint:errname // the same
@@ -123,29 +118,19 @@ type TenantPage struct {
 	Next    string
 }
 
-// NewAssociation makes a tenant active for a service. Zero limits are none.
+// NewAssociation makes a tenant active for a service. Zero limits are none; Connections are what is known already.
 type NewAssociation struct {
 	IsolationMode              string
 	MaxOpenConns, MaxIdleConns int
+	Connections                contract.Patch
 }
 
 // Association is how one tenant is with one service. Status is active, suspended or purged.
 type Association struct {
 	TenantID, Service, Status, IsolationMode string
-	Settings                                 Settings
+	Connections                              contract.Connections // all of it is encrypted at rest
 	Rotations                                int
 	CreatedAt, UpdatedAt                     time.Time
-}
-
-// Settings are the connection data of an association. All of it is encrypted at rest.
-type Settings struct {
-	Module           string `json:"module,omitempty"`
-	MaxOpenConns     int    `json:"maxOpenConns,omitempty"`
-	MaxIdleConns     int    `json:"maxIdleConns,omitempty"`
-	StatementTimeout []byte `json:"statementTimeout,omitempty"` // JSON
-	Databases        []byte `json:"databases,omitempty"`        // JSON
-	RabbitMQ         []byte `json:"rabbitmq,omitempty"`         // JSON
-	Connection       []byte `json:"connection,omitempty"`       // JSON, connectionSettings
 }
 
 // ActiveVersion is the version of the list of one service. Set is the revision at which that list changed last.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 )
 
-// Associations returns the associations of a tenant, oldest first, purged ones too, without their Settings. It returns
+// Associations returns the associations of a tenant, oldest first, purged ones too, without their Connections. It returns
 // ErrNotFound when there is no such tenant.
 func (s *Store) Associations(ctx context.Context, id string) ([]Association, error) {
 	out := []Association{}
@@ -36,10 +38,17 @@ func (s *Store) Associate(ctx context.Context, id, service string, n NewAssociat
 	if len(n.IsolationMode) > maxWord || !isText(n.IsolationMode) {
 		return Association{}, &Invalid{Code: "INVALID_ISOLATION", Message: "isolationMode is too long or no text"}
 	}
+	connections, err := contract.NewConnections(contract.LimitsOf(n.MaxOpenConns, n.MaxIdleConns)).Merge(n.Connections)
+	if err != nil {
+		return Association{}, err
+	}
 	var out Association
-	err := s.change(ctx, "associate", func(ctx context.Context, c *change) error {
+	err = s.change(ctx, "associate", func(ctx context.Context, c *change) error {
 		r, err := c.record(ctx, id)
 		if err != nil {
+			return err
+		}
+		if err := c.checkNewService(ctx, service); err != nil {
 			return err
 		}
 		if err := r.mayAssociate(service); err != nil {
@@ -47,7 +56,7 @@ func (s *Store) Associate(ctx context.Context, id, service string, n NewAssociat
 		}
 		out = Association{
 			TenantID: r.ID, Service: service, Status: active, IsolationMode: n.IsolationMode, CreatedAt: c.now, UpdatedAt: c.now,
-			Settings: Settings{MaxOpenConns: n.MaxOpenConns, MaxIdleConns: n.MaxIdleConns},
+			Connections: connections,
 		}
 		if err := c.insertAssociation(ctx, r, &out); err != nil {
 			return err
@@ -69,7 +78,21 @@ func (s *Store) SuspendAssociation(ctx context.Context, id, service string) erro
 // ReactivateAssociation ends that. It returns ErrNotFound, ErrNoAssociation, a *[Conflict] NOT_SUSPENDED, and an
 // *[Inactive] while the tenant itself is suspended.
 func (s *Store) ReactivateAssociation(ctx context.Context, id, service string) error {
-	return s.changeAssociation(ctx, "reactivate association", id, service, (*record).reactivateService)
+	return s.change(ctx, "reactivate association", func(ctx context.Context, c *change) error {
+		r, a, err := c.connected(ctx, id, service)
+		if err != nil {
+			return err
+		}
+		a.UpdatedAt = c.now
+		happened, err := r.reactivateService(a)
+		if err != nil {
+			return err
+		}
+		if err := c.saveAssociation(ctx, r, a); err != nil {
+			return err
+		}
+		return c.announce(ctx, r, happened...)
+	})
 }
 
 // Disassociate ends the association of a tenant with a service. One that is purged can still be seen, without its
@@ -83,7 +106,7 @@ func (s *Store) Disassociate(ctx context.Context, id, service string, purge bool
 		a.UpdatedAt = c.now
 		happened := r.disassociate(a, purge)
 		if purge {
-			err = errors.Join(c.saveAssociation(ctx, r, a), c.saveSettings(ctx, r, a))
+			err = errors.Join(c.saveAssociation(ctx, r, a), c.saveConnections(ctx, r, a))
 		} else {
 			err = c.dropAssociation(ctx, r, service)
 		}
@@ -99,6 +122,37 @@ func (s *Store) RotateCredentials(ctx context.Context, id, service string) error
 	return s.changeAssociation(ctx, "rotate credentials", id, service, (*record).rotate)
 }
 
+// InvalidateCache asks the service to forget what it keeps of the tenant. The reason may be empty. It returns ErrNotFound,
+// ErrNoAssociation, and an *[Invalid] INVALID_REASON.
+func (s *Store) InvalidateCache(ctx context.Context, id, service, reason string) error {
+	if len(reason) > maxName || !isText(reason) {
+		return &Invalid{Code: "INVALID_REASON", Message: "reason is too long or not a text"}
+	}
+	return s.changeAssociation(ctx, "invalidate a cache", id, service, func(_ *record, a *Association) ([]happening, error) {
+		return []happening{invalidated(a, reason)}, nil
+	})
+}
+
+// Services are the names of the services that have a tenant or a key that holds, sorted, at most limit of them.
+func (s *Store) Services(ctx context.Context, limit int) ([]string, error) {
+	out := []string{}
+	err := s.look(ctx, "list services", func(ctx context.Context, t tx) error {
+		return t.each(ctx, func(rows *sql.Rows) error {
+			var name string
+			err := rows.Scan(&name)
+			out = append(out, name)
+			return err
+		}, `SELECT s.service FROM active_sets s WHERE s.env = ?1 AND EXISTS (SELECT 1 FROM associations a
+				WHERE a.env = s.env AND a.service = s.service)
+			UNION SELECT k.service FROM keys k WHERE k.env = ?1 AND k.service <> '' AND k.revoked_at IS NULL
+			ORDER BY 1 LIMIT ?2`, s.env, limit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Connections returns how the service reaches the tenant's databases. It returns ErrNotFound, ErrNoAssociation, and an
 // *[Inactive] while the association, or the tenant, is not active.
 func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, Association, error) {
@@ -108,7 +162,7 @@ func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, As
 		if r, err = s.byID(ctx, t, id); err != nil {
 			return err
 		}
-		if a, err = s.withSettings(ctx, t, r, service); err != nil {
+		if a, err = s.withConnections(ctx, t, r, service); err != nil {
 			return err
 		}
 		if a.Status != active {
@@ -122,29 +176,25 @@ func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, As
 	return r.Tenant, *a, nil
 }
 
-// UpdateConnections changes what n sets and keeps the rest. It returns ErrNotFound, ErrNoAssociation, and an *[Invalid]
-// when a field is no JSON.
-func (s *Store) UpdateConnections(ctx context.Context, id, service string, n Settings) (Tenant, Association, error) {
-	if err := n.check(); err != nil {
-		return Tenant{}, Association{}, err
-	}
+// UpdateConnections changes what p names and keeps the rest. It announces tenant.connections.updated for each module whose
+// limits are others now, and tenant.cache.invalidate when what is reached is another. It returns ErrNotFound,
+// ErrNoAssociation, and an *[Invalid] CONNECTIONS_TOO_LARGE.
+func (s *Store) UpdateConnections(ctx context.Context, id, service string, p contract.Patch) (Tenant, Association, error) {
 	var r *record
 	var a *Association
 	err := s.change(ctx, "update connections", func(ctx context.Context, c *change) (err error) {
-		if r, err = s.byID(ctx, c.tx, id); err != nil {
+		if r, a, err = c.connected(ctx, id, service); err != nil {
 			return err
 		}
-		if a, err = s.withSettings(ctx, c.tx, r, service); err != nil {
+		happened, err := r.reconnect(a, p)
+		if err != nil {
 			return err
 		}
-		if a.Status == purged {
-			return ErrNoAssociation
-		}
-		a.Settings, a.UpdatedAt = a.Settings.merge(n), c.now
-		if err := errors.Join(c.saveAssociation(ctx, r, a), c.saveSettings(ctx, r, a)); err != nil {
+		a.UpdatedAt = c.now
+		if err := errors.Join(c.saveAssociation(ctx, r, a), c.saveConnections(ctx, r, a)); err != nil {
 			return err
 		}
-		return c.announce(ctx, r, updated(service, a.Settings))
+		return c.announce(ctx, r, happened...)
 	})
 	if err != nil {
 		return Tenant{}, Association{}, err
@@ -184,18 +234,53 @@ func (c *change) association(ctx context.Context, id, service string) (*record, 
 	return r, a, err
 }
 
+// connected is association with the connections.
+func (c *change) connected(ctx context.Context, id, service string) (*record, *Association, error) {
+	r, err := c.store.byID(ctx, c.tx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := c.store.withConnections(ctx, c.tx, r, service)
+	if err == nil && a.Status == purged {
+		err = ErrNoAssociation
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	r.associations = []*Association{a}
+	return r, a, nil
+}
+
+// checkNewService lets a name pass that is in use, whatever the rules are now.
+func (c *change) checkNewService(ctx context.Context, service string) error {
+	invalid := contract.CheckService(service)
+	if invalid == nil {
+		return nil
+	}
+	var known bool
+	if err := c.row(ctx, `SELECT EXISTS (SELECT 1 FROM associations WHERE env = ?1 AND service = ?2)
+		OR EXISTS (SELECT 1 FROM keys WHERE env = ?1 AND service = ?2 AND revoked_at IS NULL)`,
+		c.store.env, service).Scan(&known); err != nil {
+		return err
+	}
+	if known {
+		return nil
+	}
+	return invalid
+}
+
 // insertAssociation puts a in the place of one that was purged.
 func (c *change) insertAssociation(ctx context.Context, r *record, a *Association) error {
 	if err := c.dropAssociation(ctx, r, a.Service); err != nil {
 		return err
 	}
-	sealed, err := c.store.sealJSON(a.Settings, settingsOf(r.ID, a.Service)...)
+	data, err := c.store.sealConnections(a.Connections, r.ID, a.Service)
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, rotations,
-		created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)`,
-		c.store.env, a.Service, r.seq, a.Status, a.IsolationMode, sealed, a.Rotations, micros(a.CreatedAt))
+	_, err = c.exec(ctx, `INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, connections,
+		rotations, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)`,
+		c.store.env, a.Service, r.seq, a.Status, a.IsolationMode, data.settings, data.connections, a.Rotations, micros(a.CreatedAt))
 	return err
 }
 
@@ -205,7 +290,7 @@ func (c *change) dropAssociation(ctx context.Context, r *record, service string)
 	return err
 }
 
-// saveAssociation leaves the settings alone.
+// saveAssociation leaves the connections alone.
 func (c *change) saveAssociation(ctx context.Context, r *record, a *Association) error {
 	_, err := c.exec(ctx, `UPDATE associations SET status = ?1, rotations = ?2, updated_at = ?3
 		WHERE env = ?4 AND service = ?5 AND tenant = ?6`,
@@ -213,17 +298,17 @@ func (c *change) saveAssociation(ctx context.Context, r *record, a *Association)
 	return err
 }
 
-func (c *change) saveSettings(ctx context.Context, r *record, a *Association) error {
-	sealed, err := c.store.sealJSON(a.Settings, settingsOf(r.ID, a.Service)...)
+func (c *change) saveConnections(ctx context.Context, r *record, a *Association) error {
+	data, err := c.store.sealConnections(a.Connections, r.ID, a.Service)
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `UPDATE associations SET settings = ?1 WHERE env = ?2 AND service = ?3 AND tenant = ?4`,
-		sealed, c.store.env, a.Service, r.seq)
+	_, err = c.exec(ctx, `UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,
+		data.settings, data.connections, c.store.env, a.Service, r.seq)
 	return err
 }
 
-// associations reads those of a tenant without their settings.
+// associations reads those of a tenant without their connections.
 func (s *Store) associations(ctx context.Context, t tx, r *record) ([]*Association, error) {
 	var out []*Association
 	err := t.each(ctx, func(rows *sql.Rows) error {
@@ -240,14 +325,14 @@ func (s *Store) associations(ctx context.Context, t tx, r *record) ([]*Associati
 	return out, err
 }
 
-// withSettings reads one association whole.
-func (s *Store) withSettings(ctx context.Context, t tx, r *record, service string) (*Association, error) {
+// withConnections reads one association whole.
+func (s *Store) withConnections(ctx context.Context, t tx, r *record, service string) (*Association, error) {
 	a := &Association{TenantID: r.ID, Service: service}
-	var sealed []byte
+	var data sealed
 	var created, changed int64
-	row := t.row(ctx, `SELECT status, isolation_mode, settings, rotations, created_at, updated_at FROM associations
+	row := t.row(ctx, `SELECT status, isolation_mode, settings, connections, rotations, created_at, updated_at FROM associations
 		WHERE env = ?1 AND service = ?2 AND tenant = ?3`, s.env, service, r.seq)
-	err := row.Scan(&a.Status, &a.IsolationMode, &sealed, &a.Rotations, &created, &changed)
+	err := row.Scan(&a.Status, &a.IsolationMode, &data.settings, &data.connections, &a.Rotations, &created, &changed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNoAssociation
 	}
@@ -255,7 +340,7 @@ func (s *Store) withSettings(ctx context.Context, t tx, r *record, service strin
 		return nil, err
 	}
 	a.CreatedAt, a.UpdatedAt = fromMicros(created), fromMicros(changed)
-	if err := s.openJSON(&a.Settings, sealed, settingsOf(r.ID, service)...); err != nil {
+	if a.Connections, err = s.openConnections(data, r.ID, service); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -78,6 +78,12 @@ func (c *change) event(r *record, h happening) ([]byte, error) {
 		EventID: id.String(), EventType: h.kind, Timestamp: c.now, TenantID: r.ID, TenantSlug: r.Slug,
 		Environment: r.Environment,
 	}
+	if h.named {
+		evt.TenantName = r.Name
+	}
+	if h.numbered != nil {
+		h.payload = h.numbered(c.revision)
+	}
 	if h.payload != nil {
 		if evt.Payload, err = json.Marshal(h.payload); err != nil {
 			return nil, err
@@ -95,6 +101,7 @@ type wireEvent struct {
 	TenantID    string           `json:"tenant_id"`
 	TenantSlug  string           `json:"tenant_slug"`
 	Environment string           `json:"environment"`
+	TenantName  string           `json:"tenant_name,omitempty"`
 	Payload     json.RawMessage  `json:"payload,omitempty"`
 	Epoch       string           `json:"epoch"`
 	Revision    uint64           `json:"revision"`
@@ -103,7 +110,7 @@ type wireEvent struct {
 func encodeEvent(evt tenant.Event, v tenant.Version) ([]byte, error) {
 	data, err := json.Marshal(wireEvent{
 		EventID: evt.EventID, EventType: evt.EventType, Timestamp: evt.Timestamp.UTC().Format("2006-01-02T15:04:05.000000Z"),
-		TenantID: evt.TenantID, TenantSlug: evt.TenantSlug, Environment: evt.Environment, Payload: evt.Payload,
+		TenantID: evt.TenantID, TenantSlug: evt.TenantSlug, Environment: evt.Environment, TenantName: evt.TenantName, Payload: evt.Payload,
 		Epoch: v.Epoch, Revision: v.Revision,
 	})
 	if err != nil {

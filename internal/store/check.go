@@ -1,13 +1,12 @@
 package store
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -31,12 +30,6 @@ func (n NewTenant) check(environment string) (NewTenant, error) {
 	if n.Environment != environment {
 		return n, &Invalid{Code: "WRONG_ENVIRONMENT", Message: "this manager's environment is " + environment}
 	}
-	if n.Slug == "" {
-		n.Slug = slug(n.Name)
-	}
-	if err := checkWord("slug", "INVALID_SLUG", n.Slug); err != nil {
-		return n, err
-	}
 	if !isText(n.Isolation) || len(n.Isolation) > maxWord {
 		return n, &Invalid{Code: "INVALID_ISOLATION", Message: "isolation is too long or no text"}
 	}
@@ -55,6 +48,17 @@ func checkName(name string) error {
 	return nil
 }
 
+// slugs returns the slug that a tenant gets, and the one that it got before there were rules for slugs: the same tenant once
+// more may be one of then. Where it can only be one of then, err says why it cannot be a new one.
+func (n NewTenant) slugs() (slug, before string, err error) {
+	if n.Slug == "" {
+		return contract.NewSlug(n.Name), contract.OldSlug(n.Name), nil
+	}
+	slug, err = contract.Slug(n.Slug)
+	return slug, n.Slug, err
+}
+
+// checkService is for the name of what is kept already, or of what does not become part of anything but a key.
 func checkService(service string) error {
 	if strings.TrimSpace(service) == "" {
 		return &Invalid{Code: "INVALID_SERVICE", Message: "the service has no name"}
@@ -88,18 +92,3 @@ func checkWord(what, code, word string) error {
 
 // isText refuses what PostgreSQL cannot keep.
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
-
-// slug turns everything but ASCII letters and digits into dashes. A name that has none, or too many, is told from others by
-// its digest: the same name makes the same slug.
-func slug(name string) string {
-	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9')
-	})
-	out := strings.Join(words, "-")
-	if out != "" && len(out) <= maxWord {
-		return out
-	}
-	digest := sha256.Sum256([]byte(name))
-	const head = 200
-	return strings.TrimLeft(out[:min(len(out), head)]+"-", "-") + hex.EncodeToString(digest[:8])
-}

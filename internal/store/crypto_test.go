@@ -19,17 +19,16 @@ func TestS11SecretsAreEncryptedAtRest(t *testing.T) {
 		s := db.open(t)
 		id := create(t, s, acme()).ID
 		associate(t, s, id, "ledger")
-		canary := []byte(`{"password":"canary-of-the-database"}`)
-		_, _, err := s.UpdateConnections(t.Context(), id, "ledger", Settings{
-			Module: "canary-of-the-module", StatementTimeout: []byte(`1`), Databases: canary, RabbitMQ: canary, Connection: canary,
-		})
+		const canary = `{"password":"canary-of-the-database"}`
+		_, _, err := s.UpdateConnections(t.Context(), id, "ledger", patch(t, `{"databases":{"canary-of-the-module":{"postgresql":`+canary+
+			`}},"messaging":{"rabbitmq":`+canary+`},"secretPaths":{"canary-of-the-module":{"postgresql_rw":"canary-of-the-path"}},"else":`+canary+`}`))
 		do(t, err)
 		_, key, err := s.CreateKey(t.Context(), "ledger", "first")
 		do(t, err)
 		_, token, err := s.CreateToken(t.Context(), "first")
 		do(t, err)
 		content := dump(t, s, db.dsn)
-		for _, plain := range []string{"canary-of-the-password", "owner@acme.test", "canary-of-the-database", key, token, string(testKey)} {
+		for _, plain := range []string{"canary-of-the-password", "owner@acme.test", "canary-of-the-database", "canary-of-the-module", key, token, string(testKey)} {
 			if bytes.Contains(content, []byte(plain)) || bytes.Contains(content, []byte(hex.EncodeToString([]byte(plain)))) {
 				t.Errorf("%.30s is there in plain text", plain)
 			}
@@ -37,8 +36,8 @@ func TestS11SecretsAreEncryptedAtRest(t *testing.T) {
 		if !bytes.Contains(content, []byte("acme-s-hne")) {
 			t.Error("what is no secret is not there either: this looks in the wrong place")
 		}
-		if _, a, err := s.Connections(t.Context(), id, "ledger"); err != nil || !bytes.Equal(a.Settings.Databases, canary) {
-			t.Errorf("read back: %s, %v", a.Settings.Databases, err)
+		if _, a, err := s.Connections(t.Context(), id, "ledger"); err != nil || string(a.Connections.Fields().Other["else"]) != canary {
+			t.Errorf("read back: %+v, %v", a.Connections.Fields(), err)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -104,6 +105,20 @@ func wantInactive(t testing.TB, err error, status string) {
 	if inactive, ok := errors.AsType[*Inactive](err); !ok || inactive.Status != status {
 		t.Errorf("got %v, want that it is %s", err, status)
 	}
+}
+
+// patch is the body of a PUT of connections.
+func patch(t testing.TB, body string) contract.Patch {
+	t.Helper()
+	p, err := contract.ParsePatch([]byte(body))
+	do(t, err)
+	return p
+}
+
+func put(t testing.TB, s *Store, id, body string) {
+	t.Helper()
+	_, _, err := s.UpdateConnections(t.Context(), id, "ledger", patch(t, body))
+	do(t, err)
 }
 
 func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

@@ -1,8 +1,7 @@
 package store
 
 import (
-	"strconv"
-
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -24,9 +23,11 @@ type record struct {
 
 // happening is an event that is still without id, time and revision, and the services whose lists it changes.
 type happening struct {
-	kind    tenant.EventType
-	payload any // nil is none
-	lists   []string
+	kind     tenant.EventType
+	payload  any                       // nil is none
+	numbered func(revision uint64) any // the payload, where it depends on the event's revision
+	named    bool                      // it says the tenant's name
+	lists    []string
 }
 
 // association does not find a purged one.
@@ -47,7 +48,7 @@ func (r *record) find(service string) *Association {
 }
 
 func (r *record) update(p TenantPatch) happening {
-	out := happening{kind: tenant.EventUpdated}
+	out := happening{kind: tenant.EventUpdated, named: true}
 	if p.Name != nil && *p.Name != r.Name {
 		r.Name = *p.Name
 		out.lists = r.listed()
@@ -74,8 +75,10 @@ func (r *record) reactivate() ([]happening, error) {
 	}
 	r.Status = active
 	out := []happening{{kind: tenant.EventActivated}}
-	for _, service := range r.listed() {
-		out = append(out, reactivated(service))
+	for _, a := range r.associations {
+		if len(r.listing(a)) > 0 {
+			out = append(out, reactivated(a))
+		}
 	}
 	return out, nil
 }
@@ -102,9 +105,10 @@ func (r *record) usable() error {
 
 // associated is the event of a new association, which is in the record already.
 func associated(a *Association) happening {
-	return happening{kind: tenant.EventServiceAssociated, lists: []string{a.Service}, payload: tenant.ServiceAssociated{
-		ServiceName: a.Service, IsolationMode: a.IsolationMode, ConnectionSettings: limits(a.Settings),
-	}}
+	return happening{
+		kind: tenant.EventServiceAssociated, lists: []string{a.Service}, named: true,
+		payload: a.Connections.Associated(tenant.ServiceAssociated{ServiceName: a.Service, IsolationMode: a.IsolationMode}),
+	}
 }
 
 func (r *record) suspendService(a *Association) ([]happening, error) {
@@ -127,14 +131,14 @@ func (r *record) reactivateService(a *Association) ([]happening, error) {
 		return nil, err
 	}
 	a.Status = active
-	return []happening{reactivated(a.Service)}, nil
+	return []happening{reactivated(a)}, nil
 }
 
 // disassociate leaves the removal of the row to its caller. A purged one stays, so that one can see what became of it.
 func (r *record) disassociate(a *Association, purge bool) happening {
 	lists := r.listing(a)
 	if purge {
-		a.Status, a.Settings = purged, Settings{}
+		a.Status, a.Connections = purged, contract.Connections{}
 		return happening{
 			kind: tenant.EventServicePurged, lists: lists, payload: tenant.ServicePurged{ServiceName: a.Service},
 		}
@@ -147,11 +151,38 @@ func (r *record) disassociate(a *Association, purge bool) happening {
 
 // rotate changes no list. The path is where whoever makes the credentials puts them.
 func (r *record) rotate(a *Association) ([]happening, error) {
+	const credential = "postgresql"
 	a.Rotations++
-	path := "tenants/" + r.Slug + "/" + a.Service + "/postgresql/v" + strconv.Itoa(a.Rotations+1)
-	return []happening{{kind: tenant.EventCredentialsRotated, payload: tenant.CredentialsRotated{
-		ServiceName: a.Service, CredentialType: "postgresql", NewSecretPath: path,
+	return []happening{{kind: tenant.EventCredentialsRotated, numbered: func(revision uint64) any {
+		return tenant.CredentialsRotated{
+			ServiceName: a.Service, CredentialType: credential,
+			NewSecretPath: contract.SecretPath(r.ID, a.Service, credential, revision),
+		}
 	}}}, nil
+}
+
+// reconnect changes no list either. What changed of the limits comes first, because handles that are built again after the
+// last event shall have them.
+func (r *record) reconnect(a *Association, p contract.Patch) ([]happening, error) {
+	after, err := a.Connections.Merge(p)
+	if err != nil {
+		return nil, err
+	}
+	announcement := contract.Announce(a.Connections, after)
+	a.Connections = after
+	var out []happening
+	for _, updated := range announcement.Limits {
+		updated.ServiceName = a.Service
+		out = append(out, happening{kind: tenant.EventConnectionsUpdated, payload: updated})
+	}
+	if announcement.Rebuild {
+		out = append(out, invalidated(a, contract.ReasonConnections))
+	}
+	return out, nil
+}
+
+func invalidated(a *Association, reason string) happening {
+	return happening{kind: tenant.EventCacheInvalidate, payload: tenant.CacheInvalidate{ServiceName: a.Service, Reason: reason}}
 }
 
 // listed are the services in whose lists the tenant is.
@@ -171,10 +202,10 @@ func (r *record) listing(a *Association) []string {
 	return []string{a.Service}
 }
 
-func reactivated(service string) happening {
+func reactivated(a *Association) happening {
 	return happening{
-		kind: tenant.EventServiceReactivated, lists: []string{service},
-		payload: tenant.ServiceReactivated{ServiceName: service, PreviousStatus: suspended},
+		kind: tenant.EventServiceReactivated, lists: []string{a.Service}, named: true,
+		payload: a.Connections.Reactivated(tenant.ServiceReactivated{ServiceName: a.Service, PreviousStatus: suspended}),
 	}
 }
 

@@ -107,7 +107,7 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 		s.logger = slog.New(slog.DiscardHandler)
 	}
 	if s.tenantID == nil {
-		s.tenantID = func(int64) string { return uuid.NewString() }
+		s.tenantID = func(int64) string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 	}
 	if err := s.connect(ctx); err != nil {
 		return nil, err

@@ -15,6 +15,9 @@ func (s *Store) Seed(ctx context.Context, service string, tenants []NewTenant) e
 		return err
 	}
 	return s.change(ctx, "seed tenants", func(ctx context.Context, c *change) error {
+		if err := c.checkNewService(ctx, service); err != nil {
+			return err
+		}
 		for _, n := range tenants {
 			if err := c.seed(ctx, service, n); err != nil {
 				return fmt.Errorf("tenant %q: %w", n.Name, err)
@@ -27,6 +30,9 @@ func (s *Store) Seed(ctx context.Context, service string, tenants []NewTenant) e
 func (c *change) seed(ctx context.Context, service string, n NewTenant) error {
 	n, err := n.check(c.store.environment)
 	if err != nil {
+		return err
+	}
+	if n.Slug, _, err = n.slugs(); err != nil {
 		return err
 	}
 	if _, err := c.tenant(ctx, "t.slug = ?2", n.Slug); !errors.Is(err, ErrNotFound) {

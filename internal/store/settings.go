@@ -2,66 +2,54 @@ package store
 
 import (
 	"bytes"
-	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// defaultModule is the module that events name when nobody has named one.
-const defaultModule = "default"
+// sealed is an association's connection data as the two columns have them. Programs from before there were limits for
+// each module know settings alone; while replicas are replaced they read and write it next to those of now.
+type sealed struct{ settings, connections []byte }
 
-// check refuses what is no JSON.
-func (n Settings) check() error {
-	for _, field := range [][]byte{n.StatementTimeout, n.Databases, n.RabbitMQ, n.Connection} {
-		if len(field) > 0 && !json.Valid(field) {
-			return &Invalid{Code: "INVALID_BODY", Message: "a field of the connections is no JSON"}
+// wireStored is what connections holds: the connections, and the digest of the settings that were written with them.
+type wireStored struct {
+	Connections contract.Connections `json:"connections"`
+	Settings    []byte               `json:"settings"`
+}
+
+// sealConnections writes both columns.
+func (s *Store) sealConnections(c contract.Connections, id, service string) (sealed, error) {
+	settings, err := s.sealJSON(c.Before(), settingsOf(id, service)...)
+	if err != nil {
+		return sealed{}, err
+	}
+	digest := sha256.Sum256(settings)
+	connections, err := s.sealJSON(wireStored{c, digest[:]}, connectionsOf(id, service)...)
+	return sealed{settings, connections}, err
+}
+
+// openConnections reads them. Where settings are not those that were written with the connections, an older program has
+// changed them since, and what it knows of is taken from there.
+func (s *Store) openConnections(from sealed, id, service string) (contract.Connections, error) {
+	var known wireStored
+	if from.connections != nil {
+		if err := s.openJSON(&known, from.connections, connectionsOf(id, service)...); err != nil {
+			return contract.Connections{}, err
+		}
+		if digest := sha256.Sum256(from.settings); bytes.Equal(known.Settings, digest[:]) {
+			return known.Connections, nil
 		}
 	}
-	return nil
-}
-
-// merge returns n with what is set in over.
-func (n Settings) merge(over Settings) Settings {
-	return Settings{
-		Module:           cmp.Or(over.Module, n.Module),
-		MaxOpenConns:     cmp.Or(over.MaxOpenConns, n.MaxOpenConns),
-		MaxIdleConns:     cmp.Or(over.MaxIdleConns, n.MaxIdleConns),
-		StatementTimeout: first(over.StatementTimeout, n.StatementTimeout),
-		Databases:        first(over.Databases, n.Databases),
-		RabbitMQ:         first(over.RabbitMQ, n.RabbitMQ),
-		Connection:       first(over.Connection, n.Connection),
+	var before contract.Before
+	if err := s.openJSON(&before, from.settings, settingsOf(id, service)...); err != nil {
+		return contract.Connections{}, err
 	}
-}
-
-func first(over, under []byte) []byte {
-	if len(over) > 0 {
-		return bytes.Clone(over)
+	if from.connections == nil {
+		return before.Connections(), nil
 	}
-	return under
-}
-
-// updated is the event of connections that were changed.
-func updated(service string, n Settings) happening {
-	return happening{kind: tenant.EventConnectionsUpdated, payload: tenant.ConnectionsUpdated{
-		ServiceName: service, Module: cmp.Or(n.Module, defaultModule), MaxOpenConns: n.MaxOpenConns,
-		MaxIdleConns: n.MaxIdleConns, StatementTimeout: n.StatementTimeout,
-	}}
-}
-
-// limits are the sizes of the pool as JSON, nil when there are none.
-func limits(n Settings) json.RawMessage {
-	if n.MaxOpenConns == 0 && n.MaxIdleConns == 0 {
-		return nil
-	}
-	data, err := json.Marshal(struct {
-		MaxOpenConns int `json:"maxOpenConns,omitempty"`
-		MaxIdleConns int `json:"maxIdleConns,omitempty"`
-	}{n.MaxOpenConns, n.MaxIdleConns})
-	if err != nil {
-		panic("store: two numbers have no JSON form: " + err.Error())
-	}
-	return data
+	return known.Connections.TakeOver(before), nil
 }
 
 // sealJSON encrypts v. context says what it is; see sealer.
@@ -81,9 +69,13 @@ func (s *Store) openJSON(into any, sealed []byte, context ...string) error {
 	return json.Unmarshal(data, into)
 }
 
-// settingsOf and ownerOf are the contexts of what is encrypted.
+// settingsOf, connectionsOf and ownerOf are the contexts of what is encrypted.
 func settingsOf(id, service string) []string {
 	return []string{"settings", tenant.CanonicalID(id), service}
+}
+
+func connectionsOf(id, service string) []string {
+	return []string{"connections", tenant.CanonicalID(id), service}
 }
 
 func ownerOf(id string) []string { return []string{"owner", tenant.CanonicalID(id)} }

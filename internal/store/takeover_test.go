@@ -79,8 +79,8 @@ func wantOldData(t *testing.T, s *Store, secrets string) {
 	for _, one := range page.Tenants[:2] {
 		_, a, err := s.Connections(t.Context(), one.ID, "ledger")
 		do(t, err)
-		if !strings.Contains(string(a.Settings.Databases), "canary-"+one.Name) {
-			t.Errorf("the connections of %s are %s", one.Name, a.Settings.Databases)
+		if databases := string(a.Connections.Fields().Databases); !strings.Contains(databases, "canary-"+one.Name) {
+			t.Errorf("the connections of %s are %s", one.Name, databases)
 		}
 	}
 	_, err = s.CheckToken(t.Context(), oldFile(t, secrets+".token"))

@@ -27,20 +27,9 @@ func (s *Store) CreateTenant(ctx context.Context, n NewTenant) (t Tenant, create
 	if n, err = n.check(s.environment); err != nil {
 		return Tenant{}, false, err
 	}
-	err = s.change(ctx, "create tenant", func(ctx context.Context, c *change) error {
-		there, err := c.tenant(ctx, "t.slug = ?2", n.Slug)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			created = true
-			t, err = c.create(ctx, n)
-			return err
-		case err != nil:
-			return err
-		case !there.is(n):
-			return slugTaken(n.Slug)
-		}
-		t = there.Tenant
-		return nil
+	err = s.change(ctx, "create tenant", func(ctx context.Context, c *change) (err error) {
+		t, created, err = c.createOrFind(ctx, n)
+		return err
 	})
 	if err != nil {
 		return Tenant{}, false, err
@@ -126,7 +115,13 @@ func (s *Store) SuspendTenant(ctx context.Context, id string) error {
 // ReactivateTenant ends the suspension of a tenant. It announces tenant.activated, and then tenant.service.reactivated for
 // each association that is active. It returns ErrNotFound, and a *[Conflict] NOT_SUSPENDED.
 func (s *Store) ReactivateTenant(ctx context.Context, id string) error {
-	return s.changeTenant(ctx, "reactivate tenant", id, (*record).reactivate)
+	return s.change(ctx, "reactivate tenant", func(ctx context.Context, c *change) error {
+		r, err := c.whole(ctx, id)
+		if err != nil {
+			return err
+		}
+		return c.changed(ctx, r, (*record).reactivate)
+	})
 }
 
 // DeleteTenant removes a tenant and its associations; its slug is free afterwards. It returns ErrNotFound.
@@ -150,16 +145,50 @@ func (s *Store) changeTenant(ctx context.Context, what, id string, fn func(*reco
 		if err != nil {
 			return err
 		}
-		r.UpdatedAt = c.now
-		happened, err := fn(r)
-		if err != nil {
-			return err
-		}
-		if err := c.save(ctx, r); err != nil {
-			return err
-		}
-		return c.announce(ctx, r, happened...)
+		return c.changed(ctx, r, fn)
 	})
+}
+
+// changed stores what fn makes of r, and announces it.
+func (c *change) changed(ctx context.Context, r *record, fn func(*record) ([]happening, error)) error {
+	r.UpdatedAt = c.now
+	happened, err := fn(r)
+	if err != nil {
+		return err
+	}
+	if err := c.save(ctx, r); err != nil {
+		return err
+	}
+	return c.announce(ctx, r, happened...)
+}
+
+// createOrFind finds the same tenant by the slug that it has, or got before there were rules for slugs.
+func (c *change) createOrFind(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
+	slug, before, invalid := n.slugs()
+	if before != slug {
+		there, err := c.tenant(ctx, "t.slug = ?2", before)
+		if err == nil && there.is(n) {
+			return there.Tenant, false, nil
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return Tenant{}, false, err
+		}
+	}
+	if invalid != nil {
+		return Tenant{}, false, invalid
+	}
+	n.Slug = slug
+	there, err := c.tenant(ctx, "t.slug = ?2", n.Slug)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		t, err = c.create(ctx, n)
+		return t, true, err
+	case err != nil:
+		return Tenant{}, false, err
+	case !there.is(n):
+		return Tenant{}, false, slugTaken(n.Slug)
+	}
+	return there.Tenant, false, nil
 }
 
 func (c *change) create(ctx context.Context, n NewTenant) (Tenant, error) {
@@ -200,7 +229,7 @@ func (c *change) save(ctx context.Context, r *record) error {
 	return err
 }
 
-// record reads a tenant with its associations, without their settings.
+// record reads a tenant with its associations, without their connections.
 func (c *change) record(ctx context.Context, id string) (*record, error) {
 	r, err := c.store.byID(ctx, c.tx, id)
 	if err != nil {
@@ -208,6 +237,20 @@ func (c *change) record(ctx context.Context, id string) (*record, error) {
 	}
 	r.associations, err = c.store.associations(ctx, c.tx, r)
 	return r, err
+}
+
+// whole is record with the connections.
+func (c *change) whole(ctx context.Context, id string) (*record, error) {
+	r, err := c.record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range r.associations {
+		if r.associations[i], err = c.store.withConnections(ctx, c.tx, r, a.Service); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 func (c *change) tenant(ctx context.Context, condition string, arg any) (*record, error) {

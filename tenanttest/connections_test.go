@@ -1,0 +1,116 @@
+package tenanttest_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
+	"github.com/tenantwatch/tenantwatch/tenanttest"
+)
+
+// put sends a body of a client's own to the fake, and returns what it answers.
+func (s *served) put(t *testing.T, id, body string, status int) string {
+	t.Helper()
+	resp, got := s.call(t, "PUT", "/v1/tenants/"+id+"/associations/"+service+"/connections", body)
+	if resp.StatusCode != status {
+		t.Fatalf("%s: %d %s, want %d", body, resp.StatusCode, got, status)
+	}
+	return got
+}
+
+func TestX13LimitsInEventsAreInSnakeCase(t *testing.T) {
+	m := tenanttest.NewManager(tenanttest.WithIDs(func() string { return "T" }))
+	_, err := m.Create(t.Context(), managerapi.CreateTenantRequest{Name: "Acme"})
+	must(t, err)
+	_, err = m.Associate(t.Context(), "T", service, managerapi.CreateAssociationRequest{MaxOpenConns: 25, MaxIdleConns: 5})
+	must(t, err)
+	must(t, m.Suspend(t.Context(), "T"))
+	must(t, m.Reactivate(t.Context(), "T"))
+	n := 0
+	for _, evt := range m.Events() {
+		if strings.HasPrefix(string(evt.EventType), "tenant.service.") {
+			n++
+			const want = `"connection_settings":{"max_open_conns":25,"max_idle_conns":5}`
+			if !strings.Contains(string(evt.Payload), want) || evt.TenantName != "Acme" {
+				t.Errorf("%s of %q: %s, want %s", evt.EventType, evt.TenantName, evt.Payload, want)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d events have limits", n)
+	}
+}
+
+func TestX15AFlatRabbitMQIsRefused(t *testing.T) {
+	s := serve(t)
+	must(t, s.Add(t.Context(), service, "a"))
+	if got := s.put(t, "a", `{"rabbitmq":{"host":"q"}}`, 400); !strings.Contains(got, "messaging") {
+		t.Errorf("got %s", got)
+	}
+	got := s.put(t, "a", `{"rabbitmq":{"m":{"host":"q"}}}`, 200)
+	if want := `"messaging":{"rabbitmq":{"host":"q"}}`; !strings.Contains(got, want) {
+		t.Errorf("%s is not in %s", want, got)
+	}
+}
+
+// TestX16LimitsAreThoseOfTheModule is the sequence in which the last event once had the limits of another module.
+func TestX16LimitsAreThoseOfTheModule(t *testing.T) {
+	s := serve(t)
+	must(t, s.Add(t.Context(), service, "a"))
+	before := s.Version().Revision
+	for _, body := range []string{
+		`{"module":"onboarding","maxOpenConns":11,"maxIdleConns":3}`,
+		`{"maxOpenConns":70,"maxIdleConns":12}`,
+		`{"module":"onboarding","maxOpenConns":33,"maxIdleConns":7}`,
+		`{"module":"transaction","maxOpenConns":4,"maxIdleConns":2}`,
+		`{"module":"onboarding","statementTimeout":"30s"}`,
+		`{"databases":{"onboarding":{"postgresql":{"host":"h"}}}}`,
+	} {
+		s.put(t, "a", body, 200)
+	}
+	var got []string
+	for _, evt := range s.Events()[before:] {
+		if evt.EventType == tenant.EventCacheInvalidate {
+			got = append(got, string(evt.EventType))
+			continue
+		}
+		updated, err := tenant.DecodePayload[tenant.ConnectionsUpdated](evt)
+		must(t, err)
+		got = append(got, fmt.Sprintf("%s %d/%d%s", updated.Module, updated.MaxOpenConns, updated.MaxIdleConns, updated.StatementTimeout))
+	}
+	want := []string{"onboarding 11/3", "onboarding 33/7", "transaction 4/2", `onboarding 33/7"30s"`, "tenant.cache.invalidate"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestX17AKnownFieldOfAnotherTypeIsRefused(t *testing.T) {
+	s := serve(t)
+	must(t, s.Add(t.Context(), service, "a"))
+	s.put(t, "a", `{"statementTimeout":30}`, 400)
+	s.put(t, "a", `{"databases":{"m":{"mongodb":{"tls":"yes"}}}}`, 400)
+	_, err := s.UpdateConnections(t.Context(), "a", service, managerapi.UpdateConnectionsRequest{StatementTimeout: []byte(`30`)})
+	if refusal, ok := errors.AsType[*managerapi.Error](err); !ok || refusal.StatusCode != http.StatusBadRequest {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestX19EventsSayWhatIsKnownOfTheConnections(t *testing.T) {
+	m := tenanttest.NewManager(tenanttest.WithIDs(func() string { return "T" }))
+	_, err := m.Create(t.Context(), managerapi.CreateTenantRequest{Name: "Acme"})
+	must(t, err)
+	_, err = m.Associate(t.Context(), "T", service, managerapi.CreateAssociationRequest{
+		Databases:   map[string]managerapi.DatabaseConnections{"m": {PostgreSQLReplica: []byte(`{"host":"h"}`)}},
+		SecretPaths: map[string]tenant.SecretPaths{"m": {PostgreSQLReadOnly: "p"}}, MessagingConfig: &tenant.MessagingConfig{RabbitMQSecretPath: "q"},
+	})
+	must(t, err)
+	const want = `{"service_name":"ledger","isolation_mode":"","modules":["m"],"secret_paths":{"m":{"postgresql_ro":"p"}},"messaging_config":{"rabbitmq_secret_path":"q"}}`
+	if got := string(m.Events()[1].Payload); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
