@@ -52,6 +52,9 @@ type Config struct {
 	// SilenceLimit is how long a connection may bring nothing complete before it is taken for dead. A ping is
 	// sent, or the stream read anew, three times as often. Zero is 10 s.
 	SilenceLimit time.Duration `json:"silenceLimit,omitempty"`
+	// NoHeartbeats is for a manager that sends versions and no heartbeats: none is expected then, and the want of them is no
+	// sign of a loss. False expects them wherever their channel can be heard.
+	NoHeartbeats bool `json:"noHeartbeats,omitempty"`
 }
 
 // Validate returns nil, or one error that names every field that is missing or wrong.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,6 +29,64 @@ type wireHeartbeat struct {
 	Timestamp time.Time `json:"timestamp"`
 }
 
+// beatChannel is the channel of heartbeats, which is that of the environment: the feed's own, or the one that it is told of.
+type beatChannel struct {
+	fixed bool // the feed has an environment of its own
+
+	mu      sync.Mutex // guards what follows
+	name    string
+	known   bool          // it is the channel of an environment, so that the manager of that one uses it
+	refused bool          // Redis does not allow to hear it, so that it is not asked for again
+	changed chan struct{} // closed when it is another one
+}
+
+func newBeatChannel(environment string) *beatChannel {
+	return &beatChannel{
+		fixed: environment != "", known: environment != "", name: HeartbeatChannelName(environment), changed: make(chan struct{}),
+	}
+}
+
+func (b *beatChannel) use(environment string) {
+	environment, err := tenant.ParseEnvironment(environment)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if name := HeartbeatChannelName(environment); err == nil && environment != "" && !b.fixed && name != b.name {
+		b.name, b.known, b.refused = name, true, false
+		close(b.changed)
+		b.changed = make(chan struct{})
+	}
+}
+
+// now returns the channel, whether it may be heard as far as is known, and what is closed when it is another one.
+func (b *beatChannel) now() (name string, audible bool, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.name, !b.refused, b.changed
+}
+
+func (b *beatChannel) is(channel string) bool {
+	name, _, _ := b.now()
+	return channel == name
+}
+
+// expects reports whether a heartbeat has to come by the channel where a manager sends any.
+func (b *beatChannel) expects() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known && !b.refused
+}
+
+// refuse notes that Redis does not allow to hear the channel, and returns what a subscription then lacks.
+func (b *beatChannel) refuse(reason error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused = true
+	return fmt.Errorf("no heartbeats of the manager by channel %q: %w", b.name, reason)
+}
+
+// beatNews is that the channel of heartbeats was confirmed later than the subscription, or refused.
+type beatNews struct{ lacks error }
+
 // pulse is what one Run knows of heartbeats, over all its sessions.
 type pulse struct {
 	heard   bool // at least one, so that more are expected; the reading goroutine's
@@ -36,7 +95,7 @@ type pulse struct {
 
 // alive takes note of a message that has come, and counts the time anew in which the next one has to.
 func (s *session) alive(message *redis.Message) {
-	if message.Channel == s.feed.heartbeats {
+	if s.feed.beats.is(message.Channel) && !s.feed.cfg().NoHeartbeats {
 		s.pulse.heard = true
 	}
 	s.awaitBeat()

@@ -2,7 +2,6 @@ package redisevents
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -15,12 +14,11 @@ type PubSub struct {
 	channel string
 	pattern bool
 
-	heartbeats string        // their channel
-	patience   time.Duration // without anything, where heartbeats are expected
-	deaf       *atomic.Bool  // Redis does not allow to hear them, so that they are not asked for again
+	beats    *beatChannel
+	patience time.Duration // without anything, where heartbeats are expected
 }
 
-var _ tenant.Feed = (*PubSub)(nil)
+var _ tenant.EnvironmentFeed = (*PubSub)(nil)
 
 // NewPubSub returns a feed of the events of one environment or, with an empty environment, of all channels that
 // carry events. It connects to nothing before Run. The error is that of Config.Validate.
@@ -31,7 +29,7 @@ func NewPubSub(cfg Config, environment string) (*PubSub, error) {
 	}
 	p := &PubSub{
 		source: from, channel: EnvironmentChannelName(environment),
-		heartbeats: HeartbeatChannelName(environment), patience: heartbeatPatience, deaf: new(atomic.Bool),
+		beats: newBeatChannel(environment), patience: heartbeatPatience,
 	}
 	if environment == "" {
 		p.channel, p.pattern = ChannelPattern, true
@@ -39,10 +37,16 @@ func NewPubSub(cfg Config, environment string) (*PubSub, error) {
 	return p, nil
 }
 
+// UseEnvironment has a feed without an environment of its own listen to the heartbeats of one, since a manager sends them by
+// the channel of its environment. A feed that has one, and names that no environment can have, are left as they are. A
+// subscription that is up is told once more when the channel is confirmed.
+func (p *PubSub) UseEnvironment(name string) { p.beats.use(name) }
+
 // Run subscribes and delivers until ctx ends, and returns ctx's error within moments of that, whatever the connection
 // is doing. It tells the sink:
 //
-//   - SignalSubscribed for every confirmed subscription,
+//   - SignalSubscribed for every confirmed subscription; its Heartbeats is true where the channel of heartbeats is confirmed
+//     too, it is that of the manager's environment, and Config.NoHeartbeats is not set,
 //   - SignalEvent or SignalBadEvent for every message, SignalHeartbeat for every heartbeat,
 //   - SignalLost for every attempt that failed and for every subscription that broke, with the reason: [ErrSilent],
 //     [ErrRefused], [ErrUnsubscribed], [ErrProtocol], [ErrNoHeartbeat] or what the network said.

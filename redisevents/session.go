@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,8 +27,11 @@ type session struct {
 	since  time.Time // of the first confirmation; zero before it
 
 	pulse *pulse
-	hears bool        // heartbeats, if any are sent
-	lacks error       // why it does not, where this session was told so
+	hears bool        // heartbeats, if any are sent; the reading goroutine's
+	tells bool        // that it does; the telling goroutine's
+	lacks error       // why it does not, where this session was told so; the telling goroutine's
+	asked atomic.Bool // for heartbeats, while the subscription is up
+	beats <-chan struct{}
 	beat  *time.Timer // ends the session with ErrNoHeartbeat
 }
 
@@ -92,8 +97,10 @@ func (s *session) subscribe(ctx context.Context) error {
 		_, err = s.confirmation(ctx, s.feed.channel)
 	}
 	var early []*redis.Message
-	if err == nil && !s.feed.deaf.Load() {
-		early, err = s.askForHeartbeats(ctx)
+	name, audible, changed := s.feed.beats.now()
+	s.beats = changed
+	if err == nil && audible {
+		early, err = s.askForHeartbeats(ctx, name)
 	}
 	if err != nil {
 		return because(ctx, err)
@@ -109,18 +116,26 @@ func (s *session) subscribe(ctx context.Context) error {
 }
 
 // askForHeartbeats returns the messages that came before the answer. A refusal is no error of the session.
-func (s *session) askForHeartbeats(ctx context.Context) ([]*redis.Message, error) {
-	if err := s.driver.Subscribe(ctx, s.feed.heartbeats); err != nil {
+func (s *session) askForHeartbeats(ctx context.Context, name string) ([]*redis.Message, error) {
+	if err := s.driver.Subscribe(ctx, name); err != nil {
 		return nil, err
 	}
-	early, err := s.confirmation(ctx, s.feed.heartbeats)
+	early, err := s.confirmation(ctx, name)
 	if _, refused := errors.AsType[redis.Error](err); refused {
-		s.feed.deaf.Store(true)
-		s.lacks = fmt.Errorf("no heartbeats of the manager by channel %q: %w", s.feed.heartbeats, classify(err, s.feed.cfg().secrets()))
+		s.lacks = s.feed.beats.refuse(classify(err, s.feed.cfg().secrets()))
 		return early, nil
 	}
 	s.hears = err == nil
+	s.tells = s.hears && s.feed.beats.expects()
 	return early, err
+}
+
+// askAgain asks for the channel of heartbeats that the feed has been told of since. The answer is for the reader to see.
+func (s *session) askAgain(ctx context.Context) error {
+	name, _, changed := s.feed.beats.now()
+	s.beats = changed
+	s.asked.Store(true)
+	return s.driver.Subscribe(ctx, name)
 }
 
 // confirmation waits until Redis has confirmed the channel. It returns the messages that came before.
@@ -144,6 +159,10 @@ func (s *session) confirmation(ctx context.Context, channel string) (early []*re
 func (s *session) read(ctx context.Context, frames *inbox) error {
 	for {
 		frame, err := s.receive(ctx)
+		if _, refused := errors.AsType[redis.Error](err); refused && s.asked.Swap(false) {
+			frames.put(ctx, beatNews{s.feed.beats.refuse(classify(err, s.feed.cfg().secrets()))}, 0)
+			continue
+		}
 		if err != nil {
 			return because(ctx, err)
 		}
@@ -153,6 +172,12 @@ func (s *session) read(ctx context.Context, frames *inbox) error {
 			frames.put(ctx, frame, len(frame.Payload))
 			s.alive(frame)
 		case *redis.Subscription:
+			if strings.HasPrefix(frame.Channel, heartbeatPrefix) {
+				s.asked.Store(false)
+				s.hears, s.pulse.heard = true, false
+				frames.put(ctx, beatNews{}, 0)
+				continue
+			}
 			frames.put(ctx, frame, 0)
 		}
 	}
@@ -176,22 +201,25 @@ func (s *session) tell(frame any) {
 			s.pulse.doubted = false
 			s.tellSubscribed()
 		}
-		if frame.Channel == s.feed.heartbeats {
+		switch {
+		case s.feed.beats.is(frame.Channel):
 			s.sink(heartbeatSignal(frame))
-			return
+		case !strings.HasPrefix(frame.Channel, heartbeatPrefix): // those of before the feed was told of another are nobody's
+			s.sink(messageSignal(frame))
 		}
-		s.sink(messageSignal(frame))
 	case *redis.Subscription:
-		if frame.Channel != s.feed.heartbeats {
-			s.tellSubscribed()
-		}
+		s.tellSubscribed()
+	case beatNews:
+		s.tells, s.lacks = frame.lacks == nil && s.feed.beats.expects(), frame.lacks
+		s.tellSubscribed()
 	}
 }
 
 // tellSubscribed holds the news back while nothing has come since heartbeats failed to.
 func (s *session) tellSubscribed() {
 	if !s.pulse.doubted {
-		s.sink(tenant.Signal{Kind: tenant.SignalSubscribed, Err: s.lacks})
+		heartbeats := s.tells && !s.feed.cfg().NoHeartbeats
+		s.sink(tenant.Signal{Kind: tenant.SignalSubscribed, Heartbeats: heartbeats, Err: s.lacks})
 		s.lacks = nil
 	}
 }
@@ -221,21 +249,26 @@ func (s *session) confirmed(frame *redis.Subscription) error {
 	return nil
 }
 
-// ping returns when ctx has ended or a ping could not be sent. The answer is for the reader to see.
+// ping sends what has to be sent on a subscription that is up, and returns when ctx has ended or that was not possible. The answer is for the reader to see.
 func (s *session) ping(ctx context.Context) error {
 	ticker := time.NewTicker(max(s.feed.cfg().silenceLimit()/pingsPerLimit, time.Millisecond))
 	defer ticker.Stop()
 	for {
+		ask, what := s.driverPing, "ping"
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		case <-s.beats:
+			ask, what = s.askAgain, "subscribe to heartbeats"
 		}
-		if err := s.driver.Ping(ctx); err != nil {
-			return fmt.Errorf("ping: %w", because(ctx, err))
+		if err := ask(ctx); err != nil {
+			return fmt.Errorf("%s: %w", what, because(ctx, err))
 		}
 	}
 }
+
+func (s *session) driverPing(ctx context.Context) error { return s.driver.Ping(ctx) }
 
 // receive waits for one whole frame.
 func receive(ctx context.Context, driver *redis.PubSub) (frame any, err error) {
