@@ -56,7 +56,7 @@ func (p *Publisher) newBatch(events [][]byte, ways way) *batch {
 		stopped: map[string]bool{}, late: map[string]bool{},
 	}
 	for i, data := range events {
-		event, err := tenant.ParseEvent(data)
+		event, err := parse(data)
 		if b.errs[i] = err; err != nil {
 			continue
 		}
@@ -67,6 +67,18 @@ func (p *Publisher) newBatch(events [][]byte, ways way) *batch {
 		b.ahead = lookAhead
 	}
 	return b
+}
+
+// parse reads an event whose environment can have a channel and a stream.
+func parse(data []byte) (tenant.Event, error) {
+	event, err := tenant.ParseEvent(data)
+	if err != nil {
+		return event, err
+	}
+	if _, err := tenant.ParseEnvironment(event.Environment); err != nil {
+		return event, &tenant.EventError{EventID: event.EventID, EventType: event.EventType, Reason: err.Error()}
+	}
+	return event, nil
 }
 
 // run sends one round after the other, until all is sent, ctx ends, or the server takes nothing.

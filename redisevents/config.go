@@ -1,23 +1,24 @@
 package redisevents
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
 	defaultPort         = "6379"
 	defaultSilenceLimit = 10 * time.Second
-	redacted            = "REDACTED"
+	// longestSilence can be added to some other times, and to the present, and stays a time.
+	longestSilence = time.Duration(1 << 61)
+	redacted       = "REDACTED"
 )
 
 // Config says how to reach Redis. Printed, logged or written as JSON, it does not show the passwords.
@@ -35,6 +36,14 @@ type Config struct {
 	// TLS encrypts the connection, with TLS 1.2 at least, and verifies that the certificate is for the host that is
 	// connected to. False is plain TCP.
 	TLS bool `json:"tls,omitempty"`
+	// TLSServerName is the name that the server's certificate has to be for, and that the server is told, where it is not
+	// the one that is connected to. It needs TLS. Empty is the host that is connected to.
+	TLSServerName string `json:"tlsServerName,omitempty"`
+	// ClientCert and ClientKey are files in PEM form with our own certificate and its key, for servers that ask for one.
+	// They are read for each connection, so that a renewed pair is taken up; while it does not fit together, the last one
+	// that did is used. They need TLS and each other. Empty sends no certificate.
+	ClientCert string `json:"clientCert,omitempty"`
+	ClientKey  string `json:"clientKey,omitempty"`
 	// CACertBase64 is one certificate or more, as PEM in base64, that are trusted as roots in addition to those of
 	// the system. It needs TLS. Empty adds none.
 	CACertBase64 string `json:"caCertBase64,omitempty"`
@@ -42,6 +51,9 @@ type Config struct {
 	// connects to any one of them, Stream and Publisher ask them for the others. A single one without MasterName is one
 	// server, as if it were given by Host and Port.
 	Addrs []string `json:"addrs,omitempty"`
+	// Cluster says that the one address that is given, by Host or Addrs, is that of a Cluster. False finds out: a server
+	// that says MOVED is taken for a node of one from then on, at the price of a first attempt that fails.
+	Cluster bool `json:"cluster,omitempty"`
 	// MasterName is the name by which Sentinels know the master. It needs Addrs. Empty means that there are no
 	// Sentinels.
 	MasterName string `json:"masterName,omitempty"`
@@ -50,7 +62,7 @@ type Config struct {
 	// SentinelPassword is sent to Sentinels, which never get Password. It needs MasterName. Empty sends none.
 	SentinelPassword string `json:"sentinelPassword,omitempty"`
 	// SilenceLimit is how long a connection may bring nothing complete before it is taken for dead. A ping is
-	// sent, or the stream read anew, three times as often. Zero is 10 s.
+	// sent, or the stream read again, three times as often. Zero is 10 s; more than 70 years are 70 years.
 	SilenceLimit time.Duration `json:"silenceLimit,omitempty"`
 	// NoHeartbeats is for a manager that sends versions and no heartbeats: none is expected then, and the want of them is no
 	// sign of a loss. False expects them wherever their channel can be heard.
@@ -85,18 +97,46 @@ func (c Config) addressProblems() []string {
 	case c.Host != "" && len(c.Addrs) > 0:
 		problems = append(problems, "Host and Addrs exclude each other")
 	}
+	if c.Host != "" && !validHost(c.Host) {
+		problems = append(problems, fmt.Sprintf("Host %q is not the name or address of a server%s", concealed(c.Host), whereSecretsBelong(c.Host)))
+	}
 	if c.Port != "" && !validPort(c.Port) {
-		problems = append(problems, fmt.Sprintf("Port %q is not a number from 1 to 65535", c.Port))
+		problems = append(problems, fmt.Sprintf("Port %q is not a number from 1 to 65535%s", concealed(c.Port), whereSecretsBelong(c.Port)))
 	}
 	for _, addr := range c.Addrs {
-		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || !validPort(port) {
-			problems = append(problems, fmt.Sprintf("Addrs: %q is not host:port", addr))
+		if host, port, err := net.SplitHostPort(addr); err != nil || !validHost(host) || !validPort(port) {
+			problems = append(problems, fmt.Sprintf("Addrs: %q is not host:port%s", concealed(addr), whereSecretsBelong(addr)))
 		}
 	}
 	if c.MasterName != "" && len(c.Addrs) == 0 {
 		problems = append(problems, "MasterName needs Addrs")
 	}
+	if c.MasterName != "" && c.Cluster {
+		problems = append(problems, "MasterName and Cluster exclude each other")
+	}
 	return problems
+}
+
+// validHost reports whether a text can be a host. Anything else would get as far as the resolver, which quotes it.
+func validHost(host string) bool {
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("@/?#\"'`", r)
+	})
+}
+
+// concealed is what may be shown of an address: what stands before an @ may be a password.
+func concealed(addr string) string {
+	if at := strings.LastIndex(addr, "@"); at >= 0 {
+		return redacted + addr[at:]
+	}
+	return addr
+}
+
+func whereSecretsBelong(addr string) string {
+	if strings.Contains(addr, "@") {
+		return ": a user and a password go into Username and Password"
+	}
+	return ""
 }
 
 func (c Config) otherProblems() []string {
@@ -113,12 +153,7 @@ func (c Config) otherProblems() []string {
 	if c.SentinelPassword != "" && c.MasterName == "" {
 		problems = append(problems, "SentinelPassword needs MasterName")
 	}
-	if c.CACertBase64 != "" && !c.TLS {
-		problems = append(problems, "CACertBase64 needs TLS")
-	}
-	if err := addRoots(x509.NewCertPool(), c.CACertBase64); err != nil {
-		problems = append(problems, "CACertBase64 "+err.Error())
-	}
+	problems = append(problems, c.tlsProblems()...)
 	if c.SilenceLimit < 0 {
 		problems = append(problems, "SilenceLimit is negative")
 	}
@@ -137,33 +172,13 @@ func (c Config) addrs() []string {
 	return []string{net.JoinHostPort(strings.Trim(c.Host, "[]"), port)}
 }
 
-func (c Config) isCluster() bool { return len(c.Addrs) > 1 && c.MasterName == "" }
+func (c Config) isCluster() bool { return c.Cluster || len(c.Addrs) > 1 && c.MasterName == "" }
 
 func (c Config) silenceLimit() time.Duration {
 	if c.SilenceLimit == 0 {
 		return defaultSilenceLimit
 	}
-	return c.SilenceLimit
-}
-
-// tlsConfig returns nil without TLS. The server's name is added per connection.
-func (c Config) tlsConfig() (*tls.Config, error) {
-	var conf *tls.Config
-	if c.TLS {
-		conf = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if c.CACertBase64 == "" {
-		return conf, nil // without RootCAs it trusts the system's
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("read the system's root certificates: %w", err)
-	}
-	if err := addRoots(roots, c.CACertBase64); err != nil {
-		return nil, fmt.Errorf("CACertBase64 %w", err)
-	}
-	conf.RootCAs = roots
-	return conf, nil
+	return min(c.SilenceLimit, longestSilence)
 }
 
 // secrets returns what no error may quote.
@@ -179,21 +194,11 @@ func (c Config) withoutSecrets() redactedConfig {
 	if c.SentinelPassword != "" {
 		c.SentinelPassword = redacted
 	}
+	c.Host, c.Addrs = concealed(c.Host), slices.Clone(c.Addrs)
+	for i, addr := range c.Addrs {
+		c.Addrs[i] = concealed(addr)
+	}
 	return redactedConfig(c)
-}
-
-func addRoots(pool *x509.CertPool, inBase64 string) error {
-	if inBase64 == "" {
-		return nil
-	}
-	pem, err := base64.StdEncoding.DecodeString(strings.TrimSpace(inBase64))
-	if err != nil {
-		return errors.New("is not base64")
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return errors.New("holds no certificate in PEM form")
-	}
-	return nil
 }
 
 func validPort(port string) bool {

@@ -8,8 +8,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxBatch is how many entries one read asks for at the most. Of events that a Publisher takes that is 64 MiB.
-const maxBatch = 64
+const (
+	// maxBatch is how many entries one read asks for at most.
+	maxBatch = 64
+	// maxAnswer is how much one read may bring, where it asks for more than one entry.
+	maxAnswer = 32 << 20
+	// goodAnswer is how much one read is to bring, by what the last one brought for each entry.
+	goodAnswer = 8 << 20
+)
 
 // streamID is the id of an entry. The zero value is before every entry.
 type streamID struct{ ms, seq uint64 }
@@ -84,7 +90,7 @@ func (c *cursor) advance(l look) (gap string, err error) {
 			c.gap = fmt.Sprintf("%d entries or more came at once, with none before them to show that it is all", n)
 		}
 		c.id, c.stands = last, true
-		c.grow(n)
+		c.grow(l.entries)
 	case from.stands:
 		return "", nil
 	default:
@@ -111,11 +117,30 @@ func (c *cursor) settle(newest []redis.XMessage) (settled bool, err error) {
 	return true, nil
 }
 
-// grow and shrink fit the size of a batch to what arrives within the silence limit.
-func (c *cursor) grow(got int) {
-	if got >= c.batch {
+// grow and shrink fit the size of a batch to what arrives within the silence limit, and to how large the entries are.
+func (c *cursor) grow(got []redis.XMessage) {
+	if len(got) == 0 {
+		return
+	}
+	size := 0
+	for _, entry := range got {
+		for name, value := range entry.Values {
+			text, _ := value.(string)
+			size += len(name) + len(text)
+		}
+	}
+	if len(got) >= c.batch {
 		c.batch = min(2*c.batch, maxBatch)
 	}
+	c.batch = max(1, min(c.batch, goodAnswer/(size/len(got)+1)))
 }
 
 func (c *cursor) shrink() { c.batch = max(c.batch/4, 1) }
+
+// budget is how much the answer to one read may be. That for a single entry has it twice, the second time as the proof.
+func (c *cursor) budget() int64 {
+	if c.batch > 1 {
+		return maxAnswer
+	}
+	return 3 * maxBulk
+}

@@ -89,9 +89,9 @@ func TestCursorFitsItsBatch(t *testing.T) {
 	if c.batch != 1 {
 		t.Errorf("shrunk to %d", c.batch)
 	}
-	c.grow(0)
+	c.grow(nil)
 	for range 20 {
-		c.grow(c.batch)
+		c.grow(make([]redis.XMessage, c.batch))
 	}
 	if c.batch != maxBatch {
 		t.Errorf("grown to %d", c.batch)

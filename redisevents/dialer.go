@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,26 +33,10 @@ func connect(
 			return nil, err
 		}
 	}
-	if secure == nil {
-		return conn, nil
+	if secure != nil {
+		return handshake(ctx, conn, secure, addr)
 	}
-	return handshake(ctx, conn, secure, addr)
-}
-
-func handshake(ctx context.Context, conn net.Conn, secure *tls.Config, addr string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("host of %q: %w", addr, err)
-	}
-	secure = secure.Clone()
-	secure.ServerName = host
-	client := tls.Client(conn, secure)
-	if err := client.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("TLS handshake with %s: %w", addr, err)
-	}
-	return client, nil
+	return conn, nil
 }
 
 // dialer makes the connections of one session, knows all that are open and closes them at the session's end. Closing
@@ -62,6 +46,7 @@ type dialer struct {
 	secure    *tls.Config // nil without TLS
 	once      bool        // a second dial is refused
 	connected func()      // called after each dial that succeeded before seal
+	budget    *atomic.Int64
 
 	mu     sync.Mutex // guards what follows
 	conns  map[net.Conn]struct{}
@@ -82,10 +67,11 @@ func (d *dialer) within(session context.Context) dialFunc {
 		stop := context.AfterFunc(session, cancel)
 		defer stop()
 		conn, err := connect(ctx, d.plain, d.secure, d.track, network, addr)
-		if err == nil {
-			d.connected()
+		if err != nil {
+			return nil, err
 		}
-		return conn, err
+		d.connected()
+		return bounded(conn, d.budget), nil
 	}
 }
 

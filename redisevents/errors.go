@@ -46,11 +46,25 @@ func classify(err error, passwords []string) error {
 			err = errors.New(strings.ReplaceAll(text, password, redacted))
 		}
 	}
+	if len(err.Error()) > maxErrorText {
+		err = &shortError{err}
+	}
 	if refused || unready {
 		return &refusal{err, unready}
 	}
 	return err
 }
+
+// maxErrorText is how much of an error is shown, in bytes. A server's own words may be of any length.
+const maxErrorText = 1000
+
+type shortError struct{ error }
+
+func (e *shortError) Error() string {
+	return strings.ToValidUTF8(e.error.Error()[:maxErrorText], "") + "…"
+}
+
+func (e *shortError) Unwrap() error { return e.error }
 
 // refusal is an ErrRefused that may be an ErrUnready too. Redis' own words say enough of why, so that is not in the text.
 type refusal struct {
@@ -84,7 +98,7 @@ var unreadyReplies = []string{
 }
 
 // forbiddenReplies are the beginnings of those that meet a command for what it does, whatever it is to carry.
-var forbiddenReplies = []string{"NOPERM", "WRONGTYPE", "unknown command", "ERR unknown command"}
+var forbiddenReplies = []string{"NOPERM", "WRONGTYPE", "unknown command"}
 
 func isElsewhere(err error) bool { return begins(err, elsewhereReplies) }
 

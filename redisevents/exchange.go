@@ -13,8 +13,12 @@ var (
 	errMonitor = errors.New("this server is a Sentinel, which passes nothing on: name it in Addrs, together with MasterName")
 )
 
-// notACluster is in what a server says that is asked for the nodes of its Cluster and has none.
-const notACluster = "cluster support disabled"
+// deniesCluster reports whether there may be no Cluster any more where one was found: no node answers, or one does that knows
+// no others. Then the address that was given is the one to ask again.
+func deniesCluster(err error) bool {
+	_, reply := errors.AsType[redis.Error](err)
+	return err != nil && (!reply || strings.Contains(err.Error(), "cluster support disabled"))
+}
 
 // exchange sends commands together. It returns why the server that answered was the wrong one; then nothing counts of what
 // it took. Otherwise each command has its own answer. After an answer that is not about the commands the connection is not
@@ -37,7 +41,7 @@ func (p *Publisher) exchange(ctx context.Context, commands []redis.Cmder) error 
 		}
 	}
 	wrong := p.wrongServer(used.cluster, commands, before, after)
-	p.clients.giveBack(used, wrong != nil || aboutServer(commands))
+	p.clients.giveBack(used, wrong != nil || aboutServer(commands) || used.cluster && deniesCluster(firstError(commands)))
 	return wrong
 }
 
@@ -54,7 +58,7 @@ func askRole(ctx context.Context, pipe redis.Pipeliner, cluster bool) *redis.Cmd
 // in a Cluster, and there one node's answer says nothing of another.
 func (p *Publisher) wrongServer(cluster bool, commands []redis.Cmder, roles ...*redis.Cmd) error {
 	if cluster {
-		if err := firstError(commands); err != nil && strings.Contains(err.Error(), notACluster) {
+		if deniesCluster(firstError(commands)) {
 			p.clients.learn(false)
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,23 +22,35 @@ type source struct {
 	cfg    func() Config // a function, so that printing a feed does not print the password
 	secure *tls.Config
 
+	cluster *atomic.Bool // a server has said that it is a node of one, although that was not configured
+
 	dial     dialFunc
 	backoff  backoff
 	protocol int // of RESP
 }
 
-func newSource(cfg Config) (source, error) {
+// newSource returns the environment in its normal form, too.
+func newSource(cfg Config, name string) (s source, environment string, err error) {
 	if err := cfg.Validate(); err != nil {
-		return source{}, err
+		return source{}, "", err
+	}
+	if environment, err = tenant.ParseEnvironment(name); err != nil {
+		return source{}, "", err
 	}
 	secure, err := cfg.tlsConfig()
 	if err != nil {
-		return source{}, err
+		return source{}, "", err
 	}
+	cluster := &atomic.Bool{}
 	return source{
-		cfg: func() Config { return cfg }, secure: secure,
+		cfg: func() Config {
+			cfg := cfg
+			cfg.Cluster = cfg.Cluster || cluster.Load()
+			return cfg
+		},
+		secure: secure, cluster: cluster,
 		dial: (&net.Dialer{}).DialContext, backoff: defaultBackoff(), protocol: 3,
-	}, nil
+	}, environment, nil
 }
 
 // keepUp runs one session after the other until ctx ends, and tells of each one's end. A session returns how long its
@@ -51,6 +64,7 @@ func (s *source) keepUp(
 		if ctx.Err() != nil {
 			break
 		}
+		s.learn(err)
 		sink(tenant.Signal{Kind: tenant.SignalLost, Err: classify(err, s.cfg().secrets())})
 		if lived >= s.cfg().silenceLimit() {
 			retry.reset()
@@ -58,6 +72,16 @@ func (s *source) keepUp(
 		pause(ctx, retry.next(time.Now()))
 	}
 	return ctx.Err()
+}
+
+// learn takes note when one server turns out to be a node of a Cluster, and when it is that no more.
+func (s *source) learn(err error) {
+	switch {
+	case begins(err, []string{"MOVED", "ASK"}) && s.cfg().MasterName == "":
+		s.cluster.Store(true)
+	case deniesCluster(err):
+		s.cluster.Store(false)
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -1,6 +1,10 @@
 package redisevents
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
 
 const (
 	channelPrefix   = "tenant-events:"
@@ -14,8 +18,10 @@ const (
 const ChannelPattern = channelPrefix + "*"
 
 // EnvironmentChannelName returns the channel that carries the events of one environment. The colon at its end belongs
-// to the name.
-func EnvironmentChannelName(environment string) string { return channelPrefix + environment + ":" }
+// to the name. Here and below, an environment counts in the form that [tenant.ParseEnvironment] gives it.
+func EnvironmentChannelName(environment string) string {
+	return channelPrefix + normal(environment) + ":"
+}
 
 // TenantChannelName returns the channel that carries the events of one tenant, whose id is taken as it is spelled.
 func TenantChannelName(tenantID string) string { return channelPrefix + tenantID }
@@ -28,8 +34,16 @@ func HeartbeatChannelName(environment string) string { return heartbeatPrefix + 
 func StreamKey(environment string) string { return streamPrefix + orDefault(environment) }
 
 func orDefault(environment string) string {
-	if environment == "" {
+	if environment = normal(environment); environment == "" {
 		return noEnvironment
+	}
+	return environment
+}
+
+// normal leaves what no environment can be called as it is; the constructors refuse it.
+func normal(environment string) string {
+	if name, err := tenant.ParseEnvironment(environment); err == nil {
+		return name
 	}
 	return environment
 }
@@ -77,7 +91,7 @@ func (c Channels) String() string {
 func (c Channels) of(environment, tenantID string) []string {
 	byEnvironment, byTenant := EnvironmentChannelName(environment), TenantChannelName(tenantID)
 	switch {
-	case c == TenantChannel || environment == "":
+	case c == TenantChannel || normal(environment) == "":
 		return []string{byTenant}
 	case c == BothChannels:
 		return []string{byEnvironment, byTenant}

@@ -66,7 +66,11 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 			}
 			addr = master
 		}
-		return connect(ctx, plain, secure, nil, network, addr)
+		conn, err := connect(ctx, plain, secure, nil, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return bounded(conn, nil), nil
 	})
 	driver.ReadTimeout, driver.WriteTimeout = publishTimeout, publishTimeout
 	driver.MaxRetries = publishRetries
@@ -132,6 +136,9 @@ func (p *Publisher) AppendAll(ctx context.Context, events [][]byte) []error {
 // others are those of Publish.
 func (p *Publisher) Heartbeat(ctx context.Context, environment string, v tenant.Version) error {
 	data, err := encodeHeartbeat(v, time.Now())
+	if err == nil {
+		environment, err = tenant.ParseEnvironment(environment)
+	}
 	if err == nil {
 		beat := publishing(ctx, HeartbeatChannelName(environment), data)
 		err = cmp.Or(p.exchange(ctx, []redis.Cmder{beat}), classify(beat.Err(), p.secrets()))

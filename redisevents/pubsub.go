@@ -21,9 +21,10 @@ type PubSub struct {
 var _ tenant.EnvironmentFeed = (*PubSub)(nil)
 
 // NewPubSub returns a feed of the events of one environment or, with an empty environment, of all channels that
-// carry events. It connects to nothing before Run. The error is that of Config.Validate.
+// carry events. It connects to nothing before Run. The error is that of Config.Validate, or what is wrong with the name of
+// the environment, or with the files of a certificate.
 func NewPubSub(cfg Config, environment string) (*PubSub, error) {
-	from, err := newSource(cfg)
+	from, environment, err := newSource(cfg, environment)
 	if err != nil {
 		return nil, err
 	}

@@ -18,9 +18,9 @@ type Stream struct {
 var _ tenant.Feed = (*Stream)(nil)
 
 // NewStream returns a feed of the stream of one environment or, with an empty environment, of the stream for events that
-// name none; there is no stream of all events. It connects to nothing before Run. The error is that of Config.Validate.
+// name none; there is no stream of all events. It connects to nothing before Run. The error is that of [NewPubSub].
 func NewStream(cfg Config, environment string) (*Stream, error) {
-	from, err := newSource(cfg)
+	from, environment, err := newSource(cfg, environment)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,20 +28,25 @@ type streamSession struct {
 	sink   func(tenant.Signal)
 	client redis.UniversalClient
 	at     *cursor
-	asked  bool      // something was answered, so that the next answer has the silence limit for itself
-	master bool      // the server has said that it is one
-	since  time.Time // of the first read that was answered; zero before it
+
+	cluster bool
+	asked   bool      // something was answered, so that the next answer has the silence limit for itself
+	master  bool      // the server has said that it is one
+	since   time.Time // of the first read that was answered; zero before it
 }
 
 // session runs one session to its end, as PubSub's does, and moves the cursor by what it delivered.
 func (s *Stream) session(parent context.Context, sink func(tenant.Signal), at *cursor) (time.Duration, error) {
-	ctx, link := s.open(parent, !s.cfg().isCluster())
-	client, err := s.client(ctx, link)
+	cluster := s.cfg().isCluster()
+	ctx, link := s.open(parent, !cluster)
+	link.dials.budget = &atomic.Int64{}
+	link.dials.budget.Store(maxAnswer)
+	client, err := s.client(ctx, link, cluster)
 	if err != nil {
 		link.close()
 		return 0, fmt.Errorf("read stream %q: %w", s.key, err)
 	}
-	session := &streamSession{link: link, feed: s, sink: sink, client: client, at: at}
+	session := &streamSession{link: link, feed: s, sink: sink, client: client, at: at, cluster: cluster}
 
 	err = session.run(parent, ctx)
 	var lived time.Duration
@@ -48,15 +54,18 @@ func (s *Stream) session(parent context.Context, sink func(tenant.Signal), at *c
 		lived = time.Since(session.since)
 	}
 	link.close(client)
-	if errors.Is(err, ErrSilent) {
+	switch {
+	case errors.Is(err, ErrSilent):
 		at.shrink() // it may have been more than the link carries in that time
+	case errors.Is(err, errTooMuch):
+		at.batch = 1
 	}
 	return lived, fmt.Errorf("read stream %q: %w", s.key, err)
 }
 
 // client returns one for the server or, in a Cluster, for all nodes, because only the owner of the key's slot has it.
-func (s *Stream) client(ctx context.Context, l *link) (redis.UniversalClient, error) {
-	if s.cfg().isCluster() {
+func (s *Stream) client(ctx context.Context, l *link, cluster bool) (redis.UniversalClient, error) {
+	if cluster {
 		return redis.NewClusterClient(s.clusterOptions(ctx, l)), nil
 	}
 	options, err := s.serverOptions(ctx, l)
@@ -143,7 +152,8 @@ func (s *streamSession) ask(ctx context.Context, block time.Duration) (look, err
 	}
 	found := s.proof(ctx, pipe)
 	questions := pipe.Cmds()
-	role := askRole(ctx, pipe, s.feed.cfg().isCluster())
+	role := askRole(ctx, pipe, s.cluster)
+	s.dials.budget.Store(s.at.budget())
 	if s.asked {
 		s.silence.Reset(s.feed.cfg().silenceLimit())
 	}
