@@ -3,6 +3,7 @@ package managerapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -126,6 +127,28 @@ type EventPage struct {
 	Events []tenant.Event `json:"events"`
 	// Next is the revision to ask for more after. It is that of the request when there is nothing newer.
 	Next uint64 `json:"next"`
+	// Raw has each of Events as it was published, to the byte. It is set by reading a page, and not written.
+	Raw []json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON reads a page, and keeps the events as they are too.
+func (p *EventPage) UnmarshalJSON(data []byte) error {
+	var page struct {
+		Epoch  string            `json:"epoch"`
+		Events []json.RawMessage `json:"events"`
+		Next   uint64            `json:"next"`
+	}
+	if err := json.Unmarshal(data, &page); err != nil {
+		return err
+	}
+	events := make([]tenant.Event, len(page.Events))
+	for i, raw := range page.Events {
+		if err := json.Unmarshal(raw, &events[i]); err != nil {
+			return fmt.Errorf("event %d of the page: %w", i+1, err)
+		}
+	}
+	*p = EventPage{Epoch: page.Epoch, Events: events, Next: page.Next, Raw: page.Events}
+	return nil
 }
 
 // Tenants returns one page of the tenants that the query selects.
