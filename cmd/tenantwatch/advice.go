@@ -18,7 +18,7 @@ type far struct {
 
 // The far ends.
 var (
-	farManager  = far{"the manager", "its URL", "SSL_CERT_FILE", ""}
+	farManager  = far{"the manager", "its URL", "--manager-ca-file", "--manager-cert and --manager-key"}
 	farDatabase = far{"the database", "its URL", "sslrootcert in its URL", "sslcert and sslkey in its URL"}
 )
 

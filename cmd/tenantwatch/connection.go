@@ -21,6 +21,7 @@ const (
 
 // connectionFlags are what a command needs to know the active tenants of a service.
 type connectionFlags struct {
+	managerTLSFlags
 	redisFlags
 
 	Service string `help:"The service whose tenants are wanted ($$APPLICATION_NAME)." placeholder:"NAME"`

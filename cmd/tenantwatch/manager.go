@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +18,8 @@ const callTimeout = 30 * time.Second
 
 // managerFlags are what every command has that talks to a running manager.
 type managerFlags struct {
+	managerTLSFlags
+
 	ManagerURL string `form:"url" help:"The tenant manager ($$TENANTWATCH_URL)." name:"manager-url" placeholder:"URL"`
 
 	TokenFile string `help:"A file with the token; - reads standard input ($$TENANTWATCH_TOKEN has the token itself)." name:"token-file" placeholder:"FILE"`
@@ -83,11 +86,12 @@ func (f *managerFlags) open(env func(string) string, std streams) (*session, err
 	l := &lookup{getenv: env}
 	s := &session{streams: std, asJSON: f.JSON, token: l.secret(bearerToken, f.TokenFile, std.in)}
 	s.url, _ = l.url(managerAt(), managerURLs, f.ManagerURL)
+	secure := f.resolve(l, s.url)
 	const advice = "\"tenantwatch token create --db …\" makes the first token, on the machine of the manager."
 	if err := l.fault(advice, "Check the flags --manager-url and --token-file, and the variables TENANTWATCH_URL and TENANTWATCH_TOKEN."); err != nil {
 		return nil, err
 	}
-	client, err := newManagerClient(s.url, f.Insecure, insecure{secret: "token", flag: "--insecure"},
+	client, err := newManagerClient(s.url, secure, f.Insecure, insecure{secret: "token", flag: "--insecure"},
 		managerapi.WithBearerToken(s.token.provide), managerapi.WithTimeout(callTimeout))
 	s.Client = client
 	return s, err
@@ -100,7 +104,7 @@ type insecure struct {
 
 // newManagerClient returns a client for the manager. A few retries are enough: whoever waits is a person, and who follows
 // asks again anyway.
-func newManagerClient(managerURL string, allowed bool, what insecure, options ...managerapi.Option) (*managerapi.Client, error) {
+func newManagerClient(managerURL string, secure *tls.Config, allowed bool, what insecure, options ...managerapi.Option) (*managerapi.Client, error) {
 	parsed, err := url.Parse(managerURL)
 	if err == nil && parsed.Scheme == "http" && parsed.Hostname() != "" && !allowed && !isLoopback(parsed.Hostname()) {
 		return nil, &usageError{
@@ -109,6 +113,9 @@ func newManagerClient(managerURL string, allowed bool, what insecure, options ..
 		}
 	}
 	options = append(options, managerapi.WithRetries(3))
+	if secure != nil {
+		options = append(options, managerapi.WithTLSConfig(secure))
+	}
 	if allowed {
 		options = append(options, managerapi.WithAllowInsecureHTTP())
 	}

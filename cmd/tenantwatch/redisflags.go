@@ -12,13 +12,13 @@ import (
 
 // redisFlags say where Redis is, to every command that needs it.
 type redisFlags struct {
-	RedisURL string `form:"url" help:"Redis, as redis://host:6379 or rediss:// for TLS ($$TENANTWATCH_REDIS_URL, or $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS, _CA_CERT). Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL"`
+	RedisURL string `form:"url" group:"Redis:" help:"Redis, as redis://host:6379 or rediss:// for TLS ($$TENANTWATCH_REDIS_URL, or $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS, _CA_CERT). Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL"`
 
-	RedisAddrs string `help:"Sentinels, or nodes of a Cluster, as host:port,host:port; they take the place of the URL's host, and the rest of the URL counts for all of them ($$TENANTWATCH_REDIS_ADDRS)." name:"redis-addrs" placeholder:"LIST"`
+	RedisAddrs string `group:"Redis:" help:"Sentinels, or nodes of a Cluster, as host:port,host:port; they take the place of the URL's host, and the rest of the URL counts for all of them ($$TENANTWATCH_REDIS_ADDRS)." name:"redis-addrs" placeholder:"LIST"`
 
-	RedisMaster string `help:"The name by which Sentinels know the master ($$TENANTWATCH_REDIS_MASTER; $$TENANTWATCH_REDIS_SENTINEL_PASSWORD is theirs)." name:"redis-master" placeholder:"NAME"`
+	RedisMaster string `group:"Redis:" help:"The name by which Sentinels know the master ($$TENANTWATCH_REDIS_MASTER; $$TENANTWATCH_REDIS_SENTINEL_PASSWORD is theirs)." name:"redis-master" placeholder:"NAME"`
 
-	RedisCAFile string `help:"A file with the certificates that Redis's is signed with, beside those of the system ($$TENANTWATCH_REDIS_CA_FILE)." name:"redis-ca-file" placeholder:"FILE"`
+	RedisCAFile string `group:"Redis:" help:"A file with the certificates that Redis's is signed with, beside those of the system ($$TENANTWATCH_REDIS_CA_FILE)." name:"redis-ca-file" placeholder:"FILE"`
 }
 
 // The settings of Redis. Those of services are beside ours, so that what a service has already is enough.

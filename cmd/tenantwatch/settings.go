@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"strings"
 	"unicode"
@@ -15,6 +16,7 @@ type settings struct {
 	service, environment, managerURL string
 	redis                            redisevents.Config
 	key                              keySource
+	tls                              *tls.Config // with the manager; nil is the system's way
 }
 
 // keySource is where the API key, or the token, comes from.
@@ -42,11 +44,12 @@ func (c *connectionFlags) settings(command string, env func(string) string, stdi
 	l := &lookup{getenv: env}
 	s := settings{service: l.service(c.Service)}
 	s.managerURL, _ = l.url(managerAt("MULTI_TENANT_URL"), managerURLs, c.ManagerURL)
+	s.tls = c.managerTLSFlags.resolve(l, s.managerURL)
 	s.key = l.secret(apiKey, c.APIKeyFile, stdin)
 	if environment := heardFrom; c.Environment == nil || *c.Environment != "" { // an empty flag means all
 		s.environment = l.environment(environment, deref(c.Environment))
 	}
-	s.redis = c.resolve(l)
+	s.redis = c.redisFlags.resolve(l)
 	return s, l.fault("\"tenantwatch dev --no-churn\" starts a manager and a Redis to try it with.", seeHelp(strings.TrimPrefix(command, "tenantwatch ")))
 }
 
@@ -82,6 +85,6 @@ func (l *lookup) secret(s setting, file string, stdin io.Reader) keySource {
 
 // client returns a client for the manager.
 func (s settings) client(allowInsecureHTTP bool) (*managerapi.Client, error) {
-	return newManagerClient(s.managerURL, allowInsecureHTTP, insecure{secret: "API key", flag: "--allow-insecure-http"},
+	return newManagerClient(s.managerURL, s.tls, allowInsecureHTTP, insecure{secret: "API key", flag: "--allow-insecure-http"},
 		managerapi.WithAPIKey(s.key.provide))
 }
