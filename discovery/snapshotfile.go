@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -26,6 +28,8 @@ const (
 	// fileGrace is how long Start waits for the subscription, and then for the manager, when there is a file to start from.
 	fileGrace = 300 * time.Millisecond
 )
+
+var errNoFile = errors.New("it is not a regular file")
 
 // savedSet is the last known set, as it is on the disk: a line with the format and the SHA-256 of what follows, then
 // this as JSON.
@@ -85,16 +89,12 @@ func (d *TenantDiscovery) load() *savedSet {
 }
 
 func readSaved(path string) (savedSet, error) {
-	info, err := os.Stat(path) // before it is opened, which could wait for ever on a pipe
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // which does not wait for who writes into a pipe
 	if err != nil {
 		return savedSet{}, err
 	}
-	if !info.Mode().IsRegular() {
-		return savedSet{}, errors.New("it is no regular file")
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return savedSet{}, err
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return savedSet{}, errors.Join(cmp.Or(err, errNoFile), file.Close())
 	}
 	data, err := io.ReadAll(io.LimitReader(file, snapshotLimit+1))
 	if err := errors.Join(err, file.Close()); err != nil {

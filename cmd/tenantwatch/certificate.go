@@ -6,31 +6,35 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 )
+
+// certificateEvery is how often the files are looked into, at most. Their times are not asked: whoever copies a pair into
+// its place may bring the times of the one before along.
+const certificateEvery = time.Second
 
 // certificate is a TLS certificate in files, which somebody renews while the process runs.
 type certificate struct {
 	certFile, keyFile string
 	logger            *slog.Logger
 
-	mu       sync.Mutex // guards what is below
-	current  *tls.Certificate
-	modified [2]time.Time
+	mu      sync.Mutex // guards what is below
+	current *tls.Certificate
+	content [2]string // that current was made of
+	looked  time.Time
+	failing bool
+	told    bool // that current is of no use to clients now
 }
 
 // newCertificate reads the files, which have to be right now.
-func newCertificate(certFile, keyFile string, logger *slog.Logger) (*certificate, error) {
+func newCertificate(ctx context.Context, certFile, keyFile string, logger *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, logger: logger}
-	modified, err := c.times()
-	if err == nil {
-		err = c.load(modified)
-	}
-	if err != nil {
+	if err := c.load(ctx); err != nil {
 		return nil, fmt.Errorf("read the TLS certificate: %w", err)
 	}
+	c.looked = time.Now()
+	c.tell(ctx)
 	return c, nil
 }
 
@@ -45,42 +49,66 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-// get returns the certificate of now. One that cannot be read, because it is being written, leaves the one before.
+// get returns the current certificate.
 func (c *certificate) get(ctx context.Context) *tls.Certificate {
-	current, err := c.renewed()
-	if err != nil {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "the TLS certificate cannot be read; the one before is used", slog.Any("error", err))
-	}
-	return current
-}
-
-func (c *certificate) renewed() (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	modified, err := c.times()
-	if err == nil && modified != c.modified {
-		err = c.load(modified)
+	if time.Since(c.looked) >= certificateEvery {
+		c.look(ctx)
 	}
-	return c.current, err
+	return c.current
 }
 
-func (c *certificate) load(modified [2]time.Time) error {
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+// again looks into the files now.
+func (c *certificate) again(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.look(ctx)
+}
+
+// look takes up what has changed. Files that cannot be read, because they are being written, leave the one before, and are told
+// of once.
+func (c *certificate) look(ctx context.Context) {
+	c.looked = time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), certificateEvery) // who connects may hang up meanwhile
+	defer cancel()
+	err := c.load(ctx)
+	if err != nil && !c.failing {
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "the TLS certificate cannot be read; the one before is used", slog.Any("error", err))
+	}
+	c.failing = err != nil
+	c.tell(ctx)
+}
+
+func (c *certificate) load(ctx context.Context) error {
+	var content [2]string
+	var errs []error
+	for i, name := range []string{c.certFile, c.keyFile} {
+		text, err := readSettingFile(ctx, name)
+		content[i], errs = string(text), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil || content == c.content {
+		return err
+	}
+	pair, err := tls.X509KeyPair([]byte(content[0]), []byte(content[1]))
 	if err != nil {
 		return err
 	}
-	c.current, c.modified = &pair, modified
+	c.current, c.content, c.told = &pair, content, false
 	return nil
 }
 
-func (c *certificate) times() (modified [2]time.Time, err error) {
-	for i, name := range []string{c.certFile, c.keyFile} {
-		info, statErr := os.Stat(name)
-		if statErr != nil {
-			err = errors.Join(err, statErr)
-			continue
-		}
-		modified[i] = info.ModTime()
+// tell warns of a certificate that every client refuses, once.
+func (c *certificate) tell(ctx context.Context) {
+	leaf, now := c.current.Leaf, time.Now()
+	if leaf == nil || c.told || now.After(leaf.NotBefore) && now.Before(leaf.NotAfter) {
+		return
 	}
-	return modified, err
+	c.told = true
+	what := "the TLS certificate has expired, and clients refuse it: renew it"
+	if now.Before(leaf.NotBefore) {
+		what = "the TLS certificate does not hold yet, and clients refuse it: look at its dates and at the clock"
+	}
+	c.logger.LogAttrs(ctx, slog.LevelError, what, slog.String("file", c.certFile),
+		slog.Time("from", leaf.NotBefore), slog.Time("until", leaf.NotAfter))
 }

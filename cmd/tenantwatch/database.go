@@ -160,6 +160,9 @@ func (d database) open(ctx context.Context, logger *slog.Logger) (*store.Store, 
 
 func (d database) options(ctx context.Context, logger *slog.Logger) (store.Options, error) {
 	key, err := readEncryptionKey(ctx, d.keyFile)
+	if err == nil {
+		err = checkMode(ctx, logger, d.keyFile)
+	}
 	if err != nil {
 		return store.Options{}, &failure{
 			err:    fmt.Errorf("read the encryption key: %w", err),
@@ -177,6 +180,8 @@ func (d database) explain(err error) error {
 		advice = "A manager has it open. Talk to that one with --manager-url, or end it first; several managers need PostgreSQL."
 	case errors.Is(err, store.ErrSchemaTooNew):
 		advice = "Run the version of tenantwatch that migrated it, or a newer one."
+	case errors.Is(err, store.ErrWeakKey):
+		advice = "\"openssl rand -hex 32\" makes one that is random. Keep it: without it connection data cannot be read again."
 	case errors.Is(err, store.ErrWrongKey):
 		advice = "Give the encryption key that the database was begun with."
 	case errors.Is(err, store.ErrTwoSpellings):

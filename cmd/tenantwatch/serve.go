@@ -62,6 +62,8 @@ type manager struct {
 	server           *server.Server
 	relay            *outbox.Relay
 	public, operator net.Listener
+	plain            []*net.TCPListener // the same, below TLS
+	secure           *tls.Config        // nil without
 
 	closers []func() error
 }
@@ -114,7 +116,7 @@ func (c *serveCommand) logger(stderr *printer) *slog.Logger {
 // many programs are told to read their settings again.
 func (m *manager) hungUp(ctx context.Context, logger *slog.Logger) {
 	if m != nil && m.certificate != nil {
-		m.certificate.get(ctx)
+		m.certificate.again(ctx)
 	}
 	logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: a renewed certificate is taken up; other settings need a restart")
 }
@@ -125,7 +127,9 @@ func openManager(ctx context.Context, s serveSettings, logger *slog.Logger) (*ma
 	steps := []func() error{ // what needs no database comes first, so that none is made for a manager that cannot run
 		func() error { return m.listen(ctx, s, logger) },
 		func() error { return m.openPublisher(s) },
-		func() error { return m.openStore(ctx, s.database, logger) },
+		func() error {
+			return m.whileOthersWait(logger, func() error { return m.openStore(ctx, s.database, logger) })
+		},
 		func() error { return m.openRelay(s, logger) },
 	}
 	for _, step := range steps {
@@ -216,7 +220,7 @@ func (m *manager) openRelay(s serveSettings, logger *slog.Logger) error {
 func (m *manager) listen(ctx context.Context, s serveSettings, logger *slog.Logger) error {
 	var secure *tls.Config
 	if s.certFile != "" {
-		cert, err := newCertificate(s.certFile, s.keyFile, logger)
+		cert, err := newCertificate(ctx, s.certFile, s.keyFile, logger)
 		if err != nil {
 			return &failure{err: err, advice: "Check --tls-cert and --tls-key: PEM files that belong to each other.", permanent: true}
 		}
@@ -231,11 +235,21 @@ func (m *manager) listen(ctx context.Context, s serveSettings, logger *slog.Logg
 			return &failure{err: err, advice: "Give another address with " + wanted.flag + ", or end what listens there.", permanent: lastingListener(err)}
 		}
 		m.closeLater(func() error { return ignoreClosed(listener.Close()) })
+		if tcp, ok := listener.(*net.TCPListener); ok {
+			m.plain = append(m.plain, tcp)
+		}
 		if *wanted.listener = listener; secure != nil {
 			*wanted.listener = tls.NewListener(listener, secure)
 		}
 	}
+	m.secure = secure
 	return nil
+}
+
+// whileOthersWait says on the listeners that the process lives, and is not ready, until open has returned.
+func (m *manager) whileOthersWait(logger *slog.Logger, open func() error) error {
+	end := server.WaitingRoom(logger, m.secure, m.plain...)
+	return errors.Join(open(), end())
 }
 
 // ignoreClosed drops the error of a listener that the server has closed already.

@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -197,48 +196,6 @@ func TestS07ServeSpeaksTLS(t *testing.T) {
 		t.Error("it speaks TLS 1.1")
 	}
 	s.interrupt()
-}
-
-func TestARenewedCertificateIsTakenUp(t *testing.T) {
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	selfSigned(t, certFile, keyFile, 1)
-	var log bytes.Buffer
-	c, err := newCertificate(certFile, keyFile, slog.New(slog.NewTextHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial := func() int64 {
-		leaf, err := x509.ParseCertificate(c.get(t.Context()).Certificate[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return leaf.SerialNumber.Int64()
-	}
-	if serial() != 1 || log.Len() > 0 {
-		t.Errorf("certificate %d, %s", serial(), &log)
-	}
-	later := time.Now().Add(time.Minute)
-	if err := errors.Join(os.WriteFile(certFile, []byte("half"), 0o600), os.Chtimes(certFile, later, later)); err != nil {
-		t.Fatal(err)
-	}
-	if serial() != 1 || !strings.Contains(log.String(), "the one before is used") {
-		t.Errorf("half a certificate: %d, %s", serial(), &log)
-	}
-	selfSigned(t, certFile, keyFile, 2)
-	later = later.Add(time.Minute)
-	if err := os.Chtimes(certFile, later, later); err != nil {
-		t.Fatal(err)
-	}
-	if serial() != 2 {
-		t.Errorf("the new one is not taken up: %d", serial())
-	}
-	if err := os.Remove(keyFile); err != nil {
-		t.Fatal(err)
-	}
-	if serial() != 2 {
-		t.Errorf("without its key: %d", serial())
-	}
 }
 
 // peer returns what the server shows.

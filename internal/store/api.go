@@ -45,6 +45,8 @@ var (
 	ErrInUse = errors.New("another manager has the database open")
 	// ErrWrongKey means that the data was encrypted with another key.
 	ErrWrongKey = errors.New("the encryption key is not the one that the data was written with")
+	// ErrWeakKey means that the key is 32 zeros. Data that was begun with it is opened all the same.
+	ErrWeakKey = errors.New("the encryption key is 32 zeros, which anybody can guess")
 	// ErrNoSessions means that a pooler in the way gives each transaction another session: the lock of the relay, and what is set
 	// for a session, would be another's.
 	ErrNoSessions = errors.New("what is between here and PostgreSQL gives each transaction another session, and the lock of the relay " +

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
@@ -16,7 +17,10 @@ const (
 )
 
 // sealer encrypts with AES-256-GCM. What is sealed opens only with the same context: the environment, and what it is.
-type sealer struct{ aead cipher.AEAD }
+type sealer struct {
+	aead cipher.AEAD
+	weak bool // the key is one that anybody would try
+}
 
 func newSealer(key []byte) (*sealer, error) {
 	if len(key) != keyBytes {
@@ -30,7 +34,7 @@ func newSealer(key []byte) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealer{aead: aead}, nil
+	return &sealer{aead: aead, weak: bytes.Equal(key, make([]byte, keyBytes))}, nil
 }
 
 // seal returns the version, the nonce and the ciphertext.

@@ -124,3 +124,29 @@ func TestS11WhatWasChangedDoesNotOpen(t *testing.T) {
 		t.Errorf("%q, %v", plain, err)
 	}
 }
+
+// TestX43AKeyThatAnybodyWouldTryBeginsNothing, and what was begun with one goes on, with a word.
+func TestX43AKeyThatAnybodyWouldTryBeginsNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		zeros := make([]byte, keyBytes)
+		if _, err := Open(t.Context(), db.dsn, Options{Environment: testEnvironment, Key: zeros}); !errors.Is(err, ErrWeakKey) {
+			t.Errorf("it says %v", err)
+		}
+		s := db.open(t)
+		makeEvents(t, s, 1)
+		seal, err := newSealer(zeros)
+		do(t, err)
+		do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
+			_, err := q.exec(ctx, `UPDATE environments SET canary = ?1`, seal.seal([]byte(canaryText), testEnvironment, canaryText))
+			return err
+		}))
+		do(t, s.Close())
+		var out strings.Builder
+		s, err = Open(t.Context(), db.dsn, Options{Environment: testEnvironment, Key: zeros, Logger: textLogger(&out)})
+		do(t, err)
+		do(t, s.Close())
+		if !strings.Contains(out.String(), "32 zeros") {
+			t.Errorf("the log says %s", &out)
+		}
+	})
+}

@@ -147,8 +147,12 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 	}
 	return s.write(ctx, "prepare the environment", func(ctx context.Context, t tx) error {
 		canary := s.seal.seal([]byte(canaryText), s.environment, canaryText)
-		if _, err := t.exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary)
-			VALUES (?1, ?2, 0, 0, ?3) ON CONFLICT (name) DO NOTHING`, s.environment, newEpoch(), canary); err != nil {
+		begun, err := t.exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary)
+			VALUES (?1, ?2, 0, 0, ?3) ON CONFLICT (name) DO NOTHING`, s.environment, newEpoch(), canary)
+		if err == nil {
+			err = s.checkKey(ctx, begun > 0)
+		}
+		if err != nil {
 			return err
 		}
 		if err := t.row(ctx, `SELECT id, canary FROM environments WHERE name = ?1`, s.environment).Scan(&s.env, &canary); err != nil {
@@ -163,6 +167,17 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 		}
 		return nil
 	})
+}
+
+// checkKey refuses a weak key where data is begun with it, and warns where there is such data already.
+func (s *Store) checkKey(ctx context.Context, begun bool) error {
+	switch {
+	case s.seal.weak && begun:
+		return ErrWeakKey
+	case s.seal.weak:
+		s.logger.LogAttrs(ctx, slog.LevelError, ErrWeakKey.Error()+"; what is encrypted with it is open to whoever has a copy of the database")
+	}
+	return nil
 }
 
 func newEpoch() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }

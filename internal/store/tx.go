@@ -115,7 +115,7 @@ func (s *Store) explain(ctx context.Context, what string, err error) error {
 
 // ours reports whether err is one of this package, or what a caller's own function returned.
 func ours(err error) bool {
-	for _, known := range []error{ErrNotFound, ErrUnavailable, ErrSchemaTooNew, ErrInUse, ErrWrongKey, ErrNoSessions, ErrTwoSpellings, ErrGone} {
+	for _, known := range []error{ErrNotFound, ErrUnavailable, ErrSchemaTooNew, ErrInUse, ErrWrongKey, ErrWeakKey, ErrNoSessions, ErrTwoSpellings, ErrGone} {
 		if errors.Is(err, known) {
 			return true
 		}
