@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -151,8 +152,12 @@ func (d *TenantDiscovery) callbackFailed(p any, stack string) {
 	if p == nil {
 		msg = "a callback ended its goroutine"
 	}
+	var text string
+	if err := guarded(func() { text = cut(fmt.Sprint(p), mostErrorText) }); err != nil {
+		text = err.Error() // what was panicked with has methods that panic, too
+	}
 	d.update(func(time.Time) {
 		d.core.status.Counters.CallbackPanics++
-		d.core.note(slog.LevelError, msg, slog.Any("error", p), slog.String("stack", stack))
+		d.core.note(slog.LevelError, msg, slog.String("error", text), slog.String("stack", stack))
 	})
 }

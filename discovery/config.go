@@ -69,8 +69,9 @@ type Config struct {
 	RedisConfig redisevents.Config
 	// Logger takes what an operator should know. Nil is silent.
 	Logger *slog.Logger
-	// Environment is the one whose events count. Empty takes those of all, and warns when it hears two. White space around
-	// it or in it is refused.
+	// Environment is the one whose events count, and that the list has to be of where the manager names it. It is
+	// compared trimmed and in lower case; see [tenant.ParseEnvironment] for what is refused. Empty takes the events of all,
+	// and warns when it hears two.
 	Environment string
 	// Feed replaces Redis Pub/Sub as the source of events, by a [redisevents.Stream] for example. Nil means Pub/Sub by
 	// RedisConfig.
@@ -129,10 +130,16 @@ func (c *Config) check() error {
 // checkNames refuses what comes of a line break in a file or a blank in a manifest: the manager knows no such service, no
 // event names it, and nobody publishes on the channel of such an environment.
 func (c *Config) checkNames() (errs []error) {
-	for _, n := range []struct{ name, value string }{{"ServiceName", c.ServiceName}, {"Environment", c.Environment}} {
-		if strings.ContainsFunc(n.value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }) {
-			errs = append(errs, fmt.Errorf("the %s has white space or an invisible character in it: %q", n.name, n.value))
-		}
+	invisible := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
+	if strings.ContainsFunc(c.ServiceName, invisible) {
+		errs = append(errs, fmt.Errorf("the ServiceName has white space or an invisible character in it: %q", c.ServiceName))
+	}
+	name, err := tenant.ParseEnvironment(c.Environment)
+	switch {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("the Environment: %w", err))
+	case name == "" && c.Environment != "", strings.ContainsFunc(name, invisible):
+		errs = append(errs, fmt.Errorf("the Environment is blank, or has an invisible character in it: %q", c.Environment))
 	}
 	return errs
 }
@@ -163,6 +170,7 @@ func (c *Config) checkRanges() (errs []error) {
 }
 
 func (c *Config) setDefaults() {
+	c.Environment = normalEnvironment(c.Environment)
 	orDefault(&c.BootstrapTimeout, DefaultBootstrapTimeout)
 	orDefault(&c.FeedTimeout, DefaultFeedTimeout)
 	orDefault(&c.ResyncInterval, DefaultResyncInterval)
@@ -174,6 +182,14 @@ func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+}
+
+// normalEnvironment is the form in which names of environments are compared. What cannot be a name stays what it is.
+func normalEnvironment(name string) string {
+	if normal, err := tenant.ParseEnvironment(name); err == nil {
+		return normal
+	}
+	return cut(strings.ToLower(strings.TrimSpace(name)), longestName)
 }
 
 func orDefault[T comparable](field *T, value T) {

@@ -3,13 +3,11 @@ package discovery
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -38,7 +36,14 @@ type core struct {
 	// for after it, has made good. closed < gaps means that one is open.
 	gaps, closed uint64
 	lastGap      string
-	held         bool // the last snapshot's removals are held, the next one is applied as it is
+	// losses counts the times that events were missed for a reason that is known, and covered is the newest of them that a
+	// snapshot has made good: what it showed needs no other reason.
+	losses, covered uint64
+	hearing         hearing
+	deaf            *unheardError // the subscription is up, and nothing has come by it in time
+	differences     differences
+	environment     string // of the last list; empty where it named none
+	held            bool   // the last snapshot's removals are held, the next one is applied as it is
 
 	memory       memory    // tells old events and snapshots from new
 	nextLook     time.Time // when what is missing by then is a gap; zero when nothing is
@@ -100,13 +105,13 @@ func (d *TenantDiscovery) update(change func(now time.Time)) { d.updateAt(time.N
 func (d *TenantDiscovery) updateAt(clock func() time.Time, change func(now time.Time)) {
 	d.mu.Lock()
 	now := clock()
-	due, saved, look := d.core.plan.due(), d.core.savedState(), d.core.nextLook
+	due, turn, saved, look := d.core.plan.due(), d.core.turn(now, d.cfg.PollInterval), d.core.savedState(), d.core.nextLook
 	change(now)
 	d.look(now)
 	d.settle(now)
 	boxes, notes, r := d.withMail(), d.core.notes, d.core.run
 	d.core.mail, d.core.notes = false, nil
-	kick := r != nil && !d.core.plan.due().Equal(due)
+	kick := r != nil && !(d.core.plan.due().Equal(due) && d.core.turn(now, d.cfg.PollInterval).Equal(turn))
 	looks := r != nil && !d.core.nextLook.Equal(look)
 	unsaved := r != nil && d.core.savedState() != saved
 	tenants := d.core.set.size
@@ -161,13 +166,17 @@ func (d *TenantDiscovery) settle(now time.Time) {
 		d.view.Store(&set)
 	}
 	d.deliver()
+	d.listen(now)
+	d.warnUnannounced(now)
 	before, s := c.status.State, &c.status
 	s.State = c.state(now, d.cfg.PollInterval)
-	s.Tenants, s.FeedConnected, s.FeedError, s.SnapshotError = c.set.size, c.feedUp, c.feedErr, c.snapshotErr
+	s.Tenants, s.FeedConnected, s.FeedError, s.SnapshotError = c.set.size, c.feedUp, c.linkError(), c.snapshotErr
 	if s.State != before {
 		s.Since = now
 		c.stateChanged(before)
 	}
+	_, reason, advice := c.reason()
+	s.Reason = reason + "; " + advice
 	status := *s
 	d.status.Store(&status)
 	if s.State != before && c.phase == phaseStarted {
@@ -182,10 +191,12 @@ func (c *core) state(now time.Time, patience time.Duration) State {
 		return Closed
 	case c.phase != phaseStarted:
 		return Starting
-	case c.fromFile, !c.feedUp && c.snapshotErr != nil:
+	case c.fromFile, !c.linked() && c.snapshotErr != nil:
 		return Stale
-	case !c.feedUp:
+	case !c.linked():
 		return Polling
+	case c.gaps == c.closed && c.silent():
+		return Syncing
 	case c.gaps == c.closed:
 		return Live
 	case c.snapshotErr != nil && now.Sub(c.failingSince) > patience:
@@ -193,6 +204,23 @@ func (c *core) state(now time.Time, patience time.Duration) State {
 	default:
 		return Syncing
 	}
+}
+
+// turn is when the state changes next because time passes; zero if it does not.
+func (c *core) turn(now time.Time, patience time.Duration) (next time.Time) {
+	for _, t := range []struct {
+		waits bool
+		at    time.Time
+	}{
+		{c.snapshotErr != nil, c.failingSince.Add(patience + 1)},
+		{c.silent() && c.deaf == nil, c.hearing.since.Add(firstHeardWithin)},
+		{len(c.differences.pending) > 0, c.differences.due},
+	} {
+		if t.waits && t.at.After(now) && (next.IsZero() || t.at.Before(next)) {
+			next = t.at
+		}
+	}
+	return next
 }
 
 // stateChanged notes the new state with its reason and what to do. While a link comes and goes only the first line is a
@@ -216,13 +244,12 @@ func (c *core) reason() (level slog.Level, reason, advice string) {
 	case Live:
 		return slog.LevelInfo, "subscribed and reconciled", "nothing to do"
 	case Syncing:
+		if c.gaps == c.closed {
+			return slog.LevelInfo, "subscribed and reconciled, and nothing has been heard of the manager yet", "nothing to do, its first heartbeat is expected"
+		}
 		return slog.LevelInfo, cmp.Or(c.lastGap, "subscribed"), "nothing to do, a snapshot is on its way"
 	case Polling:
-		advice = "check Redis and its ACLs; changes are found by polling until it is back"
-		if errors.Is(c.feedErr, redisevents.ErrNoHeartbeat) {
-			advice = "check that the tenant manager runs and reaches the same Redis; changes are found by polling until it is heard again"
-		}
-		return slog.LevelWarn, "no subscription: " + text(c.feedErr, "not confirmed yet"), advice
+		return c.reasonToPoll()
 	case Stale:
 		return slog.LevelWarn, "no snapshot: " + text(c.snapshotErr, "none yet"),
 			"check the tenant manager and the API key; the last known set is kept"
@@ -233,6 +260,20 @@ func (c *core) reason() (level slog.Level, reason, advice string) {
 	}
 }
 
+func (c *core) reasonToPoll() (level slog.Level, reason, advice string) {
+	switch {
+	case c.feedUp && c.deaf != nil:
+		return slog.LevelWarn, c.deaf.Error(), "check that the tenant manager runs, publishes to the same Redis, and in the same environment; " +
+			"changes are found by polling until it is heard"
+	case known(c.feedErr).beatless:
+		advice = "check that the tenant manager runs and reaches the same Redis; changes are found by polling until it is heard again"
+	default:
+		advice = "check Redis and its ACLs; changes are found by polling until it is back"
+	}
+	return slog.LevelWarn, "no subscription: " + text(c.feedErr, "not confirmed yet"), advice
+}
+
+// text is what an error says that was looked at when it entered.
 func text(err error, otherwise string) string {
 	if err == nil {
 		return otherwise

@@ -39,6 +39,7 @@ var (
 type TenantDiscovery struct {
 	cfg       Config
 	feed      tenant.Feed
+	place     string          // where it is, for people
 	snapshots SnapshotFetcher // nil unless the TMClient is one
 
 	view   atomic.Pointer[tree]   // the set that readers see
@@ -65,6 +66,7 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 	d := &TenantDiscovery{
 		cfg:    cfg,
 		feed:   cfg.Feed,
+		place:  placeOf(&cfg),
 		box:    newMailbox(),
 		closed: make(chan struct{}),
 	}
@@ -278,6 +280,8 @@ type run struct {
 	ready     chan struct{} // closed when the bootstrap has succeeded
 	ended     chan struct{} // closed when every goroutine has returned
 	calling   atomic.Bool   // a callback is running
+
+	environment string // that the feed has been told; for whoever asks for lists
 }
 
 func newRun(cancel context.CancelFunc, unwatch func() error) *run {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -21,10 +20,7 @@ const (
 	unknownTypesKept  = 64  // types that are logged once each; further ones are counted only
 )
 
-var (
-	errFeedEnded = errors.New("the feed ended by itself")
-	errFeedPanic = errors.New("the Feed panicked")
-)
+var errFeedEnded = errors.New("the feed ended by itself")
 
 // HandleEvent applies an event like one that came by the feed, and waits until the callbacks of its change have run, or
 // it was folded to nothing with a later one. From inside a callback, known by the ctx that the callback was given, it does
@@ -78,6 +74,8 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, wait *waiter) {
 	c.status.LastEvent = now
 	c.hearEnvironment(v)
 	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad {
+		c.hearing.hear(v.version.Epoch)
+		c.differences.heard(v.key, v.effect, v.version, now)
 		d.compare(now, &v)
 	}
 	c.status.Counters.count(v.outcome)
@@ -85,6 +83,7 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, wait *waiter) {
 	case outcomeBad:
 		d.badEvent(now, v.err)
 	case outcomeUnknown:
+		c.losses++
 		c.unknownType(v)
 		d.openGap(now, "an event of a type that is not known")
 	case outcomeApplied:
@@ -164,19 +163,30 @@ func (d *TenantDiscovery) follow(ctx context.Context, r *run) {
 		if err == nil {
 			err = errFeedEnded
 		}
-		r.inbox.put(tenant.Signal{Kind: tenant.SignalLost, Err: err})
+		r.inbox.put(tenant.Signal{Kind: tenant.SignalLost, Err: enter(err)})
 		sleep(ctx, d.dice.about(feedRestart))
 	}
 }
 
-// runFeed is the feed's Run, whose panic is a lost link and no end of the process.
+// runFeed is the feed's Run. That it panics, or ends its goroutine, is a lost link and ends nothing else.
 func (d *TenantDiscovery) runFeed(ctx context.Context, r *run) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v\n%s", errFeedPanic, p, debug.Stack())
-		}
-	}()
-	return d.feed.Run(ctx, r.inbox.put)
+	failure := guarded(func() { err = d.feed.Run(ctx, func(sig tenant.Signal) { r.inbox.put(entered(sig)) }) })
+	if failure != nil {
+		return fmt.Errorf("the Feed's Run did not return: %w", failure)
+	}
+	return err
+}
+
+// entered looks at the error of a signal, on the goroutine of the feed. Of those that may come in floods only the text is
+// kept.
+func entered(sig tenant.Signal) tenant.Signal {
+	switch sig.Kind {
+	case tenant.SignalSubscribed, tenant.SignalLost:
+		sig.Err = enter(sig.Err)
+	default:
+		sig.Err = enterText(sig.Err)
+	}
+	return sig
 }
 
 // applySignals applies what the feed delivers until ctx ends.
@@ -246,6 +256,8 @@ func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 	switch sig.Kind {
 	case tenant.SignalSubscribed:
 		c.feedUp, c.feedErr = true, nil
+		c.losses++
+		c.hearing.subscribed(now, sig.Heartbeats)
 		c.status.Counters.Subscriptions++
 		if sig.Err != nil {
 			c.note(slog.LevelWarn, "subscribed, but not to everything", slog.Any("error", sig.Err))
@@ -260,9 +272,12 @@ func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 		c.status.Counters.EventsBad++
 		d.badEvent(now, sig.Err)
 	case tenant.SignalGap:
+		c.losses++
 		d.openGap(now, text(sig.Err, "the feed missed events"))
 	case tenant.SignalEvent: // applied elsewhere
 	case tenant.SignalHeartbeat:
+		c.hearing.hear(sig.Version.Epoch)
+		c.differences.heard("", effectNone, sig.Version, now)
 		if c.memory.behind(sig.Version) {
 			d.openGap(now, fmt.Sprintf("the manager is at %s, the set is not", sig.Version))
 		}
@@ -287,12 +302,13 @@ func (d *TenantDiscovery) feedLost(now time.Time, err error) {
 		err = errFeedEnded
 	}
 	level := slog.LevelDebug
-	if reason := kindOf(err); reason != c.alarms.lost {
+	if reason := known(err).lost; reason != c.alarms.lost {
 		if c.phase == phaseStarted && !c.feedUp { // else the change of state says it
 			level = slog.LevelWarn
 		}
 		c.alarms.lost = reason
 	}
+	c.losses++
 	c.feedUp, c.feedErr = false, err
 	c.note(level, "no subscription", slog.Any("error", err))
 }
@@ -308,6 +324,7 @@ func kindOf(err error) string {
 }
 
 func (d *TenantDiscovery) overflow(now time.Time, dropped uint64) {
+	d.core.losses++
 	d.core.status.Counters.EventsDropped += dropped
 	d.core.note(slog.LevelWarn, "events arrived faster than they could be applied; a snapshot makes it good", slog.Uint64("dropped", dropped))
 	d.openGap(now, "events arrived faster than they could be applied")
@@ -316,13 +333,14 @@ func (d *TenantDiscovery) overflow(now time.Time, dropped uint64) {
 // badEvent notes an event that cannot be used. In a flood of them one line is logged every ten seconds.
 func (d *TenantDiscovery) badEvent(now time.Time, err error) {
 	c := &d.core
+	c.losses++
 	level := slog.LevelDebug
 	if c.alarms.lastBad.IsZero() || now.Sub(c.alarms.lastBad) >= badEventLogEvery {
 		level, c.alarms.lastBad = slog.LevelWarn, now
 	}
 	attrs := []slog.Attr{slog.Uint64("bad_events", c.status.Counters.EventsBad), slog.Any("error", err)}
-	if evt := (*tenant.EventError)(nil); errors.As(err, &evt) {
-		attrs = append(attrs, slog.String("event_type", string(evt.EventType)), slog.String("event_id", evt.EventID))
+	if seen := known(err); seen.event != "" || seen.eventID != "" {
+		attrs = append(attrs, slog.String("event_type", string(seen.event)), slog.String("event_id", seen.eventID))
 	}
 	c.note(level, "an event could not be used; a snapshot makes it good", attrs...)
 	d.openGap(now, "an event that could not be used")
@@ -357,8 +375,12 @@ func (c *core) hearEnvironment(v verdict) {
 
 // ended is why ctx has: its error, and the cause where that says more.
 func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
+	err := ctx.Err()
+	if context.Cause(ctx) == err { //nolint:errorlint // there is no other cause
+		return err
+	}
+	cause := enter(context.Cause(ctx))
+	if known(cause).ended {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)

@@ -59,6 +59,9 @@ func NewCore(cfg Config) *Core {
 
 // Apply takes in what the feed delivers at once.
 func (c *Core) Apply(now time.Time, batch ...tenant.Signal) {
+	for i := range batch {
+		batch[i] = entered(batch[i])
+	}
 	verdicts := c.judgeAll(batch)
 	c.at(now, func() { c.applyJudged(now, batch, verdicts, c.run) })
 }
@@ -71,7 +74,7 @@ func (c *Core) Ask(now time.Time) (req Request) {
 
 // Answer ends it. Before the first that succeeds the core is starting.
 func (c *Core) Answer(now time.Time, req Request, list []tenant.Summary, v tenant.Version, unchanged bool, err error) {
-	ans := answer{version: v, unchanged: unchanged, err: err}
+	ans := answer{version: v, unchanged: unchanged, err: enter(err)}
 	for _, row := range list {
 		ans.rows.add(row)
 	}

@@ -187,6 +187,7 @@ func TestD26OtherEnvironmentOtherService(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme")
 		f.cfg.Environment = "production"
+		f.manager.ListEnvironment(-1, "production")
 		d := f.start(t)
 		staging := event(tenant.EventSuspended, "acme")
 		staging.Environment = "staging"

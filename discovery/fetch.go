@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -18,9 +19,11 @@ const (
 )
 
 var (
-	errLeftBehind  = fmt.Errorf("%d earlier requests have not returned although their ctx ended; the TMClient has to heed ctx", mostLeftBehind)
-	errNotAsked    = errors.New("the TMClient says that nothing is new, but was not asked that")
-	errClientPanic = errors.New("the TMClient panicked")
+	errLeftBehind = fmt.Errorf("%d earlier requests have not returned although their ctx ended; the TMClient has to heed ctx", mostLeftBehind)
+	errNotAsked   = errors.New("the TMClient says that nothing is new, but was not asked that")
+	errPanic      = errors.New("it panicked")
+	errGoroutine  = errors.New("it ended its goroutine (runtime.Goexit, as t.FailNow does)")
+	errClientGone = fmt.Errorf("the TMClient did not return: %w", errGoroutine)
 )
 
 // answer is what came of it.
@@ -42,7 +45,9 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer
 	d.leftover.Add(1)
 	go func() {
 		defer d.leftover.Add(-1)
-		done <- d.ask(ctx, have)
+		ans := answer{err: errClientGone}
+		defer func() { done <- ans }() // also when ask does not return, and its goroutine ends
+		ans = d.ask(ctx, have)
 	}()
 	if ans, came := d.await(ctx, done); came {
 		return ans
@@ -54,6 +59,22 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer
 		return ans
 	case <-grace.C:
 		return answer{err: fmt.Errorf("the TMClient has not returned: %w", context.Cause(ctx))}
+	}
+}
+
+// useEnvironment tells the feed which environment the list is of, where none is configured, so that it can listen to the
+// heartbeats of that one.
+func (d *TenantDiscovery) useEnvironment(r *run, ans answer) {
+	feed, takes := d.feed.(tenant.EnvironmentFeed)
+	name, err := tenant.ParseEnvironment(ans.version.Environment)
+	if ans.err != nil || err != nil || !takes || d.cfg.Environment != "" || name == "" || name == r.environment {
+		return
+	}
+	r.environment = name
+	if err := guarded(func() { feed.UseEnvironment(name) }); err != nil {
+		d.update(func(time.Time) {
+			d.core.note(slog.LevelError, "the Feed cannot use the list's environment", slog.Any("error", err))
+		})
 	}
 }
 
@@ -75,11 +96,29 @@ func (d *TenantDiscovery) await(ctx context.Context, done <-chan answer) (answer
 	}
 }
 
+// guarded calls code of others on a goroutine of its own and waits for it. It returns an error when that panics, or ends
+// its goroutine, which ends nothing else then.
+func guarded(code func()) error {
+	ended := make(chan error, 1)
+	go func() {
+		failure := errGoroutine
+		defer func() { ended <- failure }()
+		defer func() {
+			if p := recover(); p != nil {
+				failure = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+			}
+		}()
+		code()
+		failure = nil
+	}()
+	return <-ended
+}
+
 // ask reads the snapshot.
 func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans answer) {
 	defer func() {
 		if p := recover(); p != nil {
-			ans = answer{err: fmt.Errorf("%w: %v\n%s", errClientPanic, p, debug.Stack())}
+			ans = answer{err: fmt.Errorf("the TMClient did not return: %w: %v\n%s", errPanic, p, debug.Stack())}
 		}
 	}()
 	if d.snapshots != nil {
@@ -87,7 +126,7 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans ans
 		if ans.err == nil && ans.unchanged && have.ETag == "" {
 			ans.err = errNotAsked
 		}
-		return ans.checked()
+		return d.checked(ans)
 	}
 	list, err := d.cfg.TMClient.GetActiveTenantsByService(ctx, d.cfg.ServiceName)
 	for _, row := range list {
@@ -97,13 +136,21 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans ans
 		ans.rows.add(*row)
 	}
 	ans.err = err
-	return ans.checked()
+	return d.checked(ans)
 }
 
-// checked makes a failure of an answer that is not to be believed.
-func (ans answer) checked() answer {
-	if ans.err == nil {
-		ans.err = ans.rows.readable()
+// checked looks at what the TMClient returned as an error, and makes a failure of a list that is another manager's, or that
+// nobody can read.
+func (d *TenantDiscovery) checked(ans answer) answer {
+	if ans.err != nil {
+		ans.err = enter(ans.err)
+		return ans
 	}
+	ans.version.Environment = normalEnvironment(ans.version.Environment)
+	if listed := ans.version.Environment; listed != "" && d.cfg.Environment != "" && listed != d.cfg.Environment {
+		ans.err = &EnvironmentError{Configured: d.cfg.Environment, Listed: listed}
+		return ans
+	}
+	ans.err = ans.rows.readable()
 	return ans
 }

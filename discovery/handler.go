@@ -48,6 +48,7 @@ type handler struct {
 type statusView struct {
 	Service       string         `json:"service"`
 	State         State          `json:"state"`
+	Reason        string         `json:"reason"`
 	Since         time.Time      `json:"since"`
 	Ready         bool           `json:"ready"`
 	Tenants       int            `json:"tenants"`
@@ -64,7 +65,7 @@ type statusView struct {
 func (h handler) view() statusView {
 	s := h.d.Status()
 	v := statusView{
-		State: s.State, Since: s.Since, Ready: s.Ready(), Tenants: s.Tenants, Version: s.Version, AgeSeconds: s.Age().Seconds(),
+		State: s.State, Reason: s.Reason, Since: s.Since, Ready: s.Ready(), Tenants: s.Tenants, Version: s.Version, AgeSeconds: s.Age().Seconds(),
 		LastSnapshot: s.LastSnapshot, LastEvent: s.LastEvent, FeedConnected: s.FeedConnected,
 		FeedError: text(s.FeedError, ""), SnapshotError: text(s.SnapshotError, ""), Counters: s.Counters,
 	}

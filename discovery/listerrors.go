@@ -16,3 +16,15 @@ func (e *UnusableListError) Error() string {
 		`(1 to 256 letters, digits, - and _, in the field "id") and a status that is a string; is the manager's URL right?`,
 		e.Unusable, e.Rows)
 }
+
+// EnvironmentError is a list of another environment than the one that is configured. It fails Start; later the set is kept.
+type EnvironmentError struct {
+	// Configured and Listed are the names of the two.
+	Configured, Listed string
+}
+
+// Error names both, and what can be done.
+func (e *EnvironmentError) Error() string {
+	return fmt.Sprintf("the manager's list is of environment %[1]q, and %[2]q is configured; set Environment to %[1]q, or ask the manager of %[2]q",
+		e.Listed, e.Configured)
+}

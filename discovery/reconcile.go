@@ -20,6 +20,7 @@ type request struct {
 	tick    uint64         // of the memory when it began
 	known   tenant.Version // by then
 	heard   uint64         // the newest revision by then
+	losses  uint64         // that were known of when it began
 	gap     uint64         // the newest gap when it began: it closes all up to that
 	have    tenant.Version
 	waiting []chan error // Refreshes that it answers
@@ -73,10 +74,11 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 	if life.Err() != nil {
 		return ErrClosed
 	}
-	if ctx.Err() != nil && !errors.Is(ans.err, ctx.Err()) { // also when the answer came after that
+	fatal := saved == nil || hopeless(ans.err) || ctx.Err() != nil
+	if ctx.Err() != nil && !known(ans.err).ended { // also when the answer came after that
 		ans.err = errors.Join(ended(ctx), ans.err)
 	}
-	if ans.err != nil && (saved == nil || denied(ans.err) || ctx.Err() != nil) {
+	if ans.err != nil && fatal {
 		return fmt.Errorf("discovery: bootstrap of service %q: %w", d.cfg.ServiceName, ans.err)
 	}
 	var err error
@@ -86,8 +88,11 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 			return
 		}
 		d.started(now, saved, req, ans)
-		close(r.ready)
 	})
+	if err == nil {
+		d.useEnvironment(r, ans)
+		close(r.ready)
+	}
 	return err
 }
 
@@ -145,6 +150,7 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 		if result = ctx.Err(); result == nil {
 			d.update(func(now time.Time) { result = d.finish(now, req, ans) })
 		}
+		d.useEnvironment(r, ans)
 		done(result, ans.unchanged)
 		if ctx.Err() != nil {
 			return // those who wait for a Refresh hear of the Close
@@ -158,17 +164,14 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 // awaitDue returns true once a request is due, and false when ctx has ended.
 func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 	for ctx.Err() == nil {
-		var due, patience time.Time
-		d.update(func(time.Time) {
-			due = d.core.plan.due()
-			patience = d.core.failingSince.Add(d.cfg.PollInterval)
-		})
+		var due, turn time.Time
+		d.update(func(now time.Time) { due, turn = d.core.plan.due(), d.core.turn(now, d.cfg.PollInterval) })
 		wait := time.Until(due)
 		if wait <= 0 {
 			return true
 		}
-		if turnsStale := time.Until(patience) + 1; turnsStale > 0 {
-			wait = min(wait, turnsStale) // the state has to be worked out anew then
+		if !turn.IsZero() {
+			wait = min(wait, time.Until(turn)) // the state has to be worked out again then
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -190,7 +193,7 @@ func (d *TenantDiscovery) beginRequest() (req request) {
 func (c *core) request(now time.Time) request {
 	req := request{
 		cause: c.plan.cause(now), tick: c.memory.tick, known: c.memory.known(), heard: c.memory.heard(),
-		gap: c.gaps, have: c.have, waiting: c.waiting,
+		losses: c.losses, gap: c.gaps, have: c.have, waiting: c.waiting,
 	}
 	if c.phase == phaseStarting {
 		req.cause = "bootstrap"
@@ -267,13 +270,17 @@ func (d *TenantDiscovery) checkAge(now time.Time, req request, v tenant.Version)
 // take makes the set what the snapshot says, overridden by newer events.
 func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause tenant.Cause) {
 	c := &d.core
+	explained := c.fromFile || !c.linked() || c.losses != c.covered
 	c.snapshotErr, c.failingSince, c.fromFile = nil, time.Time{}, false
+	if ans.version.Environment != "" {
+		c.environment = ans.version.Environment
+	}
 	c.status.LastSnapshot = now
 	held, doubtful := 0, false
 	if ans.unchanged {
 		c.status.Counters.SnapshotsUnchanged++
 	} else {
-		held, doubtful = d.merge(now, req, ans, cause)
+		held, doubtful = d.merge(now, req, ans, cause, explained)
 	}
 	c.plan.succeeded(now, d.interval())
 	if ans.unchanged && c.have.ETag != req.have.ETag {
@@ -303,6 +310,7 @@ func (d *TenantDiscovery) cover(now time.Time, req request, ans answer) {
 	before := c.memory.epoch
 	whole, newEpoch := c.memory.taken(ans.version, req.tick)
 	if newEpoch {
+		c.hearing.listed(now)
 		c.note(slog.LevelWarn, "the manager has a new data set, as after a restore from a backup; the set is now that one's",
 			slog.String("epoch_before", before), slog.String("epoch", ans.version.Epoch))
 	}
@@ -310,6 +318,7 @@ func (d *TenantDiscovery) cover(now time.Time, req request, ans answer) {
 		c.have = ans.version
 	}
 	c.closed = req.gap
+	c.covered = req.losses
 	switch {
 	case !whole:
 		d.openGap(now, "events newer than the snapshot are missing")
@@ -319,7 +328,10 @@ func (d *TenantDiscovery) cover(now time.Time, req request, ans answer) {
 }
 
 // merge reconciles the set with the answer. It returns how many removals are held, and whether the answer may be too old.
-func (d *TenantDiscovery) merge(now time.Time, req request, ans answer, cause tenant.Cause) (held int, doubtful bool) {
+// explained says that it is known why the list and the set may differ.
+func (d *TenantDiscovery) merge(
+	now time.Time, req request, ans answer, cause tenant.Cause, explained bool,
+) (held int, doubtful bool) {
 	c := &d.core
 	listed := len(ans.rows.ids)
 	doubtful = c.memory.override(&ans.rows, ans.version, req.tick)
@@ -328,6 +340,9 @@ func (d *TenantDiscovery) merge(now time.Time, req request, ans answer, cause te
 	c.status.Counters.RowsSkipped += ans.rows.skipped
 	if cause == tenant.CauseReconcile {
 		c.status.Counters.DriftFound += uint64(len(changes))
+		if before := c.memory.known().Epoch; !explained && (before == "" || before == ans.version.Epoch) {
+			c.differences.found(changes, ans.version, now)
+		}
 	}
 	d.publish(changes, nil)
 	d.noteMerge(changes, ans.rows.skipped, listed, cause)
@@ -361,28 +376,9 @@ func (d *TenantDiscovery) noteMerge(changes []tenant.Change, skipped uint64, lis
 	}
 }
 
-// guard says whether the removals of a snapshot are held: not when the snapshot before has had the same fate.
-func (d *TenantDiscovery) guard() func(removals int) bool {
-	guard, tenants, held := d.cfg.RemovalGuard, d.core.set.size, d.core.held
-	return func(removals int) bool {
-		return !held && removals >= guard.Min && float64(removals) > guard.Fraction*float64(tenants)
-	}
-}
-
-// holdBack leaves the gap open and asks for a second look.
-func (d *TenantDiscovery) holdBack(now time.Time, held int) {
-	c := &d.core
-	c.gaps++
-	c.lastGap = fmt.Sprintf("a snapshot would remove %d of %d tenants, which is held until the next one", held, c.set.size)
-	c.plan.guard = now.Add(d.cfg.RemovalGuard.Delay)
-	c.status.Counters.RemovalsHeld += uint64(held) //nolint:gosec // a count is never negative
-	c.note(slog.LevelWarn, "a snapshot would remove most of the set; nothing is removed until a second one says so",
-		slog.Int("held", held), slog.Duration("again_in", d.cfg.RemovalGuard.Delay))
-}
-
 // interval is the time to the next reconcile if nothing happens.
 func (d *TenantDiscovery) interval() time.Duration {
-	if d.core.feedUp {
+	if d.core.linked() {
 		return d.cfg.ResyncInterval
 	}
 	return d.cfg.PollInterval

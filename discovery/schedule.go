@@ -84,11 +84,12 @@ func (s *schedule) succeeded(now time.Time, interval time.Duration) {
 	s.periodic = now.Add(s.dice.about(interval))
 }
 
-// failed plans the next attempt: exponential back-off with full jitter, the longest for who is not let in, and later
+// failed plans the next attempt: exponential back-off with full jitter, the longest for one who is not let in or asks the
+// wrong manager, and later
 // where the manager asked for it, but never sooner than spread after the last began.
 func (s *schedule) failed(now time.Time, err error, spread time.Duration) {
 	wait := s.dice.upTo(min(longestBackoff, firstBackoff<<min(s.failures, 10)))
-	if denied(err) {
+	if hopeless(err) {
 		wait = longestBackoff/2 + s.dice.upTo(longestBackoff/2)
 	}
 	if asked := retryDelay(err); asked > 0 {
@@ -98,7 +99,11 @@ func (s *schedule) failed(now time.Time, err error, spread time.Duration) {
 	s.notBefore = later(now.Add(wait), s.lastBegin.Add(spread))
 }
 
-func denied(err error) bool {
+// hopeless reports whether asking again will be of no use until somebody changes something.
+func hopeless(err error) bool {
+	if _, other := errors.AsType[*EnvironmentError](err); other {
+		return true
+	}
 	var answer interface{ HTTPStatus() int }
 	if !errors.As(err, &answer) {
 		return false

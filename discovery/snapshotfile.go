@@ -75,7 +75,7 @@ func (d *TenantDiscovery) load() *savedSet {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
-	case err == nil && (saved.Service != d.cfg.ServiceName || saved.Environment != d.cfg.Environment):
+	case err == nil && (saved.Service != d.cfg.ServiceName || normalEnvironment(saved.Environment) != d.cfg.Environment):
 		err = fmt.Errorf("it is of service %q, environment %q", saved.Service, saved.Environment)
 	}
 	if err != nil {

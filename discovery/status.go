@@ -13,12 +13,13 @@ type State uint8
 const (
 	// Starting is until Start has succeeded; the set is empty.
 	Starting State = iota
-	// Live means that the subscription is up and that a snapshot asked for after its last confirmation, and after
-	// the last sign that something was missed, has been taken.
+	// Live means that the subscription is up, that something has come by it where heartbeats are expected, and that a
+	// snapshot asked for after its last confirmation, and after the last sign that something was missed, has been taken.
 	Live
-	// Syncing means that the subscription is up, and that such a snapshot is on its way.
+	// Syncing means that the subscription is up, and that such a snapshot is on its way, or the first heartbeat or event.
 	Syncing
-	// Polling means that the subscription is down, and that the last snapshot asked for came.
+	// Polling means that the subscription is down, or that nothing has come by it for 11 s although heartbeats are
+	// expected, and that the last snapshot asked for came.
 	Polling
 	// Stale means that snapshots fail: at once while the subscription is down, for longer than PollInterval while it
 	// is up. The set is the last known one.
@@ -55,6 +56,8 @@ type Status struct {
 	// State, and Since when it is that.
 	State State
 	Since time.Time
+	// Reason says why it is that State, and what to do, in words for people.
+	Reason string
 	// Tenants is the size of the set.
 	Tenants int
 	// Version is that of the last snapshot; zero when the manager sends none.
@@ -65,7 +68,8 @@ type Status struct {
 	LastEvent    time.Time
 	// FeedConnected says whether the subscription is confirmed and has not been lost since.
 	FeedConnected bool
-	// FeedError is why the subscription was lost last; it is nil while it is up. SnapshotError is why the last snapshot
+	// FeedError is why the subscription was lost last, or why it is of no use: nothing has come by it, see
+	// [redisevents.ErrNoHeartbeat]. It is nil while there is nothing wrong with it. SnapshotError is why the last snapshot
 	// failed; it is nil once one came.
 	FeedError     error
 	SnapshotError error
@@ -107,6 +111,9 @@ type Counters struct {
 	RowsSkipped uint64 `json:"rows_skipped"`
 	// DriftFound is the number of differences that reconciles found between the set and the manager.
 	DriftFound uint64 `json:"drift_found"`
+	// Unannounced is the number of those that no event has announced, neither before nor for 10 s afterwards, or until
+	// events from after the list came, although none was known to be missed.
+	Unannounced uint64 `json:"unannounced"`
 	// RemovalsHeld by the removal guard.
 	RemovalsHeld uint64 `json:"removals_held"`
 	// Subscriptions that were confirmed, the first one included.

@@ -82,7 +82,10 @@ func judge(evt tenant.Event, service, environment string) verdict {
 	if short(evt.Epoch) != "" {
 		v.version = evt.Version()
 	}
-	if environment != "" && evt.Environment != "" && evt.Environment != environment {
+	if v.env != "" && v.env != environment {
+		v.env = normalEnvironment(v.env)
+	}
+	if environment != "" && v.env != "" && v.env != environment {
 		v.outcome = outcomeOtherEnvironment
 		return v
 	}
@@ -143,6 +146,6 @@ func (v verdict) revision() uint64 {
 func (v verdict) membership() bool { return v.effect == effectAdd || v.effect == effectRemove }
 
 func (v verdict) bad(err error) verdict {
-	v.outcome, v.err = outcomeBad, err
+	v.outcome, v.err = outcomeBad, enter(err)
 	return v
 }

@@ -47,7 +47,8 @@ func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) 
 // With have.ETag the request is conditional: if the list is still the same, notModified is true, each is not called, and
 // v is the version of now. What the manager then leaves out of v is taken from have.
 //
-// v is zero for a manager that sends no versions. It has an epoch and a revision, or neither.
+// v is zero for a manager that sends no versions. It has an epoch and a revision, or neither. Its environment is compared with
+// nothing here: that is for the caller.
 func (c *Client) FetchSnapshot(ctx context.Context, service string, have tenant.Version, each func(tenant.Summary)) (v tenant.Version, notModified bool, err error) {
 	req, err := c.listRequest("fetch snapshot", service)
 	if err != nil {
@@ -102,13 +103,23 @@ func (a *answer) decodeList(each func(row *tenant.Summary)) error {
 // versionOf reads the version headers. A revision that is missing or no number makes the epoch useless: zero would
 // claim that the list is older than every event.
 func versionOf(header http.Header) tenant.Version {
-	v := tenant.Version{ETag: header.Get("ETag")}
+	v := tenant.Version{ETag: header.Get("ETag"), Environment: environmentOf(header.Get(HeaderEnvironment))}
 	epoch := header.Get(HeaderEpoch)
 	revision, err := strconv.ParseUint(header.Get(HeaderRevision), 10, 64)
 	if epoch != "" && err == nil {
 		v.Epoch, v.Revision = epoch, revision
 	}
 	return v
+}
+
+// environmentOf returns the normal form of the name. One that cannot be a name stays as it is, so that whoever compares it
+// sees that it is another one than theirs.
+func environmentOf(value string) string {
+	name, err := tenant.ParseEnvironment(value)
+	if err != nil {
+		return shorten(value)
+	}
+	return name
 }
 
 // completed fills in what a 304 did not repeat.
@@ -118,6 +129,9 @@ func completed(v, have tenant.Version) tenant.Version {
 	}
 	if v.Epoch == "" {
 		v.Epoch, v.Revision = have.Epoch, have.Revision
+	}
+	if v.Environment == "" {
+		v.Environment = have.Environment
 	}
 	return v
 }

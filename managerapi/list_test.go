@@ -95,6 +95,29 @@ func TestSnapshotVersions(t *testing.T) {
 	}
 }
 
+// TestX01TheEnvironmentOfTheListIsRead in its normal form; a 304 that leaves it out has that of before.
+func TestX01TheEnvironmentOfTheListIsRead(t *testing.T) {
+	for header, want := range map[string]string{
+		"dev": "dev", "Dev": "dev", "": "", `"dev"`: `"dev"`, "default": "default", strings.Repeat("x", 400): strings.Repeat("x", 300) + "…",
+	} {
+		for _, status := range []int{http.StatusOK, http.StatusNotModified} {
+			body := oneRow
+			if status == http.StatusNotModified {
+				body = ""
+			}
+			m := startManager(t, always(status, body, HeaderEnvironment, header))
+			_, v, _, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{ETag: `"e"`, Environment: "before"})
+			expected := want
+			if want == "" && status == http.StatusNotModified {
+				expected = "before"
+			}
+			if err != nil || v.Environment != expected {
+				t.Errorf("%d with %.20q: %.20q, %v; want %.20q", status, header, v.Environment, err, expected)
+			}
+		}
+	}
+}
+
 func TestSnapshotNotModifiedUnasked(t *testing.T) {
 	m := startManager(t, always(http.StatusNotModified, "", "ETag", `"e"`))
 	c := newClient(t, m.URL)

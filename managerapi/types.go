@@ -15,6 +15,8 @@ const (
 	HeaderEpoch = "Tenant-Set-Epoch"
 	// HeaderRevision tells, on the list of active tenants, the revision that the list belongs to, in decimal.
 	HeaderRevision = "Tenant-Set-Revision"
+	// HeaderEnvironment tells, on the list of active tenants and on its 304, the environment of the list.
+	HeaderEnvironment = "Tenant-Set-Environment"
 )
 
 // What a tenant or an association can be, as far as this package has to know. A manager may have more.

@@ -23,6 +23,7 @@ type faults struct {
 	delay        fault[time.Duration]
 	answer       fault[Answer]
 	stale        fault[uint64]
+	environment  fault[string]
 	keep         fault[float64]
 	empty        fault[struct{}]
 	cut          fault[struct{}]
@@ -55,6 +56,7 @@ type plan struct {
 	failure          *failure
 	answer           *Answer
 	stale            *uint64
+	environment      *string
 	keep             *float64
 	empty, cut, drop bool
 }
@@ -88,6 +90,11 @@ func (m *Manager) DelayList(n int, d time.Duration) {
 // reach back to is the oldest that it does.
 func (m *Manager) StaleList(n int, revision uint64) {
 	m.setFaults(func(f *faults) { f.stale = fault[uint64]{n, revision} })
+}
+
+// ListEnvironment says that the list is of that environment, in its Tenant-Set-Environment. An empty name leaves it out.
+func (m *Manager) ListEnvironment(n int, name string) {
+	m.setFaults(func(f *faults) { f.environment = fault[string]{n, name} })
 }
 
 // PartialList answers with the oldest tenants only, a share of 0 to 1 of them, rounded down.
@@ -143,14 +150,15 @@ func (m *Manager) takePlan() plan {
 	defer m.mu.Unlock()
 	f := &m.faults
 	p := plan{
-		hold:    f.hold,
-		failure: f.failure.take(),
-		answer:  f.answer.take(),
-		stale:   f.stale.take(),
-		keep:    f.keep.take(),
-		empty:   f.empty.take() != nil,
-		cut:     f.cut.take() != nil,
-		drop:    f.drop.take() != nil,
+		hold:        f.hold,
+		failure:     f.failure.take(),
+		answer:      f.answer.take(),
+		stale:       f.stale.take(),
+		environment: f.environment.take(),
+		keep:        f.keep.take(),
+		empty:       f.empty.take() != nil,
+		cut:         f.cut.take() != nil,
+		drop:        f.drop.take() != nil,
 	}
 	if delay := f.delay.take(); delay != nil {
 		p.delay = *delay

@@ -32,10 +32,12 @@ var (
 // with the same seed and the same calls deliver the same.
 type Feed struct {
 	firstBackoff, mostBackoff time.Duration
+	heartbeats                bool
 
 	mu      sync.Mutex // guards what is below, and what is in each run
 	runs    map[*run]struct{}
-	downErr error // why attempts to subscribe fail; nil while they succeed
+	downErr error  // why attempts to subscribe fail; nil while they succeed
+	used    string // the environment that was named last
 	silent  bool
 	faults  feedFaults
 }
@@ -53,6 +55,10 @@ func WithSeed(seed uint64) FeedOption {
 func WithBackoff(first, most time.Duration) FeedOption {
 	return func(f *Feed) { f.firstBackoff, f.mostBackoff = first, max(first, most) }
 }
+
+// WithHeartbeats makes every subscription confirm that it hears heartbeats, as Redis Pub/Sub does, so that they are expected.
+// Without it a [Feed.Heartbeat] is heard all the same.
+func WithHeartbeats() FeedOption { return func(f *Feed) { f.heartbeats = true } }
 
 // NewFeed returns a feed whose link is up.
 func NewFeed(opts ...FeedOption) *Feed {
@@ -120,6 +126,20 @@ func (f *Feed) Heartbeat(v tenant.Version) {
 	f.tell(tenant.Signal{Kind: tenant.SignalHeartbeat, Version: v})
 }
 
+// UseEnvironment implements [tenant.EnvironmentFeed]. It only notes the name.
+func (f *Feed) UseEnvironment(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.used = name
+}
+
+// UsedEnvironment returns the name that UseEnvironment was given last, empty if there was none.
+func (f *Feed) UsedEnvironment() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.used
+}
+
 // Gap tells every subscribed Run that events were missed although the link is up. A nil err is [ErrGap].
 func (f *Feed) Gap(err error) {
 	f.tell(tenant.Signal{Kind: tenant.SignalGap, Err: orDefault(err, ErrGap)})
@@ -127,7 +147,7 @@ func (f *Feed) Gap(err error) {
 
 // Resubscribe tells every subscribed Run of one more confirmation, as when a driver subscribed again by itself.
 func (f *Feed) Resubscribe() {
-	f.tell(tenant.Signal{Kind: tenant.SignalSubscribed})
+	f.tell(tenant.Signal{Kind: tenant.SignalSubscribed, Heartbeats: f.heartbeats})
 }
 
 // Subscribers returns how many Runs are subscribed.

@@ -76,7 +76,7 @@ func (f *Feed) attempt(r *run) step {
 		return step{} // accepted and never answered
 	}
 	r.subscribed, r.backoff = true, f.firstBackoff
-	return step{signal: tenant.Signal{Kind: tenant.SignalSubscribed}}
+	return step{signal: tenant.Signal{Kind: tenant.SignalSubscribed, Heartbeats: f.heartbeats}}
 }
 
 // enqueue is called with the lock held. Each Run gets a payload of its own.

@@ -40,7 +40,10 @@ func (m *Manager) compose(service string, p plan) list {
 		rows = rows[:0]
 	}
 	if m.versions && p.answer == nil {
-		version.ETag = entityTag(version.Epoch, rows)
+		version.ETag, version.Environment = entityTag(version.Epoch, rows), m.environment
+		if p.environment != nil {
+			version.Environment = *p.environment
+		}
 	} else {
 		version = tenant.Version{}
 	}

@@ -66,9 +66,9 @@ func WithAPIKey(key string) Option { return func(m *Manager) { m.apiKey = key } 
 // WithToken sets the bearer token that writes must carry. The default is a random one.
 func WithToken(token string) Option { return func(m *Manager) { m.token = token } }
 
-// WithEnvironment sets the environment of all tenants and events; a request to create a tenant in another one is
-// refused with 400. By default each tenant's events name the environment that it was created with, and the
-// revisions run through all of them.
+// WithEnvironment sets the environment of all tenants and events, which the lists name as well; a request to create a tenant
+// in another one is refused with 400. By default no list names one, each tenant's events name the environment that it was
+// created with, and the revisions run through all of them.
 //
 // A name that cannot be one panics.
 func WithEnvironment(name string) Option {

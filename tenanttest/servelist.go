@@ -74,6 +74,9 @@ func setVersion(h http.Header, v tenant.Version) {
 	h.Set("ETag", v.ETag)
 	h.Set(managerapi.HeaderEpoch, v.Epoch)
 	h.Set(managerapi.HeaderRevision, strconv.FormatUint(v.Revision, 10))
+	if v.Environment != "" {
+		h.Set(managerapi.HeaderEnvironment, v.Environment)
+	}
 }
 
 // matches compares weakly, as If-None-Match wants.

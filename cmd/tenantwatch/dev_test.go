@@ -214,6 +214,7 @@ func TestReasons(t *testing.T) {
 		{"live", discovery.Status{State: discovery.Live, Tenants: 1}, "subscribed and reconciled"},
 		{"live and nobody there", discovery.Status{State: discovery.Live}, "how the service is spelled"},
 		{"syncing", discovery.Status{State: discovery.Syncing}, "on its way"},
+		{"syncing, for a reason", discovery.Status{State: discovery.Syncing, Reason: "a revision is missing"}, "a revision is missing"},
 		{"syncing after a failure", discovery.Status{State: discovery.Syncing, SnapshotError: snapshot}, "no answer"},
 		{"polling", discovery.Status{State: discovery.Polling, FeedError: feed}, "no link"},
 		{"polling, never confirmed", discovery.Status{State: discovery.Polling}, "not confirmed yet"},

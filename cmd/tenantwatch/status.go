@@ -42,7 +42,7 @@ func reasonOf(s discovery.Status) string {
 		if s.SnapshotError != nil {
 			return "subscribed; a new list is asked for again after: " + s.SnapshotError.Error()
 		}
-		return "subscribed; a new list is on its way"
+		return cmp.Or(s.Reason, "subscribed; a new list is on its way")
 	case discovery.Polling:
 		return "the manager is polled; no events from Redis: " + errorText(s.FeedError)
 	case discovery.Stale:

@@ -214,9 +214,10 @@ func (a *api) describeAnswer(c call, status int, description, contentType string
 func (a *api) describeVersion(c call, status int) {
 	text := &huma.Schema{Type: huma.TypeString}
 	a.described(c).Responses[strconv.Itoa(status)].Headers = map[string]*huma.Param{
-		"ETag":                    {Description: "changes only when the list does", Schema: text},
-		managerapi.HeaderEpoch:    {Description: "which data these are; new after a restore", Schema: text},
-		managerapi.HeaderRevision: {Description: "a decimal number; the list is the one at this revision", Schema: text},
+		"ETag":                       {Description: "changes only when the list does", Schema: text},
+		managerapi.HeaderEnvironment: {Description: "the environment of the list", Schema: text},
+		managerapi.HeaderEpoch:       {Description: "which data these are; new after a restore", Schema: text},
+		managerapi.HeaderRevision:    {Description: "a decimal number; the list is the one at this revision", Schema: text},
 	}
 }
 

@@ -60,7 +60,8 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 	late := time.AfterFunc(s.cfg.RequestTimeout, func() { giveUp(context.DeadlineExceeded) })
 	defer late.Stop()
 	l := &listWriter{
-		w: w, head: r.Method == http.MethodHead, conditions: r.Header.Values("If-None-Match"), compressed: acceptsGzip(r.Header),
+		w: w, environment: s.store.Environment(), head: r.Method == http.MethodHead,
+		conditions: r.Header.Values("If-None-Match"), compressed: acceptsGzip(r.Header),
 	}
 	err := s.readList(ctx, who, in.Service, l, func() { late.Stop() })
 	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
@@ -111,10 +112,11 @@ func checkListed(who caller, service string) error {
 
 // listWriter writes a list as JSON, in chunks.
 type listWriter struct {
-	w          http.ResponseWriter
-	head       bool // the client wants no body
-	conditions []string
-	compressed bool
+	w           http.ResponseWriter
+	environment string // of the list
+	head        bool   // the client wants no body
+	conditions  []string
+	compressed  bool
 
 	out   *bufio.Writer
 	zip   *gzip.Writer // nil without compression
@@ -125,6 +127,9 @@ type listWriter struct {
 func (l *listWriter) begin(v store.ActiveVersion) error {
 	header := l.w.Header()
 	setVersion(header, v)
+	if l.environment != "" {
+		header.Set(managerapi.HeaderEnvironment, l.environment)
+	}
 	if matches(l.conditions, v.ETag) {
 		l.w.WriteHeader(http.StatusNotModified)
 		return errHeadOnly
@@ -179,7 +184,7 @@ func (l *listWriter) finish(err error) error {
 
 // forget takes back what the head would have said, for the error that is written instead where nothing is out yet.
 func (l *listWriter) forget() {
-	for _, name := range []string{"ETag", managerapi.HeaderEpoch, managerapi.HeaderRevision, "Content-Encoding"} {
+	for _, name := range []string{"ETag", managerapi.HeaderEpoch, managerapi.HeaderRevision, managerapi.HeaderEnvironment, "Content-Encoding"} {
 		l.w.Header().Del(name)
 	}
 }

@@ -54,6 +54,26 @@ func TestListVersions(t *testing.T) {
 	}
 }
 
+// TestX01TheListNamesItsEnvironment, on a 304 and to HEAD too, and not where there is no list.
+func TestX01TheListNamesItsEnvironment(t *testing.T) {
+	h := start(t)
+	h.tenant(t, "One")
+	first := h.call(t, "GET", ledgerList, "")
+	same := h.call(t, "GET", ledgerList, "", func(header http.Header) { header.Set("If-None-Match", first.header.Get("ETag")) })
+	head := h.call(t, "HEAD", ledgerList, "")
+	for name, got := range map[string]answer{"200": first, "304": same, "HEAD": head} {
+		if environment := got.header.Get("Tenant-Set-Environment"); environment != h.store.Environment() || environment == "" {
+			t.Errorf("%s: it names %q, the store is of %q", name, environment, h.store.Environment())
+		}
+	}
+	if same.status != http.StatusNotModified {
+		t.Errorf("status %d, want 304", same.status)
+	}
+	if refused := h.call(t, "GET", "/v1/tenants/active", ""); refused.header.Get("Tenant-Set-Environment") != "" {
+		t.Error("a refusal names an environment")
+	}
+}
+
 func versionOf(t *testing.T, h *served) tenant.Version {
 	t.Helper()
 	v, err := h.store.Version(t.Context())
