@@ -8,7 +8,7 @@ TIMES         ?= 5
 KILLS         ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants faults matrix crash fuzz cover clean
+.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants faults matrix crash fuzz openapi cover clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ matrix: servers ## run the edge matrix of each face in full, and print how many 
 crash: servers ## kill a manager KILLS (200) times on each database, and fill the outbox with an hour's events; print what became of them
 	$(GO) test -count=1 -timeout 60m -v -run '^TestM02KilledAtRandom$$' ./internal/outbox -crash.kills=$(KILLS)
 	$(GO) test -count=1 -timeout 60m -v -run '^TestM05' ./internal/outbox -outbox.full
+
+openapi: servers ## lint the OpenAPI document, and let clients generated for TypeScript and Go make their calls (needs npm)
+	$(GO) test -count=1 -timeout 15m -v -run '^TestX22' ./cmd/tenantwatch -openapi
 
 cover: ## test coverage, as a number a function and as cover/cover.html
 	@mkdir -p cover

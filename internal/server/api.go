@@ -53,6 +53,7 @@ func (s *Server) publicHandler() (http.Handler, error) {
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own, which no call answers with
 		delete(a.OpenAPI().Components.Schemas.Map(), unused)
 	}
+	a.complete()
 	document, err := json.Marshal(a.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
@@ -69,6 +70,7 @@ func (s *Server) publicHandler() (http.Handler, error) {
 func humaConfig(version string) huma.Config {
 	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	schemas.RegisterTypeAlias(reflect.TypeFor[managerapi.SecretJSON](), reflect.TypeFor[json.RawMessage]())
+	shapes(schemas)
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
