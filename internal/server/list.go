@@ -67,7 +67,9 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	return l.finish(err)
+	err = l.finish(err)
+	s.warnOfSize(r.Context(), in.Service, l.size)
+	return err
 }
 
 // readList calls begun when the database has begun to answer, and from then on waits for the client.
@@ -121,6 +123,7 @@ type listWriter struct {
 	out   *bufio.Writer
 	zip   *gzip.Writer // nil without compression
 	began bool         // a row is out
+	size  int64        // of the rows and what is between them, uncompressed
 }
 
 // begin writes the head of the answer for what is going to be read, and ends the reading when that is all.
@@ -160,6 +163,7 @@ func (l *listWriter) row(row tenant.Summary) error {
 	if err != nil {
 		return fmt.Errorf("write a row: %w", err)
 	}
+	l.size += int64(len(data)) + 1
 	_, err = l.out.Write(data)
 	return err
 }

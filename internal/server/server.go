@@ -61,6 +61,7 @@ type Server struct {
 	admin   http.Handler
 	beat    time.Duration // between two heartbeats of a stream
 
+	large    largeLists
 	unknowns *limiter // of log lines about callers that showed nothing, or something wrong
 
 	streams  atomic.Int64  // how many there are
