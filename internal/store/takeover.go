@@ -96,11 +96,11 @@ func (s *Store) again(sealed []byte, name string, what []string) ([]byte, error)
 	return s.seal.seal(plain, append([]string{s.environment}, what...)...), nil
 }
 
-// sealedRow is something sealed of a tenant.
+// sealedRow is what is sealed of a tenant.
 type sealedRow struct {
-	seq         int64
-	id, service string
-	sealed      []byte
+	seq    int64
+	id     string
+	sealed []byte
 }
 
 func (s *Store) sealTenants(ctx context.Context, t tx, e stored) error {
@@ -128,31 +128,54 @@ func (s *Store) sealTenants(ctx context.Context, t tx, e stored) error {
 	}
 }
 
+// sealedPair is what is sealed of an association.
+type sealedPair struct {
+	sealed
+
+	seq         int64
+	id, service string
+}
+
 func (s *Store) sealAssociations(ctx context.Context, t tx, e stored) error {
-	last := sealedRow{seq: -1}
+	last := sealedPair{seq: -1}
 	for {
-		var rows []sealedRow
+		var rows []sealedPair
 		if err := t.each(ctx, func(r *sql.Rows) error {
-			var row sealedRow
-			err := r.Scan(&row.seq, &row.service, &row.id, &row.sealed)
+			var row sealedPair
+			err := r.Scan(&row.seq, &row.service, &row.id, &row.settings, &row.connections)
 			rows = append(rows, row)
 			return err
-		}, `SELECT a.tenant, a.service, t.id, a.settings FROM associations a JOIN tenants t ON t.env = a.env AND t.seq = a.tenant
+		}, `SELECT a.tenant, a.service, t.id, a.settings, a.connections
+			FROM associations a JOIN tenants t ON t.env = a.env AND t.seq = a.tenant
 			WHERE a.env = ?1 AND (a.tenant > ?2 OR a.tenant = ?2 AND a.service > ?3) ORDER BY a.tenant, a.service LIMIT ?4`,
 			e.id, last.seq, last.service, atOnce); err != nil || len(rows) == 0 {
 			return err
 		}
 		for _, last = range rows {
-			sealed, err := s.again(last.sealed, e.name, settingsOf(last.id, last.service))
+			data, err := s.pairAgain(last, e.name)
 			if err != nil {
 				return err
 			}
-			if _, err := t.exec(ctx, `UPDATE associations SET settings = ?4 WHERE env = ?1 AND tenant = ?2 AND service = ?3`,
-				e.id, last.seq, last.service, sealed); err != nil {
+			if _, err := t.exec(ctx, `UPDATE associations SET settings = ?4, connections = ?5 WHERE env = ?1 AND tenant = ?2 AND service = ?3`,
+				e.id, last.seq, last.service, data.settings, data.connections); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// pairAgain seals both: connections have the digest of settings as they are sealed.
+func (s *Store) pairAgain(row sealedPair, name string) (data sealed, err error) {
+	if row.connections == nil {
+		data.settings, err = s.again(row.settings, name, settingsOf(row.id, row.service))
+		return data, err
+	}
+	before := &Store{seal: s.seal, environment: name}
+	connections, err := before.openConnections(row.sealed, row.id, row.service)
+	if err != nil {
+		return sealed{}, err
+	}
+	return s.sealConnections(connections, row.id, row.service)
 }
 
 // renameEvents is for those that were not sent. What was sent stays as it was sent.

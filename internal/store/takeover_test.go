@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -146,6 +147,30 @@ func TestX18EventsThatWaitAreSentUnderTheNameOfNow(t *testing.T) {
 			if evt.Environment != "staging" || !strings.Contains(string(evt.Data), `"environment":"staging"`) {
 				t.Errorf("it waits as %s", evt.Data)
 			}
+		}
+	})
+}
+
+// TestX18ConnectionsOfNowAreTakenOverToo: both columns of an association are sealed with the name.
+func TestX18ConnectionsOfNowAreTakenOverToo(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		s := db.open(t)
+		id := create(t, s, acme()).ID
+		associate(t, s, id, "ledger")
+		_, before, err := s.Connections(t.Context(), id, "ledger")
+		do(t, err)
+		do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
+			found, err := spellings(ctx, q, testEnvironment)
+			do(t, err)
+			other := &Store{db: s.db, seal: s.seal, environment: "Staging", logger: s.logger}
+			return other.rename(ctx, q, found[0])
+		}))
+		do(t, s.Close())
+		s = db.open(t)
+		_, after, err := s.Connections(t.Context(), id, "ledger")
+		do(t, err)
+		if !reflect.DeepEqual(before.Connections, after.Connections) {
+			t.Errorf("they were %+v and are %+v", before.Connections, after.Connections)
 		}
 	})
 }
