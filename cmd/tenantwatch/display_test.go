@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,7 +157,7 @@ func TestAStuckOutputStopsNoProcess(t *testing.T) {
 }
 
 func TestAnOutputThatFailsStopsAll(t *testing.T) {
-	refused := errors.New("refused")
+	refused := syscall.EPIPE // nobody reads any more
 	for name, show := range map[string]display{
 		"lines": plainLines(&failingWriter{left: 1, err: refused}),
 		"board": newBoard(terminal{
@@ -180,6 +181,92 @@ func TestAnOutputThatFailsStopsAll(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A disk that is full may have room again. Until then what is printed is lost and counted, and nobody is ended for it.
+func TestX34WhatADiskHasNoRoomForIsCounted(t *testing.T) {
+	disk := &fullDisk{room: 3}
+	var said bytes.Buffer
+	l := newLines(streams{out: &printer{w: disk}, err: &printer{w: &said}}, false)
+	err := l.during(nil, func(err error) { t.Errorf("all are ended by %v", err) }, func() error {
+		v := l.voice("t")
+		disk.free(t, l, func() { v.event(event{Type: eventDone}) })
+		v.read(standardOutput, strings.NewReader("a\nb\n"))
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "lines lost because it failed: 1") {
+		t.Errorf("got %v", err)
+	}
+	if text := disk.text.String(); !strings.HasSuffix(text, "\nt | a\nt | b\n") || len(text) != len("...\nt | a\nt | b\n") {
+		t.Errorf("the disk has %q", text)
+	}
+	if text := said.String(); strings.Count(text, "no space left on device") != 1 || !strings.Contains(text, "can be written again") {
+		t.Errorf("it says %q", text)
+	}
+}
+
+// fullDisk has room for so many bytes, and then for none until it is freed.
+type fullDisk struct {
+	mu     sync.Mutex
+	room   int
+	failed int
+	text   bytes.Buffer
+}
+
+func (d *fullDisk) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(d.room, len(p))
+	d.text.Write(p[:n])
+	d.room -= n
+	if n < len(p) {
+		d.failed++
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+// free makes room once a write has failed that something was done for.
+func (d *fullDisk) free(t *testing.T, l *lines, something func()) {
+	t.Helper()
+	something()
+	failed := func() bool {
+		l.outlet.mu.Lock()
+		defer l.outlet.mu.Unlock()
+		return l.outlet.failure != nil
+	}
+	for deadline := time.Now().Add(patience); !failed(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing has failed")
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.room = 1 << 20
+}
+
+// What waits for a reader that is stuck has a bound, whatever happens meanwhile.
+func TestX34WhatAStuckReaderKeepsWaitingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &slowWriter{permits: make(chan struct{})}
+		l := plainLines(out)
+		err := l.during(nil, nil, func() error {
+			for i := range 3 * maxQueuedInAll / maxQueued {
+				v := l.voice(fmt.Sprint("t", i%100)) // each run of a tenant has its own
+				v.event(event{Type: eventStarted})
+				v.read(standardOutput, strings.NewReader(strings.Repeat(strings.Repeat("x", 1000)+"\n", 2*maxQueued/1000)))
+				v.event(event{Type: eventFailed})
+			}
+			return nil
+		})
+		if size := l.outlet.size; size > maxQueuedInAll+maxQueued || l.outlet.dropped == 0 {
+			t.Errorf("%d bytes wait, and %d were dropped", size, l.outlet.dropped)
+		}
+		if !errors.Is(err, errStuck) {
+			t.Errorf("got %v, want %v", err, errStuck)
+		}
+		close(out.permits)
+	})
 }
 
 func statusOf(now time.Time, of ...worker.State) worker.Status {

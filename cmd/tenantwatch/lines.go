@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,29 +25,37 @@ type lines struct {
 }
 
 func newLines(std streams, asJSON bool) *lines {
-	return &lines{
-		outlet:     newOutlet(std.out, std.err),
+	l := &lines{
 		asJSON:     asJSON,
 		onTerminal: isTerminal(std.out) || isTerminal(std.err),
 		told:       tellStatus(std.err, asJSON),
 	}
+	notice := func(lines int) []byte { return (&lineVoice{lines: l}).format(event{Type: eventDropped, Lines: lines}) }
+	l.outlet = newOutlet(std.out, std.err, notice, func(text string) { _ = std.err.line("%s  %s", clock(time.Now()), text) })
+	return l
 }
 
 func (l *lines) states(ctx context.Context, s discovery.Status) { l.told(ctx, s) }
 
-// during prints until body returns and what there is to print is printed.
+// during prints until body returns and what there is to print is printed. A write that does not come to an end is left behind.
 func (l *lines) during(_ func() worker.Status, failed func(error), body func() error) error {
 	var err error
-	var printing sync.WaitGroup
-	printing.Go(func() {
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
 		if err = l.outlet.run(); err != nil {
 			failed(err)
 		}
-	})
+	}()
 	result := body()
 	l.outlet.close()
-	printing.Wait()
-	return cmp.Or(err, result)
+	lost := l.outlet.await(printed)
+	select {
+	case <-printed:
+		return cmp.Or(err, result, lost)
+	default:
+		return cmp.Or(result, lost)
+	}
 }
 
 func (l *lines) voice(tenantID string) voice {

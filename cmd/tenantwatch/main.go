@@ -68,7 +68,7 @@ type commands struct {
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	quietDriver()
-	std := streams{in: stdin, out: &printer{w: stdout}, err: &printer{w: stderr}}
+	std := streams{in: stdin, out: &printer{w: stdout}, err: &printer{w: stderr, patience: errorPatience}}
 	command, done, err := parse(args, std)
 	if done && !errors.Is(err, errOutput) {
 		return exitDone

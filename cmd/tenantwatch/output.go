@@ -24,25 +24,63 @@ func clock(t time.Time) string {
 	return t.Local().Format("15:04:05.000") //nolint:gosmopolitan // they compare it with the clock on the wall
 }
 
+// errorPatience is how long standard error may take for a line: nobody is held up by a reader of that which is stuck.
+const errorPatience = 5 * time.Second
+
 // errOutput means that the output cannot be written.
 var errOutput = errors.New("write the output")
 
 // printer writes whole lines, from any goroutine. The error of a write is for whoever prints on standard output; when
 // standard error is gone there is nobody left to tell.
 type printer struct {
-	mu sync.Mutex // guards w
-	w  io.Writer
+	w io.Writer
+	// patience is how long a write may take; after that it is left behind, and those that follow fail until it has ended.
+	// Zero is for ever.
+	patience time.Duration
+
+	mu    sync.Mutex    // guards w, and stuck
+	stuck chan struct{} // closed at the end of a write that was left behind
 }
 
 // Write writes p in one piece.
 func (p *printer) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n, err := p.w.Write(b)
+	n, err := p.write(b)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errOutput, err)
 	}
 	return n, err
+}
+
+func (p *printer) write(b []byte) (int, error) {
+	if p.patience == 0 {
+		return p.w.Write(b)
+	}
+	if p.stuck != nil {
+		select {
+		case <-p.stuck:
+		default:
+			return 0, errStuck
+		}
+	}
+	var err error
+	written := make(chan struct{})
+	text := bytes.Clone(b) // it is ours when the write is left behind
+	go func() {
+		defer close(written)
+		_, err = p.w.Write(text)
+	}()
+	late := time.NewTimer(p.patience)
+	defer late.Stop()
+	select {
+	case <-written:
+		p.stuck = nil
+		return len(b), err
+	case <-late.C:
+		p.stuck = written
+		return 0, errStuck
+	}
 }
 
 func (p *printer) line(format string, args ...any) error {
