@@ -208,7 +208,7 @@ func (c *Client) CreateKey(ctx context.Context, wanted CreateKeyRequest) (*Creat
 // RevokeKey ends an API key; it is refused from its next request on. A key that the manager does not know is
 // [ErrTenantNotFound], by the status.
 func (c *Client) RevokeKey(ctx context.Context, id string) error {
-	return c.revoke(ctx, "revoke key", "keys", id)
+	return c.revoke(ctx, "revoke key", "keys", id, false)
 }
 
 // Tokens returns the bearer tokens, revoked ones too.
@@ -227,9 +227,10 @@ func (c *Client) CreateToken(ctx context.Context, wanted CreateTokenRequest) (*C
 	return admin[CreatedToken](ctx, c, adminCall{op: "create token", method: http.MethodPost, path: "tokens", in: wanted})
 }
 
-// RevokeToken ends a bearer token; it is refused from its next request on. The errors are those of [Client.RevokeKey].
-func (c *Client) RevokeToken(ctx context.Context, id string) error {
-	return c.revoke(ctx, "revoke token", "tokens", id)
+// RevokeToken ends a bearer token; it is refused from its next request on. The errors are those of [Client.RevokeKey]. The last
+// token that holds is [ErrConflict]; with force it is ended all the same.
+func (c *Client) RevokeToken(ctx context.Context, id string, force bool) error {
+	return c.revoke(ctx, "revoke token", "tokens", id, force)
 }
 
 // Outbox tells how far the manager is with publishing.
@@ -245,11 +246,14 @@ func (c *Client) Events(ctx context.Context, after uint64, limit int) (*EventPag
 	return admin[EventPage](ctx, c, adminCall{op: "list events", path: "events", query: values})
 }
 
-func (c *Client) revoke(ctx context.Context, op, kind, id string) error {
+func (c *Client) revoke(ctx context.Context, op, kind, id string, force bool) error {
 	if strings.TrimSpace(id) == "" || id == "." || id == ".." {
 		return fmt.Errorf("%s: %w: id %.80q", op, ErrInvalidArgument, id)
 	}
 	a := adminCall{op: op, method: http.MethodDelete, path: kind + "/" + url.PathEscape(id)}
+	if force {
+		a.query = url.Values{"force": {"true"}}
+	}
 	_, err := c.send(ctx, a.request(c), nil, nil)
 	return err
 }

@@ -103,7 +103,11 @@ func TestAdminCalls(t *testing.T) {
 		},
 		{
 			name: "revoke token", wire: "DELETE /v1/admin/tokens/t1", status: 204,
-			call: func(ctx context.Context, c *Client) (any, error) { return nil, c.RevokeToken(ctx, "t1") },
+			call: func(ctx context.Context, c *Client) (any, error) { return nil, c.RevokeToken(ctx, "t1", false) },
+		},
+		{
+			name: "revoke the last token", wire: "DELETE /v1/admin/tokens/t1?force=true", status: 204,
+			call: func(ctx context.Context, c *Client) (any, error) { return nil, c.RevokeToken(ctx, "t1", true) },
 		},
 		{
 			name: "outbox", wire: "GET /v1/admin/outbox", status: 200,
@@ -180,7 +184,7 @@ func TestInvalidAdminArgumentsSendNothing(t *testing.T) {
 		_, listErr := c.Associations(t.Context(), arg)
 		for name, err := range map[string]error{
 			"create key": keyErr, "associations": listErr,
-			"revoke key": c.RevokeKey(t.Context(), arg), "revoke token": c.RevokeToken(t.Context(), arg),
+			"revoke key": c.RevokeKey(t.Context(), arg), "revoke token": c.RevokeToken(t.Context(), arg, false),
 		} {
 			if !errors.Is(err, ErrInvalidArgument) {
 				t.Errorf("%s of %q: %v", name, arg, err)

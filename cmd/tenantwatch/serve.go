@@ -35,6 +35,12 @@ type serveCommand struct {
 
 	KeepEvents string `help:"How long events are kept after they were published, for readers that resume; 24h if there is none ($$TENANTWATCH_KEEP_EVENTS)." name:"keep-events" placeholder:"TIME"`
 
+	KeepAudit string `help:"How long it is kept who did what; 9600h, which are 400 days, if there is none ($$TENANTWATCH_KEEP_AUDIT)." name:"keep-audit" placeholder:"TIME"`
+
+	MaxStreams string `help:"How many streams of events are served at once; a service may have as many as it leaves free. 10000 if there is none ($$TENANTWATCH_MAX_STREAMS)." name:"max-streams" placeholder:"N"`
+
+	TrustedProxies string `help:"Addresses and networks, as in 10.0.0.0/8,192.0.2.7, of proxies whose X-Forwarded-For says where a request comes from; nobody's if there is none ($$TENANTWATCH_TRUSTED_PROXIES)." name:"trusted-proxies" placeholder:"LIST"`
+
 	RateLimit string `help:"Requests a second for each key and each token; no limit if there is none ($$TENANTWATCH_RATE_LIMIT)." name:"rate-limit" placeholder:"N"`
 
 	ShutdownDelay string `help:"How long requests are still taken at the end while /readyz fails already, for a load balancer to notice; 0s if there is none ($$TENANTWATCH_SHUTDOWN_DELAY)." name:"shutdown-delay" placeholder:"TIME"`
@@ -152,8 +158,8 @@ func (m *manager) close() error {
 
 func (m *manager) closeLater(f func() error) { m.closers = append(m.closers, f) }
 
-// openStore refuses a database without a token: nobody could use the manager, and nobody shall be tempted to build a
-// default one in.
+// openStore refuses a database without a token and without a key: nobody could use the manager, and nobody shall be tempted to
+// build a default one in. With keys alone services go on reading.
 func (m *manager) openStore(ctx context.Context, d database, logger *slog.Logger) error {
 	if d.absent() {
 		return d.noToken("there is no database at " + withoutPassword(d.dsn) + " yet, and so no token in it")
@@ -164,14 +170,22 @@ func (m *manager) openStore(ctx context.Context, d database, logger *slog.Logger
 	}
 	m.closeLater(m.store.Close)
 	tokens, err := m.store.Tokens(ctx)
-	if err != nil {
+	if err == nil && slices.ContainsFunc(tokens, holds) {
+		return nil
+	}
+	keys, keysErr := m.store.Keys(ctx, "")
+	if err := errors.Join(err, keysErr); err != nil {
 		return d.explain(err)
 	}
-	if !slices.ContainsFunc(tokens, func(t store.Key) bool { return t.RevokedAt.IsZero() }) {
-		return d.noToken(fmt.Sprintf("the database has no token for the environment %q, so nobody could use the manager", d.environment))
+	if !slices.ContainsFunc(keys, holds) {
+		return d.noToken(fmt.Sprintf("the database has no token and no key for the environment %q, so nobody could use the manager", d.environment))
 	}
+	logger.LogAttrs(ctx, slog.LevelWarn, "there is no token, so nothing can be changed; services with a key can read",
+		slog.String("environment", d.environment), slog.String("advice", d.howToMakeOne()))
 	return nil
 }
+
+func holds(k store.Key) bool { return k.RevokedAt.IsZero() }
 
 // absent reports whether the database is a file that is not there. Serving would make an empty one.
 func (d database) absent() bool {
@@ -185,11 +199,15 @@ func (d database) absent() bool {
 
 func (d database) noToken(problem string) error {
 	return &failure{
-		err: errors.New(problem),
-		advice: "Make the first: tenantwatch token create --db " + quote(withoutPassword(d.dsn)) +
-			" --environment " + quote(d.environment) + " --encryption-key-file " + quote(d.keyFile),
+		err:       errors.New(problem),
+		advice:    d.howToMakeOne(),
 		permanent: true,
 	}
+}
+
+func (d database) howToMakeOne() string {
+	return "Make the first: tenantwatch token create --db " + quote(withoutPassword(d.dsn)) +
+		" --environment " + quote(d.environment) + " --encryption-key-file " + quote(d.keyFile)
 }
 
 func (m *manager) openPublisher(s serveSettings) error {
@@ -205,6 +223,7 @@ func (m *manager) openRelay(s serveSettings, logger *slog.Logger) error {
 	var err error
 	m.server, err = server.New(server.Config{
 		Store: m.store, Logger: logger, OnChange: func() { m.relay.Wake() }, RateLimit: s.rateLimit,
+		MaxStreams: s.maxStreams, TrustedProxies: s.trustedProxies, KeepAudit: cmp.Or(s.keepAudit, 1), // zero would be the default of the server
 		ShutdownDelay: s.shutdownDelay, ShutdownTimeout: s.shutdownTimeout, Profiling: s.profiling, Version: newBuild(debug.ReadBuildInfo()).Version,
 	})
 	if err != nil {

@@ -167,7 +167,7 @@ func TestS05NothingStartsWithoutCredentials(t *testing.T) {
 			t.Errorf("with %q: %s", credentials, resp.Status)
 		}
 	}
-	s.command("token", "revoke", token.ID)
+	s.command("token", "revoke", token.ID, "--force")
 	s.interrupt()
 	again := startProcess(t, s.serve, "serve")
 	if err := again.cmd.Wait(); again.cmd.ProcessState.ExitCode() != exitLasting {
@@ -175,6 +175,26 @@ func TestS05NothingStartsWithoutCredentials(t *testing.T) {
 	}
 	if out, log := again.out.String(), again.err.String(); out != "" || !strings.Contains(log, "tenantwatch token create --db") {
 		t.Errorf("it says\n%s\n%s", out, log)
+	}
+}
+
+// TestX40WithKeysAndNoTokenItStarts, and says so: services go on reading.
+func TestX40WithKeysAndNoTokenItStarts(t *testing.T) {
+	s := startServe(t, "sqlite:"+filepath.Join(t.TempDir(), "t.db"))
+	s.command("key", "create", "--service", "ledger")
+	var token struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(s.command("token", "list", "--json")), &token); err != nil {
+		t.Fatal(err)
+	}
+	s.command("token", "revoke", token.ID, "--force")
+	s.interrupt()
+	again := startProcess(t, s.serve, "serve")
+	again.await(&again.out, "The API is at")
+	again.interrupt()
+	if log := again.err.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "there is no token") || !strings.Contains(log, "token create --db") {
+		t.Errorf("the log says\n%s", log)
 	}
 }
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/server"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
@@ -14,6 +16,9 @@ const (
 	defaultListen      = "127.0.0.1:8080"
 	defaultAdminListen = "127.0.0.1:8081"
 	defaultKeepEvents  = 24 * time.Hour
+	defaultKeepAudit   = 400 * 24 * time.Hour
+	defaultMaxStreams  = "10000"
+	mostStreams        = 1_000_000
 )
 
 // tlsFlags say how the listeners speak TLS.
@@ -34,7 +39,10 @@ type serveSettings struct {
 	redis             redisevents.Config
 	channels          redisevents.Channels
 	keepEvents        time.Duration
+	keepAudit         time.Duration
 	rateLimit         float64
+	maxStreams        int
+	trustedProxies    []string
 	shutdownDelay     time.Duration
 	shutdownTimeout   time.Duration // zero is the server's
 	profiling         bool
@@ -49,6 +57,9 @@ var (
 	keptEvents    = setting{what: "keep events", flag: "--keep-events", variables: []string{"TENANTWATCH_KEEP_EVENTS"}, fallback: defaultKeepEvents.String()}
 	endingDelay   = setting{what: "shutdown delay", flag: "--shutdown-delay", variables: []string{"TENANTWATCH_SHUTDOWN_DELAY"}, fallback: "0s"}
 	rateLimit     = setting{what: "rate limit", flag: "--rate-limit", variables: []string{"TENANTWATCH_RATE_LIMIT"}, fallback: "0"}
+	keptAudit     = setting{what: "keep audit", flag: "--keep-audit", variables: []string{"TENANTWATCH_KEEP_AUDIT"}, fallback: defaultKeepAudit.String()}
+	streamsAtOnce = setting{what: "streams", flag: "--max-streams", variables: []string{"TENANTWATCH_MAX_STREAMS"}, fallback: defaultMaxStreams}
+	proxiesInUse  = setting{what: "trusted proxies", flag: "--trusted-proxies", variables: []string{"TENANTWATCH_TRUSTED_PROXIES"}, optional: true}
 	tlsCert       = setting{what: "TLS certificate", flag: "--tls-cert", variables: []string{"TENANTWATCH_TLS_CERT"}, optional: true}
 	tlsKey        = setting{what: "TLS key", flag: "--tls-key", variables: []string{"TENANTWATCH_TLS_KEY"}, optional: true}
 )
@@ -78,12 +89,29 @@ func (c *serveCommand) settings(env func(string) string) (serveSettings, error) 
 
 func (c *serveCommand) limits(l *lookup, s *serveSettings) {
 	l.duration(keptEvents, c.KeepEvents, &s.keepEvents)
+	l.duration(keptAudit, c.KeepAudit, &s.keepAudit)
 	l.duration(endingDelay, c.ShutdownDelay, &s.shutdownDelay)
 	if text, from := l.find(rateLimit, c.RateLimit); text != "" {
 		var err error
 		if s.rateLimit, err = strconv.ParseFloat(text, 64); err != nil || !(s.rateLimit >= 0 && s.rateLimit < 1e9) {
 			l.problems.note(from + " has to be a number of requests a second, 0 for no limit")
 		}
+	}
+	c.crowd(l, s)
+}
+
+// crowd is how many streams there may be, and who says where a request comes from.
+func (c *serveCommand) crowd(l *lookup, s *serveSettings) {
+	if text, from := l.find(streamsAtOnce, c.MaxStreams); text != "" {
+		var err error
+		if s.maxStreams, err = strconv.Atoi(text); err != nil || s.maxStreams < 1 || s.maxStreams > mostStreams {
+			l.problems.note(fmt.Sprintf("%s has to be a number of streams from 1 to %d", from, mostStreams))
+		}
+	}
+	text, from := l.find(proxiesInUse, c.TrustedProxies)
+	s.trustedProxies = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	if err := server.CheckProxies(s.trustedProxies); err != nil {
+		l.problems.note(from + ": " + err.Error())
 	}
 }
 

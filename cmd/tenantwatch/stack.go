@@ -97,7 +97,7 @@ func (s *stack) openManager(ctx context.Context, address string) error {
 		database: database{dsn: schemeSQLite + s.file("tenants.db"), environment: s.environment, keyFile: keyFile, tenantID: tenantID},
 		listen:   address, admin: "127.0.0.1:0",
 		redis: s.redis, channels: redisevents.EnvironmentChannel,
-		keepEvents: defaultKeepEvents, shutdownTimeout: shutdownGrace,
+		keepEvents: defaultKeepEvents, keepAudit: defaultKeepAudit, shutdownTimeout: shutdownGrace,
 	}
 	token, err := settings.createToken(ctx, "dev")
 	if err != nil {

@@ -102,12 +102,18 @@ type tokenRevokeCommand struct {
 	managerFlags
 
 	ID string `arg:"" help:"The token's id, as \"token list\" shows it." name:"token-id"`
+
+	Force bool `help:"Even when it is the last token that holds. Nothing can be changed then until \"token create --db\" has made another."`
 }
 
 // Run revokes the token.
 func (c *tokenRevokeCommand) Run(ctx context.Context, std streams) error {
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
-		if err := s.RevokeToken(ctx, c.ID); err != nil {
+		err := s.RevokeToken(ctx, c.ID, c.Force)
+		if errors.Is(err, managerapi.ErrConflict) {
+			return &failure{err: err, advice: "Make another with \"token create\" first, and use that one. --force ends it all the same."}
+		}
+		if err != nil {
 			return err
 		}
 		return s.revoked("token", c.ID)

@@ -116,6 +116,11 @@ type idInput struct {
 	ID string `path:"id"`
 }
 
+type revokeTokenInput struct {
+	ID    string `path:"id"`
+	Force string `query:"force" doc:"true: even when it is the last token that holds"`
+}
+
 func (s *Server) registerAdmin(a *api) {
 	get := func(path, id, summary string) call {
 		return call{method: "GET", path: adminPath + path, id: id, summary: summary, status: http.StatusOK, tag: "admin"}
@@ -208,8 +213,11 @@ func (s *Server) createKey(ctx context.Context, _ *nothing, req keyRequest) (*re
 }
 
 func (s *Server) revokeKey(ctx context.Context, in *idInput) (*nothing, error) {
-	return nil, s.revoke(ctx, in.ID, func(ctx context.Context) ([]store.Key, error) { return s.store.Keys(ctx, "") },
-		refuse(http.StatusNotFound, "KEY_NOT_FOUND", "key not found"))
+	err := s.store.RevokeKey(ctx, in.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		err = refuse(http.StatusNotFound, "KEY_NOT_FOUND", "key not found")
+	}
+	return nil, err
 }
 
 func (s *Server) listTokens(ctx context.Context, _ *nothing) (*reply[tokenList], error) {
@@ -227,24 +235,16 @@ func (s *Server) createToken(ctx context.Context, _ *nothing, req tokenRequest) 
 	}, err
 }
 
-func (s *Server) revokeToken(ctx context.Context, in *idInput) (*nothing, error) {
-	return nil, s.revoke(ctx, in.ID, s.store.Tokens, refuse(http.StatusNotFound, "TOKEN_NOT_FOUND", "token not found"))
-}
-
-// revoke ends one of those that list has, so that a token is not revoked as a key.
-func (s *Server) revoke(ctx context.Context, id string, list func(context.Context) ([]store.Key, error), missing error) error {
-	all, err := list(ctx)
+func (s *Server) revokeToken(ctx context.Context, in *revokeTokenInput) (*nothing, error) {
+	force, err := isForced(in.Force)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !slices.ContainsFunc(all, func(k store.Key) bool { return k.ID == id }) {
-		return missing
-	}
-	err = s.store.Revoke(ctx, id)
+	err = s.store.RevokeToken(ctx, in.ID, force)
 	if errors.Is(err, store.ErrNotFound) {
-		return missing
+		err = refuse(http.StatusNotFound, "TOKEN_NOT_FOUND", "token not found")
 	}
-	return err
+	return nil, err
 }
 
 func (s *Server) outbox(ctx context.Context, _ *nothing) (*reply[outboxView], error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
@@ -96,23 +97,48 @@ func read[I, O any](a *api, c call, serve func(ctx context.Context, in *I) (*O, 
 	huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, a.s.cfg.RequestTimeout)
 		defer cancel()
-		out, err := serve(ctx, in)
+		done, err := a.s.limits.reads.take(ctx, callerOf(ctx).share())
+		if err != nil {
+			return nil, answered(ctx, err)
+		}
+		defer done()
+		out, err := serve(withDeed(ctx, c.id), in)
 		return out, answered(ctx, err)
 	})
 }
 
-// write registers a call that changes something. The change is made even if the client goes away meanwhile, because
-// nobody could tell how far it came.
+// withDeed tells the store who asks for what, for the audit; what became of it is in the note of the request.
+func withDeed(ctx context.Context, call string) context.Context {
+	left := noteOf(ctx)
+	left.deed = store.Deed{Actor: callerOf(ctx).actor(), Request: left.request, Address: left.address, Call: call}
+	return store.WithDeed(ctx, &left.deed)
+}
+
+// write registers a call that changes something. Once the change has begun it is made even if the client goes away meanwhile,
+// because nobody could tell how far it came.
 func write[I, O any](a *api, c call, serve func(ctx context.Context, in *I) (*O, error)) {
 	huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.s.cfg.RequestTimeout)
-		defer cancel()
-		out, err := serve(ctx, in)
-		if err == nil {
-			a.s.changed(ctx, c.id)
-		}
-		return out, answered(ctx, err)
+		return change(ctx, a.s, c, func(ctx context.Context) (*O, error) { return serve(ctx, in) })
 	})
+}
+
+// change makes a change when it is its turn.
+func change[O any](ctx context.Context, s *Server, c call, serve func(context.Context) (*O, error)) (*O, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	done, err := s.limits.changes.take(ctx, callerOf(ctx).share())
+	if err != nil {
+		return nil, answered(ctx, err)
+	}
+	defer done()
+	end, _ := ctx.Deadline()
+	ctx, cancel = context.WithDeadline(context.WithoutCancel(ctx), end)
+	defer cancel()
+	out, err := serve(withDeed(ctx, c.id))
+	if err == nil {
+		s.changed(ctx, c.id)
+	}
+	return out, answered(ctx, err)
 }
 
 // writeBody registers a call that changes something and has a JSON body.
@@ -128,13 +154,7 @@ func writeBody[B, I, O any](a *api, c call, serve func(ctx context.Context, in *
 		next(huma.WithValue(ctx, bodyKey{}, body))
 	}}
 	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.s.cfg.RequestTimeout)
-		defer cancel()
-		out, err := serve(ctx, in, ctx.Value(bodyKey{}).(B))
-		if err == nil {
-			a.s.changed(ctx, c.id)
-		}
-		return out, answered(ctx, err)
+		return change(ctx, a.s, c, func(ctx context.Context) (*O, error) { return serve(ctx, in, ctx.Value(bodyKey{}).(B)) })
 	})
 	shape := reflect.TypeFor[B]()
 	if shown, ok := any(*new(B)).(interface{ shownAs() reflect.Type }); ok {

@@ -148,10 +148,10 @@ func (s *Server) disassociate(ctx context.Context, in *disassociateInput) (*noth
 	})
 }
 
-// connections hides another service's association by the answer that a key gets for one that is not there.
+// connections answers a key the same for a tenant that is not there and for one that is not its service's.
 func (s *Server) connections(ctx context.Context, in *associationInput) (*reply[connectionsView], error) {
 	if !callerOf(ctx).sees(in.Service) {
-		return nil, noAssociation()
+		return nil, noTenant()
 	}
 	var t store.Tenant
 	var a store.Association
@@ -160,7 +160,7 @@ func (s *Server) connections(ctx context.Context, in *associationInput) (*reply[
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, callerOf(ctx).hiding(err)
 	}
 	return connectionsOf(t, a), nil
 }

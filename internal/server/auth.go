@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
@@ -14,18 +16,39 @@ import (
 type caller struct {
 	id      string // of the key, else of the token
 	service string // of the key; empty without one
+	token   string // the id of the token, alone or beside a key; empty without one
 }
 
 // sees reports whether the caller may read what belongs to service. A key reads what is its own, also when a token comes
 // with it; a token alone reads everything.
 func (c caller) sees(service string) bool { return c.service == "" || c.service == service }
 
-// reads is whose lists count together: those of a service, whichever of its keys it shows.
-func (c caller) reads() string {
+// hiding makes of what is not there the answer for a tenant that is not there, for a key: it shall not learn that somebody else
+// has the tenant.
+func (c caller) hiding(err error) error {
+	if refused, ok := errors.AsType[*apiError](err); ok && c.service != "" && refused.status == http.StatusNotFound {
+		return noTenant()
+	}
+	return err
+}
+
+// share is whose places count together: those of a service, whichever of its keys it shows.
+func (c caller) share() string {
 	if c.service != "" {
 		return "service " + c.service
 	}
 	return c.id
+}
+
+// actor is what the audit calls the caller. Whoever shows both acts by the token.
+func (c caller) actor() string {
+	switch {
+	case c.token != "":
+		return "token " + c.token
+	case c.id != "":
+		return "key " + c.id
+	}
+	return ""
 }
 
 type callerKey struct{}
@@ -36,12 +59,12 @@ func callerOf(ctx context.Context) caller {
 }
 
 // authorize says who makes the request, or refuses it. There has to be a key or a token, the token where needsToken is
-// set, and what is there has to be right.
+// set, and all that is there has to be right.
 func (s *Server) authorize(ctx context.Context, h http.Header, needsToken bool) (caller, error) {
 	var who caller
 	key, token := h.Get(managerapi.HeaderAPIKey), bearer(h)
 	if key != "" {
-		found, err := s.check(ctx, s.store.CheckKey, key)
+		found, err := s.check(ctx, aKey, key)
 		if err != nil {
 			return caller{}, unauthorized(err, managerapi.HeaderAPIKey+" is missing or wrong", "ApiKey")
 		}
@@ -50,13 +73,14 @@ func (s *Server) authorize(ctx context.Context, h http.Header, needsToken bool) 
 	if key == "" && token == "" && !needsToken {
 		return caller{}, unauthorized(store.ErrNotFound, managerapi.HeaderAPIKey+" is missing or wrong", "ApiKey")
 	}
-	if key != "" && !needsToken {
+	if key != "" && token == "" && !needsToken {
 		return who, nil
 	}
-	found, err := s.check(ctx, s.store.CheckToken, token)
+	found, err := s.check(ctx, aToken, token)
 	if err != nil {
 		return caller{}, unauthorized(err, "the bearer token is missing or wrong", "Bearer")
 	}
+	who.token = found.ID
 	if key == "" {
 		who.id = found.ID
 	}
@@ -66,11 +90,12 @@ func (s *Server) authorize(ctx context.Context, h http.Header, needsToken bool) 
 // maxSecretBytes is more than any key or token has, and little enough to be hashed for anybody.
 const maxSecretBytes = 512
 
-func (s *Server) check(ctx context.Context, lookUp func(context.Context, string) (store.Key, error), secret string) (store.Key, error) {
-	if secret == "" || len(secret) > maxSecretBytes {
-		return store.Key{}, store.ErrNotFound
-	}
-	return lookUp(ctx, secret)
+// strangers is how many shares those have together whose key is not known yet. They are told apart by their address.
+const strangers = 64
+
+func stranger(address string) string {
+	digest := sha256.Sum256([]byte(address))
+	return "stranger " + strconv.Itoa(int(digest[0])%strangers)
 }
 
 // unauthorised keeps a database that does not answer apart from a secret that is wrong.

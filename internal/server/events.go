@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,8 +23,6 @@ const (
 	heartbeatInterval = 5 * time.Second
 	// eventsPoll is how often a stream looks for changes that another manager made.
 	eventsPoll = 500 * time.Millisecond
-	// streamsRetry is after how long a client that was one too many may try again.
-	streamsRetry = 15 * time.Second
 )
 
 type eventsInput struct {
@@ -43,12 +43,17 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, in *eventsI
 	if err := checkListed(callerOf(r.Context()), in.Service); err != nil {
 		return err
 	}
-	defer s.streams.Add(-1)
-	if s.streams.Add(1) > int64(s.cfg.MaxStreams) {
-		return refuse(http.StatusServiceUnavailable, "TOO_MANY_STREAMS", "as many follow the events as this manager serves; ask another one, or read the list").
-			with("Retry-After", strconv.Itoa(int(streamsRetry.Seconds())))
+	who := callerOf(r.Context())
+	done, err := s.limits.streams.try(who.share())
+	if err != nil {
+		return err
 	}
-	feed := &eventStream{s: s, service: in.Service, header: r.Header, out: sseWriter{w, http.NewResponseController(w)}}
+	defer done()
+	shown, leave := s.shown.join(r.Header)
+	defer leave()
+	feed := &eventStream{
+		s: s, service: in.Service, share: who.share(), shown: shown, looked: time.Now(), out: sseWriter{w, http.NewResponseController(w)},
+	}
 	if err := feed.start(r.Context(), in.Last); err != nil {
 		return err
 	}
@@ -73,7 +78,9 @@ type heartbeat struct {
 type eventStream struct {
 	s       *Server
 	service string
-	header  http.Header // of the request, to see whether its key still holds
+	share   string    // whose places it takes
+	shown   *shown    // with the request
+	looked  time.Time // when that still held
 	out     sseWriter
 	at      tenant.Version
 }
@@ -93,7 +100,7 @@ func (e *eventStream) start(ctx context.Context, last string) error {
 		return store.ErrGone // whatever it is, it is no event of ours
 	}
 	e.at = tenant.Version{Epoch: epoch, Revision: revision}
-	_, err = e.s.tail.after(ctx, e.at)
+	_, err = e.read(ctx)
 	return err
 }
 
@@ -108,7 +115,7 @@ func (e *eventStream) run(ctx context.Context) error {
 		caughtUp, err := e.forward(ctx)
 		if err == nil && caughtUp && due {
 			due = false
-			err = e.heartbeat(ctx)
+			err = e.heartbeat()
 		}
 		if err != nil {
 			return endOf(ctx, err)
@@ -127,20 +134,20 @@ func (e *eventStream) run(ctx context.Context) error {
 }
 
 // forward sends all that is there. A database that does not answer is asked again later, and there is no heartbeat until
-// it does, so that the client can tell.
+// it does, so that the client can tell; no event either, because nobody knows whether the key still holds.
 func (e *eventStream) forward(ctx context.Context) (caughtUp bool, err error) {
 	for {
 		events, err := e.after(ctx)
+		if err == nil && len(events) > 0 {
+			err = e.send(ctx, events)
+		}
 		switch {
-		case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		case err != nil && isUnavailable(err):
 			return false, nil
 		case err != nil:
 			return false, err
 		case len(events) == 0:
 			return true, nil
-		}
-		if err := e.send(events); err != nil {
-			return false, err
 		}
 		select {
 		case <-e.s.closing:
@@ -153,30 +160,58 @@ func (e *eventStream) forward(ctx context.Context) (caughtUp bool, err error) {
 func (e *eventStream) after(ctx context.Context) ([]store.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.s.cfg.RequestTimeout)
 	defer cancel()
-	return e.s.tail.after(ctx, e.at)
+	if err := e.permitted(ctx); err != nil {
+		return nil, err
+	}
+	return e.read(ctx)
 }
 
-func (e *eventStream) send(events []store.Event) error {
+// read takes a place for what is not in memory any more, so that streams which were away for long wait for each other, service
+// by service, and for nobody else.
+func (e *eventStream) read(ctx context.Context) ([]store.Event, error) {
+	events, kept, err := e.s.tail.after(ctx, e.at)
+	if err != nil || kept {
+		return events, err
+	}
+	done, err := e.s.limits.catchUp.take(ctx, e.share)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return e.s.store.EventsAfter(ctx, e.at, tailBatch)
+}
+
+// permitted looks from time to time whether what the client has shown still holds, however busy the stream is.
+func (e *eventStream) permitted(ctx context.Context) error {
+	if time.Since(e.looked) < e.s.recheck {
+		return nil
+	}
+	if err := e.s.holds(ctx, e.shown); err != nil {
+		return err
+	}
+	e.looked = time.Now()
+	return nil
+}
+
+// send may take long with a client that is slow, and so looks at the key before each event.
+func (e *eventStream) send(ctx context.Context, events []store.Event) error {
 	for _, event := range events {
+		if err := e.permitted(ctx); err != nil {
+			return errors.Join(err, e.out.flush())
+		}
+		if concerns(event, e.service) {
+			if err := e.out.event("", tenant.Version{Epoch: e.at.Epoch, Revision: event.Revision}, event.Data); err != nil {
+				return err
+			}
+		}
 		e.at.Revision = event.Revision
-		if !concerns(event.Event, e.service) {
-			continue
-		}
-		if err := e.out.event("", e.at, event.Data); err != nil {
-			return err
-		}
 	}
 	return e.out.flush()
 }
 
 // heartbeat tells how far the stream is. It has an id too, so that a client whose service has been quiet for long resumes
 // where it is and not where its last event was.
-func (e *eventStream) heartbeat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, e.s.cfg.RequestTimeout)
-	defer cancel()
-	if _, err := e.s.authorize(ctx, e.header, false); err != nil && !isUnavailable(err) {
-		return err
-	}
+func (e *eventStream) heartbeat() error {
 	data, err := json.Marshal(heartbeat{e.at.Epoch, e.at.Revision})
 	if err != nil {
 		return err
@@ -184,17 +219,21 @@ func (e *eventStream) heartbeat(ctx context.Context) error {
 	return errors.Join(e.out.event("heartbeat", e.at, data), e.out.flush())
 }
 
-// concerns follows the table of events: those of a service are for that service, the others for all. What has a service
-// that cannot be read is for all, because whoever reads it has to see that it is damaged.
-func concerns(event tenant.Event, service string) bool {
+// concerns follows the table of events: those of a service are for that service, the others for those whose tenant it is or
+// was. What has a service that cannot be read is for these too, because whoever reads it has to see that it is damaged.
+func concerns(event store.Event, service string) bool {
 	switch event.EventType {
 	case tenant.EventCreated, tenant.EventUpdated, tenant.EventActivated, tenant.EventSuspended, tenant.EventDeleted:
-		return true
 	default:
-		named, err := event.ServiceName()
-		return err != nil || named == service
+		if named, err := event.ServiceName(); err == nil {
+			return named == service
+		}
 	}
+	return event.Services == nil || slices.Contains(event.Services, service)
 }
+
+// catchUpAtOnce leaves a processor to those that have nothing to catch up with.
+func catchUpAtOnce() int { return max(1, runtime.GOMAXPROCS(0)/2) } //nolint:mnd // a half
 
 // endOf keeps the end of a stream that began from being an error: the client sees it, and comes again.
 func endOf(ctx context.Context, err error) error {

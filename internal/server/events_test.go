@@ -131,8 +131,8 @@ func TestEventsAreStreamedAsTheyHappen(t *testing.T) {
 		t.Errorf("the first frame is %+v, want a heartbeat at revision 2", beat)
 	}
 	h.want(t, 204, "PUT", "/v1/tenants/"+id+"/suspend", "")
-	h.want(t, 201, "POST", "/v1/tenants", `{"name":"Other"}`)
-	for i, want := range []tenant.EventType{tenant.EventSuspended, tenant.EventCreated} {
+	h.want(t, 204, "DELETE", "/v1/tenants/"+id, "")
+	for i, want := range []tenant.EventType{tenant.EventSuspended, tenant.EventDeleted} {
 		got := f.nextOf(t, "")
 		evt, err := tenant.ParseEvent([]byte(got.data))
 		if err != nil || evt.EventType != want || got.id != epoch+":"+strconv.Itoa(3+i) || evt.Version().String() != got.id {
@@ -211,10 +211,10 @@ func TestEventsOfAnotherManager(t *testing.T) {
 	h := serve(t, openStore(t), func(s *Server) { s.beat = time.Hour }) // which would look, too
 	f := h.follow(t, ledgerEvents, "")
 	f.nextOf(t, "heartbeat")
-	if _, _, err := h.store.CreateTenant(t.Context(), store.NewTenant{Name: "Elsewhere"}); err != nil {
+	if err := h.store.Seed(t.Context(), "ledger", []store.NewTenant{{Name: "Elsewhere"}}); err != nil {
 		t.Fatal(err)
 	}
-	has(t, f.nextOf(t, "").data, `"event_type":"tenant.created"`)
+	has(t, f.nextOf(t, "").data, `"event_type":"tenant.service.associated"`)
 }
 
 func TestManyFollowersSeeTheSame(t *testing.T) {
@@ -226,12 +226,12 @@ func TestManyFollowersSeeTheSame(t *testing.T) {
 	}
 	const changes = 40
 	for i := range changes {
-		h.want(t, 201, "POST", "/v1/tenants", `{"name":"n`+strconv.Itoa(i)+`"}`)
+		h.tenant(t, "n"+strconv.Itoa(i))
 	}
 	epoch := versionOf(t, h).Epoch
 	for _, f := range followers {
 		for i := range changes {
-			if got := f.nextOf(t, ""); got.id != epoch+":"+strconv.Itoa(i+1) {
+			if got := f.nextOf(t, ""); got.id != epoch+":"+strconv.Itoa(2*(i+1)) {
 				t.Fatalf("frame %d has the id %s", i, got.id)
 			}
 		}
@@ -305,14 +305,14 @@ func TestTailReadsOnceForAll(t *testing.T) {
 }
 
 func TestConcerns(t *testing.T) {
-	event := func(kind tenant.EventType, payload string) tenant.Event {
-		return tenant.Event{EventType: kind, TenantID: "a", Payload: json.RawMessage(payload)}
+	event := func(kind tenant.EventType, payload string, services ...string) store.Event {
+		return store.Event{Event: tenant.Event{EventType: kind, TenantID: "a", Payload: json.RawMessage(payload)}, Services: services}
 	}
 	for _, tt := range []struct {
-		event tenant.Event
+		event store.Event
 		want  bool
 	}{
-		{event(tenant.EventCreated, ""), true},
+		{event(tenant.EventCreated, ""), true}, // from before it was known for whom
 		{event(tenant.EventUpdated, `{"service_name":"other"}`), true},
 		{event(tenant.EventActivated, ""), true},
 		{event(tenant.EventSuspended, ""), true},
@@ -326,6 +326,10 @@ func TestConcerns(t *testing.T) {
 		{event(tenant.EventServiceAssociated, ""), true}, // damaged: everybody has to see that
 		{event("tenant.new.kind", `{"service_name":"other"}`), false},
 		{event("tenant.new.kind", ""), true},
+		{event(tenant.EventUpdated, "", "other"), false},
+		{event(tenant.EventDeleted, "", "other", "ledger"), true},
+		{event(tenant.EventServiceAssociated, `{"service_name":"ledger"}`, "other"), true},
+		{event(tenant.EventServiceAssociated, "", "other"), false}, // damaged, and not ours
 	} {
 		if got := concerns(tt.event, "ledger"); got != tt.want {
 			t.Errorf("%s %s: %v, want %v", tt.event.EventType, tt.event.Payload, got, tt.want)

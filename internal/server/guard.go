@@ -4,20 +4,24 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"path"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
 // note is what a request leaves behind for its log line and its metrics.
 type note struct {
-	caller string // id of the key or the token
-	code   string // of the refusal
-	cause  error  // of a failure, for the log alone
+	caller  string     // id of the key or the token
+	address string     // of the client, as far as proxies that are trusted say it
+	request string     // its id
+	deed    store.Deed // what it asked for, and what became of it
+	code    string     // of the refusal
+	cause   error      // of a failure, for the log alone
 }
 
 type noteKey struct{}
@@ -45,7 +49,9 @@ func (n *note) failed(answer *apiError, cause error) {
 func (s *Server) observed(mux *http.ServeMux, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
-		began, left, answer := time.Now(), &note{}, &recorder{ResponseWriter: w}
+		left := &note{address: s.proxies.address(r), request: requestID(r.Header)}
+		began, answer := time.Now(), &recorder{ResponseWriter: w}
+		w.Header().Set(headerRequestID, left.request)
 		r = r.WithContext(context.WithValue(r.Context(), noteKey{}, left))
 		defer func() {
 			broken := answer.rescue(r, recover())
@@ -74,33 +80,38 @@ func routeOf(pattern string) string {
 	return "none"
 }
 
-// unknownLines is how many log lines a second there are at the most about callers that are not known, and twice as many
-// at once: whoever wants can make such requests. The metrics count them all.
-const unknownLines = 5
-
 // logRequest says nothing of the query and of the body.
 func (s *Server) logRequest(r *http.Request, route string, status int, left *note, took time.Duration) {
 	level, message := slog.LevelInfo, "request refused"
 	switch {
+	case route == readyPath:
+		return // a balancer asks on; that it is not ready any more, and ready again, is a line each
 	case status == http.StatusUnauthorized:
-		if _, ok := s.unknowns.take("", time.Now()); !ok {
+		if _, err := s.limits.unknowns.try(""); err != nil {
 			return
 		}
-	case left.code == codeShuttingDown:
-		// A balancer asks on, and is answered as it should be.
 	case status >= http.StatusInternalServerError:
 		level, message = slog.LevelError, "request failed"
 	case status < http.StatusBadRequest && left.cause != nil:
 		level, message = slog.LevelWarn, "answer broken off"
-	case status < http.StatusBadRequest:
+	case status < http.StatusBadRequest && left.deed.Result == "":
 		return
+	case status < http.StatusBadRequest:
+		message = "done"
 	}
 	attrs := []slog.Attr{
 		slog.String("method", methodOf(r)), slog.String("route", route), slog.Int("status", status),
-		slog.String("code", left.code), slog.Duration("took", took), slog.String("remote", r.RemoteAddr),
+		slog.String("took", took.String()), slog.String("remote", left.address),
+		slog.String("request_id", left.request),
+	}
+	if left.code != "" {
+		attrs = append(attrs, slog.String("code", left.code))
 	}
 	if left.caller != "" {
 		attrs = append(attrs, slog.String("caller", left.caller))
+	}
+	if d := left.deed; d.Result != "" {
+		attrs = append(attrs, slog.String("actor", d.Actor), slog.String("call", d.Call), slog.String("target", d.Target), slog.String("result", d.Result))
 	}
 	if left.cause != nil {
 		attrs = append(attrs, slog.String("error", left.cause.Error()))
@@ -213,17 +224,35 @@ func (s *Server) admit(r *http.Request, pattern string) (caller, error) {
 	needsToken := !reads || strings.HasPrefix(routeOf(pattern), adminPath)
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.RequestTimeout)
 	defer cancel()
+	known := s.known(r.Header)
+	if known != "" { // before anything is looked up
+		noteOf(r.Context()).caller = known
+		if _, err := s.limits.rates.try(known); err != nil {
+			return caller{}, err
+		}
+	}
 	who, err := s.authorize(ctx, r.Header, needsToken)
 	if err != nil {
 		return caller{}, err
 	}
 	noteOf(r.Context()).caller = who.id
-	if wait, ok := s.limiter.take(who.id, time.Now()); !ok {
-		seconds := strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
-		return caller{}, refuse(http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "too many requests with this key").
-			with("Retry-After", seconds)
+	if known == "" {
+		_, err = s.limits.rates.try(who.id)
 	}
-	return who, nil
+	return who, err
+}
+
+// known is the id of the key, or of the token where there is none, if it was right when it was looked up last.
+func (s *Server) known(h http.Header) string {
+	kind, secret := aKey, h.Get(managerapi.HeaderAPIKey)
+	if secret == "" {
+		kind, secret = aToken, bearer(h)
+	}
+	if len(secret) > maxSecretBytes {
+		return ""
+	}
+	id, _ := s.faces.of(kind, secret)
+	return id
 }
 
 // writeUnknown keeps the status and the headers that the mux gives, and gives it the body that errors have.

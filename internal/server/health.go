@@ -2,13 +2,18 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"time"
 )
 
-// readyTimeout is how long the database may take to say that it can be written.
-const readyTimeout = 2 * time.Second
+const (
+	readyPath = "/readyz"
+	// readyTimeout is how long the database may take to say that it can be written. Anybody may ask, and each probe is a
+	// change, so its answer is everybody's for a while.
+	readyTimeout = 2 * time.Second
+)
 
 // codeShuttingDown is why /readyz fails at the end.
 const codeShuttingDown = "SHUTTING_DOWN"
@@ -39,18 +44,38 @@ func (s *Server) registerHealth(mux *http.ServeMux) {
 		w.Header().Set("Content-Type", jsonType)
 		_ = writeJSON(w, health{"ok"}) // it has a JSON form
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
 			writeError(w, r, refuse(http.StatusServiceUnavailable, codeShuttingDown, "the manager is shutting down"))
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if err := s.store.Ping(ctx); err != nil {
-			writeError(w, r, refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "the database does not answer"))
+		if err := s.probe(r.Context()); err != nil {
+			writeError(w, r, refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "the database cannot be written"))
 			return
 		}
 		w.Header().Set("Content-Type", jsonType)
 		_ = writeJSON(w, health{"ready"}) // it has a JSON form
+	})
+}
+
+// readiness is whether changes can be made, as far as it was last seen.
+type readiness struct {
+	*once
+
+	failing bool // as the log has it; for the one that asks
+}
+
+// probe writes to the database, unless somebody has done so within a second, and says in the log when that has changed.
+func (s *Server) probe(ctx context.Context) error {
+	return s.ready.ask(ctx, readyTimeout, func(ctx context.Context) error {
+		err := s.ping(ctx)
+		switch {
+		case err != nil && !s.ready.failing:
+			s.log.LogAttrs(ctx, slog.LevelError, "not ready: the database cannot be written", slog.String("error", err.Error()))
+		case err == nil && s.ready.failing:
+			s.log.LogAttrs(ctx, slog.LevelInfo, "ready again: the database can be written")
+		}
+		s.ready.failing = err != nil
+		return err
 	})
 }

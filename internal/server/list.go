@@ -64,7 +64,7 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 		conditions: r.Header.Values("If-None-Match"), compressed: acceptsGzip(r.Header),
 	}
 	err := s.readList(ctx, who, in.Service, l, func() { late.Stop() })
-	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+	if _, refused := errors.AsType[*apiError](err); err != nil && !refused && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	err = l.finish(err)
@@ -75,7 +75,7 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 // readList calls begun when the database has begun to answer, and from then on waits for the client.
 func (s *Server) readList(ctx context.Context, who caller, service string, l *listWriter, begun func()) error {
 	if l.head || len(l.conditions) > 0 { // and so, as a rule, no list is read
-		v, err := s.store.ActiveVersion(ctx, service)
+		v, err := s.listVersion(ctx, who, service)
 		if err != nil {
 			return err
 		}
@@ -83,19 +83,24 @@ func (s *Server) readList(ctx context.Context, who caller, service string, l *li
 			return l.begin(v)
 		}
 	}
-	done, err := s.lists.take(ctx, who.reads())
-	if errors.Is(err, context.DeadlineExceeded) {
-		return refuse(http.StatusServiceUnavailable, "TOO_MANY_LISTS", "this service, or this token, reads as many lists as it may at once").
-			with("Retry-After", strconv.Itoa(retryAfter))
-	}
+	done, err := s.limits.lists.take(ctx, who.share())
 	if err != nil {
-		return fmt.Errorf("wait for other lists of the same caller: %w", err)
+		return err
 	}
 	defer done()
 	return s.store.Active(ctx, service, func(v store.ActiveVersion) error {
 		begun()
 		return l.begin(v)
 	}, l.row)
+}
+
+func (s *Server) listVersion(ctx context.Context, who caller, service string) (store.ActiveVersion, error) {
+	done, err := s.limits.reads.take(ctx, who.share())
+	if err != nil {
+		return store.ActiveVersion{}, err
+	}
+	defer done()
+	return s.store.ActiveVersion(ctx, service)
 }
 
 // checkListed refuses another service's list, whether there is such a service or not. An empty list would be an answer, and

@@ -62,12 +62,21 @@ func (s *Server) retryEvent(ctx context.Context, in *retryInput) (*nothing, erro
 	if err != nil {
 		return nil, err
 	}
-	if in.Force != "" && in.Force != "true" && in.Force != "false" {
-		return nil, refuse(http.StatusBadRequest, "INVALID_QUERY", "force is true or false")
+	force, err := isForced(in.Force)
+	if err != nil {
+		return nil, err
 	}
-	err = s.store.Retry(ctx, revision, in.Force == "true")
+	err = s.store.Retry(ctx, revision, force)
 	if errors.Is(err, store.ErrNotFound) {
 		err = refuse(http.StatusNotFound, "EVENT_NOT_FOUND", "no such event was given up")
 	}
 	return nil, err
+}
+
+// isForced takes no text as false.
+func isForced(text string) (bool, error) {
+	if text != "" && text != "true" && text != "false" {
+		return false, refuse(http.StatusBadRequest, "INVALID_QUERY", "force is true or false")
+	}
+	return text == "true", nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -35,7 +36,12 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	for i, server := range servers {
 		go func() { failed <- server.Serve(listeners[i]) }()
 	}
+	var keeping sync.WaitGroup
+	pruning, stop := context.WithCancel(ctx)
+	keeping.Go(func() { s.pruneAudit(pruning) })
 	err := s.untilDone(ctx, failed)
+	stop()
+	keeping.Wait()
 	ended := 0
 	if err != nil {
 		ended = 1
@@ -49,6 +55,28 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	return err
 }
 
+// auditEvery is how often rows of the audit that were kept long enough are deleted.
+const auditEvery = time.Hour
+
+// pruneAudit goes on until ctx ends.
+func (s *Server) pruneAudit(ctx context.Context) {
+	if s.cfg.KeepAudit < 0 {
+		return
+	}
+	next := time.NewTicker(auditEvery)
+	defer next.Stop()
+	for {
+		if _, err := s.store.PruneAudit(ctx, time.Now().Add(-s.cfg.KeepAudit)); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "old rows of the audit were not deleted; they will be, within an hour or so", slog.String("error", err.Error()))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+	}
+}
+
 // untilDone waits until ctx ends and the delay is over, or a listener fails.
 func (s *Server) untilDone(ctx context.Context, failed <-chan error) error {
 	select {
@@ -58,7 +86,7 @@ func (s *Server) untilDone(ctx context.Context, failed <-chan error) error {
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
-	s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "shutting down: not ready any more", slog.Duration("delay", s.cfg.ShutdownDelay))
+	s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "shutting down: not ready any more", slog.String("delay", s.cfg.ShutdownDelay.String()))
 	delay := time.NewTimer(s.cfg.ShutdownDelay)
 	defer delay.Stop()
 	select {
@@ -93,6 +121,6 @@ func (s *Server) httpServer(handler http.Handler) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		// "OPTIONS *" asks for credentials like everything else.
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog:                     slog.NewLogLogger(s.noise, slog.LevelWarn),
 	}
 }

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -19,6 +21,7 @@ const (
 	defaultRequestTimeout  = 10 * time.Second
 	defaultShutdownTimeout = 20 * time.Second
 	defaultMaxStreams      = 10_000
+	defaultKeepAudit       = 400 * 24 * time.Hour
 )
 
 // Config is what a server is made of.
@@ -33,9 +36,14 @@ type Config struct {
 	// RateLimit is how many requests a second each key and each token may make over time; twice as many may come at once,
 	// and the rest is answered with 429. Zero is no limit.
 	RateLimit float64
-	// MaxStreams is how many streams of events are served at a time; one more is answered with 503 and Retry-After. Zero:
-	// 10,000.
+	// MaxStreams is how many streams of events are served at a time. A service may have as many as it leaves free, so that a
+	// single one can have half of them; one more is answered with 503 and Retry-After. Zero: 10,000.
 	MaxStreams int
+	// TrustedProxies are addresses and networks, as in 10.0.0.0/8, of proxies that say in X-Forwarded-For where a request
+	// comes from. Empty: nobody is believed, and a request comes from whoever connects.
+	TrustedProxies []string
+	// KeepAudit is how long it is kept who did what. Zero: 400 days; less than zero: for ever.
+	KeepAudit time.Duration
 	// RequestTimeout is how long the database may take for a request, before it is answered with 503. Zero: 10 s.
 	RequestTimeout time.Duration
 	// ShutdownDelay is how long requests are still taken while /readyz fails already. Zero: not at all.
@@ -54,17 +62,21 @@ type Server struct {
 	log     *slog.Logger
 	store   *store.Store
 	tail    *tail
-	limiter *limiter
-	lists   *shares
+	limits  limits
+	faces   *faces
+	lookups *lookups
+	noise   *noise
+	shown   standing // by the streams that there are
+	proxies proxies
+	ready   readiness
+	ping    func(context.Context) error // the store's
 	metrics *metrics
 	public  http.Handler
 	admin   http.Handler
 	beat    time.Duration // between two heartbeats of a stream
+	recheck time.Duration // between two looks at what a stream has shown
+	large   largeLists
 
-	large    largeLists
-	unknowns *limiter // of log lines about callers that showed nothing, or something wrong
-
-	streams  atomic.Int64  // how many there are
 	draining atomic.Bool   // /readyz fails from now on
 	closing  chan struct{} // closed when streams have to end
 	closed   sync.Once
@@ -83,11 +95,14 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg = withDefaults(cfg)
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store), limiter: newLimiter(cfg.RateLimit),
-		beat: heartbeatInterval, closing: make(chan struct{}), unknowns: newLimiter(unknownLines),
-		lists: newShares(cfg.Store.ListsAtOnce()),
+		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store), limits: newLimits(cfg), faces: newFaces(), lookups: newLookups(), noise: newNoise(cfg.Logger),
+		shown: standing{all: map[[sha256.Size]byte]*shown{}}, ready: readiness{once: newOnce()}, ping: cfg.Store.Ping,
+		beat: heartbeatInterval, recheck: standingEvery, closing: make(chan struct{}),
 	}
 	var err error
+	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("new server: TrustedProxies: %w", err)
+	}
 	if s.metrics, err = newMetrics(); err != nil {
 		return nil, err
 	}
@@ -111,6 +126,7 @@ func (s *Server) MeterProvider() metric.MeterProvider { return s.metrics.provide
 // be served afterwards.
 func (s *Server) Close(ctx context.Context) error {
 	s.endStreams()
+	s.noise.close()
 	return s.metrics.shutdown(ctx)
 }
 
@@ -138,6 +154,9 @@ func withDefaults(cfg Config) Config {
 	}
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = defaultMaxStreams
+	}
+	if cfg.KeepAudit == 0 {
+		cfg.KeepAudit = defaultKeepAudit
 	}
 	if cfg.Version == "" {
 		cfg.Version = "unknown"

@@ -57,16 +57,14 @@ func (t *tail) news() <-chan struct{} {
 	return t.changed
 }
 
-// after returns some of the events after v, in order, and none when v is the newest. It is store.ErrGone when they are not
-// kept any more. The events are shared: nobody may change them.
-func (t *tail) after(ctx context.Context, v tenant.Version) ([]store.Event, error) {
+// after returns some of the events after v, in order, and none when v is the newest. ok is false when they are not in memory
+// any more. The events are shared: nobody may change them.
+func (t *tail) after(ctx context.Context, v tenant.Version) (events []store.Event, ok bool, err error) {
 	if err := t.refresh(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if events, ok := t.kept(v); ok {
-		return events, nil
-	}
-	return t.store.EventsAfter(ctx, v, tailBatch)
+	events, ok = t.kept(v)
+	return events, ok, nil
 }
 
 // kept looks into the memory alone.

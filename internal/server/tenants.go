@@ -83,8 +83,8 @@ func (s *Server) createTenant(ctx context.Context, _ *nothing, req managerapi.Cr
 	return answer, nil
 }
 
-// getTenant shows a key the tenants of its service, and those that are no service's yet: whoever creates a tenant shall
-// find it before it is associated.
+// getTenant shows a key the tenants that are or were its service's. One that no service has is for tokens: whoever creates a
+// tenant shall find it before it is associated.
 func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantView], error) {
 	if err := checkTenantID(in.ID); err != nil {
 		return nil, err
@@ -99,7 +99,8 @@ func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantV
 			return nil, aboutTenant(err)
 		}
 		mine := func(a store.Association) bool { return who.sees(a.Service) }
-		if len(associations) > 0 && !slices.ContainsFunc(associations, mine) {
+		unclaimed := len(associations) == 0 && who.token != ""
+		if !unclaimed && !slices.ContainsFunc(associations, mine) {
 			return nil, noTenant()
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"runtime"
 	"strconv"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -21,8 +22,32 @@ func (s *Store) ActiveVersion(ctx context.Context, service string) (ActiveVersio
 	return v, err
 }
 
-// ListsAtOnce is how many calls of Active read at the same time; further ones wait.
-func (s *Store) ListsAtOnce() int { return s.lists.Stats().MaxOpenConnections }
+// Room is how many calls of each kind the store works on at the same time; further ones wait.
+type Room struct {
+	Lists   int // calls of Active
+	Lookups int // of keys and tokens
+	Reads   int // all other calls that only read
+	Changes int // calls that change something
+}
+
+// spare is what is left of the connections for what no client asks for, as the relay does.
+const spare = 4
+
+// enough readings for each processor, of which some wait for the disk, and some to be given one at all.
+const enough = 8
+
+// Room leaves something for what no client asks for. Readings that go on at once in this process wait for its processors and
+// not for a server, so that more of them would only be in each other's way.
+func (s *Store) Room() Room {
+	r := Room{
+		Lists: s.lists.Stats().MaxOpenConnections, Lookups: s.pools.keys.Stats().MaxOpenConnections,
+		Reads: s.reader.Stats().MaxOpenConnections - spare, Changes: max(1, s.writer.Stats().MaxOpenConnections-spare),
+	}
+	if _, here := s.db.(*sqlite); here {
+		r.Reads = min(r.Reads, enough*runtime.GOMAXPROCS(0))
+	}
+	return r
+}
 
 // Active reads the list of service as it is at one revision, oldest tenant first. begin gets the version, and then each
 // every row as it comes from the database; what they return as an error ends the reading and comes back as it is. The

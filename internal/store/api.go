@@ -149,6 +149,8 @@ type Event struct {
 	Data     []byte
 	Attempts int
 	At       time.Time // of the commit
+	// Services are those whose tenant it was at that time, suspended and purged ones too. Nil is not known.
+	Services []string
 }
 
 // OutboxStatus is how far the relay is.

@@ -20,29 +20,41 @@ type change struct {
 	revision uint64 // the newest one, those of this change included
 	tenants  int64  // how many there have ever been
 	now      time.Time
+
+	target, last string // what is changed first, and last, for the audit
+	more         int    // how many besides the first
 }
 
 // change runs fn, which changes rows and announces it, and commits all of it or nothing. It keeps other changes of the
 // environment waiting from the beginning to the end, so that revisions are in the order of commits, none is left out, and
 // what fn has read is true when it writes.
 func (s *Store) change(ctx context.Context, what string, fn func(context.Context, *change) error) error {
-	return s.write(ctx, what, func(ctx context.Context, t tx) error {
+	return s.audited(ctx, what, func(ctx context.Context, t tx) (Deed, error) {
 		c := &change{tx: t, store: s}
 		row := t.row(ctx, `SELECT epoch, revision, tenants FROM environments WHERE id = ?1`+s.db.lockRow(), s.env)
 		if err := row.Scan(&c.epoch, &c.revision, &c.tenants); err != nil {
-			return err
+			return Deed{}, err
 		}
 		c.now = time.Now().UTC().Truncate(time.Microsecond) // as exact as it is stored
 		before := c.revision
 		if err := fn(ctx, c); err != nil {
-			return err
+			return Deed{}, err
 		}
-		if c.revision == before {
-			return nil
-		}
-		_, err := t.exec(ctx, `UPDATE environments SET revision = ?1, tenants = ?2 WHERE id = ?3`, c.revision, c.tenants, s.env)
-		return err
+		return c.finish(ctx, what, before)
 	})
+}
+
+// finish writes how far the revisions are, and returns what was done, which is nothing if nothing was touched.
+func (c *change) finish(ctx context.Context, what string, before uint64) (Deed, error) {
+	if c.target == "" {
+		return Deed{}, nil
+	}
+	done := c.done(ctx, what, before)
+	if c.revision == before {
+		return done, nil
+	}
+	_, err := c.exec(ctx, `UPDATE environments SET revision = ?1, tenants = ?2 WHERE id = ?3`, c.revision, c.tenants, c.store.env)
+	return done, err
 }
 
 // announce gives each of what happened to r its revision, puts it into the outbox, and notes whose list it changed.
@@ -53,8 +65,13 @@ func (c *change) announce(ctx context.Context, r *record, happened ...happening)
 		if err != nil {
 			return err
 		}
-		if _, err := c.exec(ctx, `INSERT INTO outbox (env, revision, data, committed_at) VALUES (?1, ?2, ?3, ?4)`,
-			c.store.env, c.revision, data, micros(c.now)); err != nil {
+		services, err := json.Marshal(r.services())
+		if err != nil {
+			return err
+		}
+		c.touch(targetOf(r.ID, data))
+		if _, err := c.exec(ctx, `INSERT INTO outbox (env, revision, data, committed_at, services) VALUES (?1, ?2, ?3, ?4, ?5)`,
+			c.store.env, c.revision, data, micros(c.now), string(services)); err != nil {
 			return err
 		}
 		for _, service := range h.lists {
@@ -66,6 +83,16 @@ func (c *change) announce(ctx context.Context, r *record, happened ...happening)
 		}
 	}
 	return nil
+}
+
+// targetOf is the tenant of an event, or its association with the service that the event names.
+func targetOf(id string, data []byte) string {
+	target := "tenants/" + id
+	evt, _ := tenant.ParseEvent(data) // ours
+	if service, err := evt.ServiceName(); err == nil {
+		target += "/associations/" + service
+	}
+	return target
 }
 
 // event returns the bytes that are published.

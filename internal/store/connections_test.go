@@ -259,7 +259,7 @@ func TestX21ServicesAreThoseThatThereAre(t *testing.T) {
 		do(t, err)
 		revoked, _, err := s.CreateKey(t.Context(), "nobody", "")
 		do(t, err)
-		do(t, s.Revoke(t.Context(), revoked.ID))
+		do(t, s.RevokeKey(t.Context(), revoked.ID))
 		_, _, err = s.CreateToken(t.Context(), "admin")
 		do(t, err)
 		got, err := s.Services(t.Context(), 100)

@@ -38,7 +38,7 @@ func TestS12WhatIsGivenIsNeverSQL(t *testing.T) {
 				"delete":     func() error { return s.DeleteTenant(ctx, text) },
 				"of service": func() error { _, _, err := s.Connections(ctx, bystander.ID, text); return err },
 				"key":        func() error { _, err := s.CheckKey(ctx, text); return err },
-				"revoke":     func() error { return s.Revoke(ctx, text) },
+				"revoke":     func() error { return s.RevokeKey(ctx, text) },
 			} {
 				if ask() == nil {
 					t.Errorf("%s %q finds something", what, text)

@@ -51,16 +51,51 @@ func (s *Store) Keys(ctx context.Context, service string) ([]Key, error) {
 // Tokens returns the tokens, oldest first, revoked ones too.
 func (s *Store) Tokens(ctx context.Context) ([]Key, error) { return s.keys(ctx, `service = ?2`, "") }
 
-// Revoke ends an API key or a token, by its id, for the next request. Once more does nothing. It returns ErrNotFound.
-func (s *Store) Revoke(ctx context.Context, id string) error {
-	return s.write(ctx, "revoke", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, `UPDATE keys SET revoked_at = COALESCE(revoked_at, ?1) WHERE env = ?2 AND id = ?3`,
-			micros(time.Now()), s.env, id)
-		if err == nil && n == 0 {
-			return ErrNotFound
+// RevokeKey ends an API key, by its id, for the next request. Once more does nothing. It returns ErrNotFound.
+func (s *Store) RevokeKey(ctx context.Context, id string) error {
+	return s.change(ctx, "revoke a key", func(ctx context.Context, c *change) error {
+		k, err := c.key(ctx, id, `service <> ''`)
+		if err != nil || !k.RevokedAt.IsZero() {
+			return err
 		}
-		return err
+		return c.revoke(ctx, "keys/", id)
 	})
+}
+
+// RevokeToken ends a token, by its id, for the next request. Once more does nothing. It returns ErrNotFound, and, unless
+// force is set, a *[Conflict] LAST_TOKEN for the last one that holds: without one nobody can change anything, and nobody can
+// make another but in the database.
+func (s *Store) RevokeToken(ctx context.Context, id string, force bool) error {
+	return s.change(ctx, "revoke a token", func(ctx context.Context, c *change) error {
+		k, err := c.key(ctx, id, `service = ''`)
+		if err != nil || !k.RevokedAt.IsZero() {
+			return err
+		}
+		var others int
+		if err := c.row(ctx, `SELECT COUNT(*) FROM keys WHERE env = ?1 AND service = '' AND revoked_at IS NULL AND id <> ?2`,
+			s.env, id).Scan(&others); err != nil {
+			return err
+		}
+		if others == 0 && !force {
+			return &Conflict{Code: "LAST_TOKEN", Message: "this is the last token that holds, and without one nothing can be changed: " +
+				"make another first, or force it"}
+		}
+		return c.revoke(ctx, "tokens/", id)
+	})
+}
+
+func (c *change) key(ctx context.Context, id, condition string) (Key, error) {
+	k, _, err := scanKey(c.row(ctx, `SELECT `+keyColumns+` FROM keys WHERE env = ?1 AND id = ?2 AND `+condition, c.store.env, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Key{}, ErrNotFound
+	}
+	return k, err
+}
+
+func (c *change) revoke(ctx context.Context, kind, id string) error {
+	c.touch(kind + id)
+	_, err := c.exec(ctx, `UPDATE keys SET revoked_at = ?1 WHERE env = ?2 AND id = ?3`, micros(c.now), c.store.env, id)
+	return err
 }
 
 // CheckKey returns the API key that a secret is of. A wrong or a revoked one is ErrNotFound.
@@ -116,6 +151,11 @@ func (c *change) insertKey(ctx context.Context, k Key, secret string) error {
 			Message: "service " + k.Service + " has two live keys already: revoke one first",
 		}
 	}
+	kind := "tokens/"
+	if k.Service != "" {
+		kind = "keys/"
+	}
+	c.touch(kind + k.ID)
 	_, err := c.exec(ctx, `INSERT INTO keys (id, env, service, name, digest, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
 		k.ID, c.store.env, k.Service, k.Name, digestOf(secret), micros(k.CreatedAt))
 	return err
@@ -146,7 +186,7 @@ func (s *Store) check(ctx context.Context, prefix, secret string) (Key, error) {
 	}
 	want := digestOf(secret)
 	var k Key
-	err := s.look(ctx, "check a key", func(ctx context.Context, t tx) error {
+	err := s.lookIn(ctx, s.pools.keys, "check a key", func(ctx context.Context, t tx) error {
 		found, digest, err := scanKey(t.row(ctx, `SELECT `+keyColumns+` FROM keys
 			WHERE digest = ?1 AND env = ?2 AND revoked_at IS NULL`, want, s.env))
 		if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(digest, want) != 1 {

@@ -31,13 +31,13 @@ func TestS01KeysAreMadeCheckedAndRevoked(t *testing.T) {
 		if _, err := s.CheckToken(ctx, secret); !errors.Is(err, ErrNotFound) {
 			t.Errorf("a key as a token: %v", err)
 		}
-		do(t, s.Revoke(ctx, k.ID))
-		do(t, s.Revoke(ctx, k.ID))
+		do(t, s.RevokeKey(ctx, k.ID))
+		do(t, s.RevokeKey(ctx, k.ID))
 		if _, err := s.CheckKey(ctx, secret); !errors.Is(err, ErrNotFound) {
 			t.Errorf("revoked: %v", err)
 		}
 		for _, id := range []string{"", "nobody", "\x00", "\xff"} {
-			if err := s.Revoke(ctx, id); !errors.Is(err, ErrNotFound) {
+			if err := errors.Join(s.RevokeKey(ctx, id), s.RevokeToken(ctx, id, true)); !errors.Is(err, ErrNotFound) {
 				t.Errorf("revoke %q: %v", id, err)
 			}
 		}
@@ -59,7 +59,7 @@ func TestS02AServiceHasTwoLiveKeys(t *testing.T) {
 			_, err := s.CheckKey(ctx, secret)
 			do(t, err)
 		}
-		do(t, s.Revoke(ctx, first.ID))
+		do(t, s.RevokeKey(ctx, first.ID))
 		_, _, err = s.CreateKey(ctx, "ledger", "third")
 		do(t, err)
 		keys, err := s.Keys(ctx, "ledger")
@@ -117,7 +117,11 @@ func TestS01TokensAreNoKeys(t *testing.T) {
 		if keys, err := s.Keys(ctx, ""); err != nil || len(keys) != 0 {
 			t.Errorf("keys: %+v, %v", keys, err)
 		}
-		do(t, s.Revoke(ctx, k.ID))
+		if err := s.RevokeKey(ctx, k.ID); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a token revoked as a key: %v", err)
+		}
+		do(t, s.RevokeToken(ctx, k.ID, false))
+		do(t, s.RevokeToken(ctx, k.ID, false)) // once more does nothing
 		if _, err := s.CheckToken(ctx, secret); !errors.Is(err, ErrNotFound) {
 			t.Errorf("revoked: %v", err)
 		}

@@ -185,6 +185,15 @@ func invalidated(a *Association, reason string) happening {
 	return happening{kind: tenant.EventCacheInvalidate, payload: tenant.CacheInvalidate{ServiceName: a.Service, Reason: reason}}
 }
 
+// services are those that the tenant is or was a tenant of, as far as it is known: an event that names no service is for them.
+func (r *record) services() []string {
+	out := []string{}
+	for _, a := range r.associations {
+		out = append(out, a.Service)
+	}
+	return out
+}
+
 // listed are the services in whose lists the tenant is.
 func (r *record) listed() []string {
 	var out []string

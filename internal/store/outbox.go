@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ const (
 	maxReason = 1000
 )
 
-const eventColumns = `revision, data, attempts, committed_at`
+const eventColumns = `revision, data, attempts, committed_at, services`
 
 // Pending returns the oldest events that are neither sent nor quarantined, in the order of revisions, at most limit. None
 // is ever passed over: a revision that is not committed yet has none after it.
@@ -159,8 +160,13 @@ func selectEvents(ctx context.Context, t tx, query string, args ...any) ([]Event
 		var evt Event
 		var revision uint64
 		var at int64
-		if err := rows.Scan(&revision, &evt.Data, &evt.Attempts, &at); err != nil {
+		var services sql.NullString
+		if err := rows.Scan(&revision, &evt.Data, &evt.Attempts, &at, &services); err != nil {
 			return err
+		}
+		if services.Valid {
+			evt.Services = []string{}
+			_ = json.Unmarshal([]byte(services.String), &evt.Services) // we have written it
 		}
 		// What is no event stops none of the others: it is handed on as far as it can be read, and nobody publishes it.
 		evt.Event, _ = tenant.ParseEvent(evt.Data)

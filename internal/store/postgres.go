@@ -126,7 +126,10 @@ func (p *postgres) open(ctx context.Context, log *slog.Logger) (pools, error) {
 		writer: p.pool(p.kind(true, p.parameters)),
 		reader: p.pool(p.kind(false, p.parameters)),
 		lists:  p.pool(p.kind(false, p.patient())),
+		keys:   p.pool(p.kind(false, p.parameters)),
 	}
+	all.keys.SetMaxOpenConns(lookups)
+	all.keys.SetMaxIdleConns(lookups)
 	for _, demand := range []func() error{
 		func() error { return keepsSessions(ctx, all.writer) },
 		func() error { return suits(ctx, all.writer, log) },

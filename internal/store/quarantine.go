@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -27,7 +28,8 @@ func (s *Store) Quarantined(ctx context.Context, after uint64, limit int) ([]Qua
 			var q Quarantined
 			var revision uint64
 			var at, since int64
-			if err := rows.Scan(&revision, &q.Data, &q.Attempts, &at, &q.Failure, &since); err != nil {
+			var services sql.NullString // of no use here
+			if err := rows.Scan(&revision, &q.Data, &q.Attempts, &at, &services, &q.Failure, &since); err != nil {
 				return err
 			}
 			q.Event.Event, _ = tenant.ParseEvent(q.Data) // as far as it can be read
@@ -44,24 +46,25 @@ func (s *Store) Quarantined(ctx context.Context, after uint64, limit int) ([]Qua
 // no such event was given up, and, unless force is set, a Conflict with the code EVENT_OVERTAKEN when later news of the same
 // tenant was sent already, or may have been: who knows no revisions would take the event for the newest.
 func (s *Store) Retry(ctx context.Context, revision uint64, force bool) error {
-	return s.write(ctx, "retry an event", func(ctx context.Context, t tx) error {
+	const what = "retry an event"
+	return s.audited(ctx, what, func(ctx context.Context, t tx) (Deed, error) {
 		if revision > math.MaxInt64 { // more than there ever are, and than the database knows numbers
-			return ErrNotFound
+			return Deed{}, ErrNotFound
 		}
 		var data []byte
 		err := t.row(ctx, `SELECT data FROM outbox WHERE env = ?1 AND revision = ?2 AND quarantined_at IS NOT NULL`+s.db.lockRow(),
 			s.env, revision).Scan(&data)
 		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNotFound
+			return Deed{}, ErrNotFound
 		}
 		if err == nil && !force {
 			err = s.overtaken(ctx, t, revision, data)
 		}
 		if err != nil {
-			return err
+			return Deed{}, err
 		}
 		_, err = t.exec(ctx, `UPDATE outbox SET quarantined_at = NULL, attempts = 0 WHERE env = ?1 AND revision = ?2`, s.env, revision)
-		return err
+		return deedOf(ctx).row(what, "events/"+strconv.FormatUint(revision, 10), "done"), err
 	})
 }
 

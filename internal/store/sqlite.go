@@ -21,6 +21,7 @@ const (
 	// readers may look at the file at once, and as many read lists.
 	readers     = 32
 	idleReaders = 4
+	lookups     = 8 // of keys, at once
 
 	filePerm = 0o600 // secrets are encrypted, names are not
 	codeMask = 0xff  // what an extended code is a kind of
@@ -83,6 +84,9 @@ func (l *sqlite) open(ctx context.Context, log *slog.Logger) (p pools, err error
 		return p, err
 	}
 	if p.lists, err = l.pool("_query_only=1", readers, 1); err != nil {
+		return p, err
+	}
+	if p.keys, err = l.pool("_query_only=1", lookups, lookups); err != nil {
 		return p, err
 	}
 	cutter, err := l.pool("_txlock=deferred", 1, 0)

@@ -38,9 +38,10 @@ type dialect interface {
 	close() error
 }
 
-// pools are the connections to a database. Lists that are read slowly hold their own, and nothing else waits for them.
+// pools are the connections to a database. Lists that are read slowly hold their own, and nothing else waits for them; keys
+// are looked up by their own, so that whoever shows a wrong one waits for nobody, and nobody for them.
 type pools struct {
-	writer, reader, lists *sql.DB
+	writer, reader, lists, keys *sql.DB
 
 	log *sqliteLog // nil but for SQLite
 }
@@ -75,9 +76,13 @@ func (s *Store) read(ctx context.Context, what string, fn func(context.Context, 
 
 // look runs fn, which is one statement and so needs no transaction to see one state.
 func (s *Store) look(ctx context.Context, what string, fn func(context.Context, tx) error) error {
+	return s.lookIn(ctx, s.reader, what, fn)
+}
+
+func (s *Store) lookIn(ctx context.Context, pool *sql.DB, what string, fn func(context.Context, tx) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return s.explain(ctx, what, fn(ctx, tx{on: s.reader, db: s.db}))
+	return s.explain(ctx, what, fn(ctx, tx{on: pool, db: s.db}))
 }
 
 func (s *Store) transact(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn func(context.Context, tx) error) error {
@@ -183,7 +188,7 @@ func clean(args []any) []any {
 // closeAll closes those that were opened.
 func (p pools) closeAll() error {
 	errs := []error{p.log.close()}
-	for _, pool := range []*sql.DB{p.writer, p.reader, p.lists} {
+	for _, pool := range []*sql.DB{p.writer, p.reader, p.lists, p.keys} {
 		if pool != nil {
 			errs = append(errs, pool.Close())
 		}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const (
+	headerRequestID = "X-Request-Id"
+	maxRequestID    = 128
+	requestIDBytes  = 16
+)
+
+// requestID is what the client calls its request, or a name that is made for it.
+func requestID(h http.Header) string {
+	if given := h.Get(headerRequestID); isRequestID(given) {
+		return given
+	}
+	made := make([]byte, requestIDBytes)
+	_, _ = rand.Read(made) // it never fails
+	return hex.EncodeToString(made)
+}
+
+// isRequestID takes what cannot be mistaken for anything else in a log line.
+func isRequestID(text string) bool {
+	if text == "" || len(text) > maxRequestID {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune("-_.:/+=@", r)
+	})
+}
+
+// proxies are those whose word counts on where a request comes from.
+type proxies []netip.Prefix
+
+// CheckProxies is an error when one of Config.TrustedProxies cannot be one.
+func CheckProxies(list []string) error {
+	_, err := parseProxies(list)
+	return err
+}
+
+func parseProxies(list []string) (proxies, error) {
+	var out proxies
+	for _, one := range list {
+		if addr, err := netip.ParseAddr(one); err == nil {
+			out = append(out, netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(one)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an address or a network, as in 10.0.0.0/8", one)
+		}
+		out = append(out, prefix.Masked())
+	}
+	return out, nil
+}
+
+func (p proxies) trust(text string) bool {
+	addr, err := netip.ParseAddr(text)
+	return err == nil && slices.ContainsFunc(p, func(known netip.Prefix) bool { return known.Contains(addr.Unmap()) })
+}
+
+// address is where a request comes from: the peer, or, if that is a proxy which is trusted, what it says in X-Forwarded-For. Of
+// several the last counts that no trusted proxy is, because anybody can have written those before it.
+func (p proxies) address(r *http.Request) string {
+	peer, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		peer = r.RemoteAddr
+	}
+	if !p.trust(peer) {
+		return peer
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		hop = bareAddress(strings.TrimSpace(hop))
+		addr, err := netip.ParseAddr(hop)
+		if err != nil {
+			return peer // what cannot be read hides whatever is before it
+		}
+		peer = addr.Unmap().String()
+		if !p.trust(peer) {
+			break
+		}
+	}
+	return peer
+}
+
+// bareAddress takes off what some proxies add: a port, and brackets.
+func bareAddress(text string) string {
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		return host
+	}
+	return strings.Trim(text, "[]")
+}
