@@ -44,7 +44,7 @@ func (f *managerTLSFlags) resolve(l *lookup, managerURL string) *tls.Config {
 		cfg.RootCAs = l.roots(managerCA, authority)
 	}
 	if l.pair(managerCert, managerKey, certFile, keyFile) {
-		own, err := newCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+		own, err := newCertificate(context.Background(), certFile, keyFile, slog.New(slog.DiscardHandler)) // it only looks at files
 		if err != nil {
 			l.problems.note(fmt.Sprintf("%s and %s: %v", managerCert.flag, managerKey.flag, err))
 			return cfg
