@@ -66,6 +66,7 @@ var operations = map[string]asked{
 	"Store.EventsAfter": reading(func(ctx context.Context, s *Store, _ subject) error {
 		return second(s.EventsAfter(ctx, tenant.Version{}, 10))
 	}),
+	"Store.Audit":       reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Audit(ctx, 0, 10)) }),
 	"Store.Quarantined": reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Quarantined(ctx, 0, 10)) }),
 
 	"Store.Ping": changing(func(ctx context.Context, s *Store, _ subject) error { return s.Ping(ctx) }),
@@ -114,7 +115,15 @@ var operations = map[string]asked{
 		_, _, err := s.CreateToken(ctx, "x")
 		return err
 	}),
-	"Store.Revoke":     changing(func(ctx context.Context, s *Store, _ subject) error { return unlessMissing(s.Revoke(ctx, "of-nobody")) }),
+	"Store.RevokeKey": changing(func(ctx context.Context, s *Store, _ subject) error {
+		return unlessMissing(s.RevokeKey(ctx, "of-nobody"))
+	}),
+	"Store.RevokeToken": changing(func(ctx context.Context, s *Store, _ subject) error {
+		return unlessMissing(s.RevokeToken(ctx, "of-nobody", true))
+	}),
+	"Store.PruneAudit": changing(func(ctx context.Context, s *Store, _ subject) error {
+		return second(s.PruneAudit(ctx, time.Unix(1, 0)))
+	}),
 	"Store.MarkSent":   changing(func(ctx context.Context, s *Store, on subject) error { return s.MarkSent(ctx, on.rev) }),
 	"Store.MarkFailed": changing(func(ctx context.Context, s *Store, on subject) error { return second(s.MarkFailed(ctx, on.rev, "x")) }),
 	"Store.Quarantine": changing(func(ctx context.Context, s *Store, on subject) error { return s.Quarantine(ctx, on.rev, "x") }),
@@ -372,6 +381,7 @@ func TestEdgesPostgreSQL(t *testing.T) {
 			"Backup": "it says that pg_dump is to be used, and reaches nothing", "Store.Backup": "the same",
 			"Store.Close":   "it ends what is open, and waits for the server a second at most",
 			"Store.Leading": "it is the check of Lead, whose cells are those of a failover: TestX08",
+			"WithDeed":      "it makes a ctx",
 		},
 		Cell: func(fault, name string) edges.Cell { return rows[fault].cell(t, name) },
 	}.Run(t)
