@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 func (c Config) tlsProblems() []string {
@@ -72,7 +74,7 @@ type clientPair struct {
 func (p *clientPair) read() (*tls.Certificate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pair, err := tls.LoadX509KeyPair(p.cert, p.key)
+	pair, err := loadPair(p.cert, p.key)
 	if err == nil {
 		p.last = &pair
 	}
@@ -80,6 +82,38 @@ func (p *clientPair) read() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("ClientCert and ClientKey: %w", err)
 	}
 	return p.last, nil
+}
+
+func loadPair(cert, key string) (tls.Certificate, error) {
+	certPEM, err := readPEM(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyPEM, err := readPEM(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certPEM, keyPEM)
+}
+
+// maxPEM bounds a file with certificates, or a key, in bytes.
+const maxPEM = 1 << 20
+
+// readPEM waits for nothing: a pipe in the place of the file would hold up every connection.
+func readPEM(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s is not a regular file", path))
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxPEM+1))
+	if len(data) > maxPEM {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxPEM)
+	}
+	return data, err
 }
 
 func addRoots(pool *x509.CertPool, inBase64 string) error {
