@@ -151,6 +151,10 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 			d.update(func(now time.Time) { result = d.finish(now, req, ans) })
 		}
 		d.useEnvironment(r, ans)
+		if result == errAskWhole { //nolint:errorlint // it is this one, and those who wait go on waiting
+			done(nil, true)
+			continue
+		}
 		done(result, ans.unchanged)
 		if ctx.Err() != nil {
 			return // those who wait for a Refresh hear of the Close
@@ -210,7 +214,10 @@ func (c *core) request(now time.Time) request {
 func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 	c := &d.core
 	if ans.unchanged && ans.version.Epoch == "" {
-		ans.version = req.have // a 304 need not repeat it
+		ans.version.Epoch, ans.version.Revision, ans.version.ETag = req.have.Epoch, req.have.Revision, req.have.ETag // a 304 need not repeat it
+	}
+	if ans.err == nil && ans.unchanged && check(ans.version, req.known.Epoch, req.heard) != nil {
+		return d.askWhole(now, req)
 	}
 	if ans.err == nil {
 		ans.err = d.checkAge(now, req, ans.version)
@@ -221,6 +228,9 @@ func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 		return nil
 	}
 	c.status.Counters.SnapshotsFailed++
+	if refusesCondition(ans.err) {
+		c.have = tenant.Version{} // a client of others, which may ask with the same ETag for ever
+	}
 	level := slog.LevelDebug
 	if c.snapshotErr == nil {
 		level, c.failingSince = slog.LevelWarn, now
@@ -230,6 +240,22 @@ func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 	c.note(level, "the snapshot failed; the set is kept and it is asked again",
 		slog.Any("error", ans.err), slog.Duration("again_in", c.plan.notBefore.Sub(now)))
 	return fmt.Errorf("discovery: reconcile: %w", ans.err)
+}
+
+// errAskWhole stands for an answer that says nothing yet: those who wait for it wait for the next.
+var errAskWhole = errors.New("the list is asked for without its ETag")
+
+// askWhole asks again, without the ETag: a 304 of a revision before events that were heard may be of a list that is old, or
+// of a manager that leaves its version out.
+func (d *TenantDiscovery) askWhole(now time.Time, req request) error {
+	c := &d.core
+	c.have = tenant.Version{}
+	c.waiting = append(req.waiting, c.waiting...)
+	c.plan.succeeded(now, d.interval())
+	c.plan.gapOpened(now, 0)
+	c.plan.refresh = len(c.waiting) > 0
+	c.note(slog.LevelDebug, "the list is said to be the same, and events from after it were heard; it is asked for as a whole")
+	return errAskWhole
 }
 
 // mostRefused is how many snapshots in a row may be older than events that were heard beyond a hole, before it is the

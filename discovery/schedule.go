@@ -112,6 +112,20 @@ func hopeless(err error) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
+// refusesCondition reports whether the answer may be about the ETag of the request, and not about the request.
+func refusesCondition(err error) bool {
+	var answer interface{ HTTPStatus() int }
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.HTTPStatus() {
+	case http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge:
+		return true
+	default:
+		return false
+	}
+}
+
 func retryDelay(err error) time.Duration {
 	var answer interface{ RetryDelay() time.Duration }
 	if !errors.As(err, &answer) {

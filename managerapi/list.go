@@ -2,9 +2,11 @@ package managerapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -44,7 +46,7 @@ func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) 
 // the list and a row whose id or status is not a string are a Summary without fields. On an error what each was given counts
 // for nothing. Once a row was given the request is not tried again.
 //
-// With have.ETag the request is conditional: if the list is still the same, notModified is true, each is not called, and
+// With have.ETag the request is conditional, and is made again without it when it is answered with 400, 412 or 431. If the list is still the same, notModified is true, each is not called, and
 // v is the version of now. What the manager then leaves out of v is taken from have.
 //
 // v is zero for a manager that sends no versions. It has an epoch and a revision, or neither. Its environment is compared with
@@ -73,10 +75,24 @@ func (c *Client) FetchSnapshot(ctx context.Context, service string, have tenant.
 			each(*row)
 		})
 	}
-	if err := c.do(ctx, req); err != nil {
+	err = c.do(ctx, req)
+	if req.ifNoneMatch != "" && refusesCondition(err) {
+		req.ifNoneMatch = ""
+		err = c.do(ctx, req)
+	}
+	if err != nil {
 		return tenant.Version{}, false, err
 	}
 	return v, notModified, nil
+}
+
+// refusesCondition reports whether the answer may be about the ETag and not about the request: a proxy that takes it for a
+// precondition, for too long, or for nonsense.
+func refusesCondition(err error) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && slices.Contains([]int{
+		http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge,
+	}, answer.StatusCode)
 }
 
 func (c *Client) listRequest(op, service string) (*request, error) {

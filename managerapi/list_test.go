@@ -118,6 +118,31 @@ func TestX01TheEnvironmentOfTheListIsRead(t *testing.T) {
 	}
 }
 
+// TestX07AConditionThatIsRefused is left out, once: by a proxy that takes it for a precondition, for too long, or for nonsense.
+func TestX07AConditionThatIsRefused(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge} {
+		m := startManager(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(status)
+				return
+			}
+			_, _ = w.Write([]byte(oneRow))
+		})
+		rows, _, notModified, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{ETag: `"e"`})
+		if err != nil || notModified || len(rows) != 1 || len(m.requests()) != 2 {
+			t.Errorf("%d: %d rows, %v, %v after %d requests", status, len(rows), notModified, err, len(m.requests()))
+		}
+		m = startManager(t, always(status, ""))
+		for _, etag := range []string{"", `"e"`} {
+			before := len(m.requests())
+			_, _, _, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{ETag: etag})
+			if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != status || len(m.requests())-before > 2 {
+				t.Errorf("%d always: %v after %d requests", status, err, len(m.requests())-before)
+			}
+		}
+	}
+}
+
 func TestSnapshotNotModifiedUnasked(t *testing.T) {
 	m := startManager(t, always(http.StatusNotModified, "", "ETag", `"e"`))
 	c := newClient(t, m.URL)
