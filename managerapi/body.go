@@ -55,7 +55,7 @@ type body struct {
 
 // newBody reads resp's body. Compressing may make a body larger, by less than is allowed for here.
 func newBody(resp *http.Response, limit int64) *body {
-	b := &body{raw: limitedReader{from: resp.Body, left: limit}}
+	b := &body{raw: limitedReader{from: soundReader{resp.Body}, left: limit}}
 	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip", "x-gzip":

@@ -108,7 +108,7 @@ func (c *Client) attempt(ctx context.Context, req *request) error {
 	}
 	attemptCtx, cancel := context.WithTimeoutCause(ctx, c.settings.timeout, errAttemptTimeout)
 	defer cancel()
-	timedOut := func() bool { return errors.Is(context.Cause(attemptCtx), errAttemptTimeout) }
+	timedOut := func() bool { return context.Cause(attemptCtx) == errAttemptTimeout } //nolint:errorlint // the cause may be an error of others
 	x := &exchange{client: c, req: req, cancel: cancel, timedOut: timedOut}
 	httpReq, err := x.build(attemptCtx)
 	if err != nil {

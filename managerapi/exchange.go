@@ -86,7 +86,7 @@ func (x *exchange) ask(ctx context.Context, name string, provide credential) (st
 	}
 	secret, err := provide(ctx)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
+		return "", fmt.Errorf("%s: %w", name, sound(err))
 	}
 	secret = strings.TrimSpace(secret)
 	if secret == "" {
@@ -103,6 +103,7 @@ func (x *exchange) ask(ctx context.Context, name string, provide credential) (st
 // would follow redirects and would put URLs into its errors.
 func (x *exchange) run(ctx context.Context, httpReq *http.Request) error {
 	resp, err := x.client.transport.RoundTrip(httpReq)
+	err = sound(err)
 	if err == nil && resp == nil {
 		err = errors.New("the transport gave no answer")
 	}

@@ -19,7 +19,7 @@ const module = "github.com/tenantwatch/tenantwatch"
 var mayImport = map[string][]string{
 	"":                    {},
 	"tenant":              {},
-	"managerapi":          {"tenant"},
+	"managerapi":          {"tenant", "internal/usererror"},
 	"redisevents":         {"tenant"},
 	"discovery":           {"tenant", "redisevents", "internal/debugpage", "internal/usererror"},
 	"worker":              {"tenant", "internal/debugpage", "internal/usererror"},

@@ -3,7 +3,7 @@
 // reads the receiver. So an error is looked at once, by [Look], where it enters, with no lock held, and what is to be known
 // about it later is noted there. From then on it is handed on, and asked for nothing but its [Text].
 //
-// The packages discovery and worker use it.
+// The packages discovery, managerapi and worker use it.
 package usererror
 
 import (
