@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/redisevents"
@@ -205,6 +206,7 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 		for batch := range slices.Chunk(signals, applyAtOnce) {
 			d.applyBatch(batch, r)
 		}
+		r.inbox.applied()
 		if dropped > 0 {
 			d.update(func(now time.Time) {
 				if d.core.run == r {
@@ -348,7 +350,7 @@ func (d *TenantDiscovery) badEvent(now time.Time, err error) {
 
 // unknownType warns once for each type.
 func (c *core) unknownType(v verdict) {
-	v.eventType = v.eventType[:min(len(v.eventType), unknownTypeLength)]
+	v.eventType = tenant.EventType(strings.Clone(string(v.eventType[:min(len(v.eventType), unknownTypeLength)]))) // not a piece of a long one
 	if c.alarms.unknownTypes[v.eventType] || len(c.alarms.unknownTypes) >= unknownTypesKept {
 		return
 	}

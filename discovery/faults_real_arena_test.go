@@ -71,6 +71,7 @@ func newArena(t *testing.T, s scale, f *fault, feed feedUnderTest) *arena {
 		ServiceName: service, Environment: faultEnvironment, Logger: slog.New(a.log), NotifyInitial: true,
 		RedisConfig: redisevents.Config{
 			Host: a.link.Host(), Port: a.link.Port(), Username: watcherName, Password: watcherPassword, SilenceLimit: s.silence,
+			NoHeartbeats: true,
 		},
 		ResyncSpread: s.spread, PollInterval: s.poll,
 	}

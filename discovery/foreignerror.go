@@ -11,14 +11,19 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// mostErrorText is how many bytes are kept of what an error says.
-const mostErrorText = 2 << 10
+const (
+	// mostErrorText is how many bytes are kept of what an error says.
+	mostErrorText = 2 << 10
+	// hugeErrorText is how long that may be at most where the error is kept too.
+	hugeErrorText = 64 << 10
+)
 
 // foreignError is an error of a TMClient, a Feed or a ctx: code of others, whose methods may do anything. It was looked at
 // once, where it entered; from then on nothing but these fields is asked.
 type foreignError struct {
 	text string
 	err  error // nil where only the text is kept
+	huge bool  // what it says is too long to be kept
 
 	status   int           // by HTTPStatus
 	delay    time.Duration // by RetryDelay
@@ -38,7 +43,9 @@ func enter(err error) error {
 		return seen
 	}
 	seen, sound := usererror.Look(err, look)
-	seen.err = sound
+	if !seen.huge {
+		seen.err = sound
+	}
 	return &seen
 }
 
@@ -52,7 +59,8 @@ func enterText(err error) error {
 }
 
 func look(err error) foreignError {
-	seen := foreignError{text: cut(err.Error(), mostErrorText), lost: kindOf(err)}
+	text := err.Error()
+	seen := foreignError{text: cut(text, mostErrorText), huge: len(text) > hugeErrorText, lost: kindOf(err)}
 	if answer, ok := errors.AsType[interface {
 		error
 		HTTPStatus() int

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/redisevents"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 const (
@@ -39,6 +40,7 @@ func (h *hearing) hear(epoch string) {
 	switch {
 	case epoch == "":
 		h.nameless = true
+	case len(epoch) > tenant.MaxNameBytes: // it is that of no list
 	case !slices.Contains(h.epochs, epoch):
 		h.epochs = append(h.epochs[max(0, len(h.epochs)+1-epochsHeard):], epoch)
 	}

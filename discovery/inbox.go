@@ -6,11 +6,15 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// The most that waits to be applied: signals, and bytes in them. Applying takes microseconds, so that only a
-// flood gets there.
+// The most that waits to be applied, or is being applied: signals, and bytes in them. Applying takes microseconds, so that only
+// a flood gets there, or a Logger that blocks.
 const (
 	inboxSignals = 1 << 16
 	inboxBytes   = 128 << 20
+	// inboxLinks is how many confirmations and losses of the subscription wait; of further ones only the newest is kept.
+	inboxLinks = 256
+	// signalOverhead is about what a signal takes besides its texts.
+	signalOverhead = 512
 )
 
 // inbox stands between the feed, which must never wait, and the applying of what it delivers.
@@ -20,23 +24,19 @@ type inbox struct {
 	mu      sync.Mutex // guards the fields below
 	signals []tenant.Signal
 	bytes   int
+	links   int
+	newest  *tenant.Signal // of the subscription, where there were too many of them
 	dropped uint64
+	taken   struct{ signals, bytes int } // drained, and not applied yet
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
 // put takes a signal. When the inbox is full it only counts it, which makes a gap, except for the news that the
-// subscription was made or lost: that is always taken.
+// subscription was made or lost: the newest of that is always taken.
 func (b *inbox) put(sig tenant.Signal) {
 	b.mu.Lock()
-	size := sizeOf(sig.Event)
-	link := sig.Kind == tenant.SignalSubscribed || sig.Kind == tenant.SignalLost
-	if !link && (len(b.signals) >= inboxSignals || b.bytes+size > inboxBytes) {
-		b.dropped++
-	} else {
-		b.signals = append(b.signals, sig)
-		b.bytes += size
-	}
+	b.add(sig)
 	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:
@@ -44,18 +44,50 @@ func (b *inbox) put(sig tenant.Signal) {
 	}
 }
 
-// sizeOf is about what an event takes.
-func sizeOf(evt tenant.Event) int {
-	const overhead = 256
-	return overhead + len(evt.Payload) + len(evt.EventID) + len(evt.EventType) + len(evt.TenantID) + len(evt.TenantSlug) +
-		len(evt.Environment) + len(evt.Epoch)
+// add is put, with mu held.
+func (b *inbox) add(sig tenant.Signal) {
+	size := sizeOf(sig)
+	full := len(b.signals)+b.taken.signals >= inboxSignals || b.bytes+b.taken.bytes+size > inboxBytes
+	link := sig.Kind == tenant.SignalSubscribed || sig.Kind == tenant.SignalLost
+	switch {
+	case link && b.links >= inboxLinks:
+		b.newest = &sig
+		b.dropped++
+		return
+	case link:
+		b.links++
+	case full:
+		b.dropped++
+		return
+	}
+	b.signals = append(b.signals, sig)
+	b.bytes += size
 }
 
-// drain empties the inbox. dropped is how many signals it could not take since the last time.
+// sizeOf is about what a signal takes.
+func sizeOf(sig tenant.Signal) int {
+	evt := &sig.Event
+	return signalOverhead + cap(evt.Payload) + len(evt.EventID) + len(evt.EventType) + len(evt.TenantID) + len(evt.TenantSlug) +
+		len(evt.Environment) + len(evt.Epoch) + len(sig.Version.Epoch) + len(sig.Version.ETag) + len(known(sig.Err).text)
+}
+
+// drain empties the inbox. dropped is how many signals it could not take since the last time. What was drained counts until
+// applied is called.
 func (b *inbox) drain() (signals []tenant.Signal, dropped uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.newest != nil {
+		b.signals = append(b.signals, *b.newest)
+	}
 	signals, dropped = b.signals, b.dropped
-	b.signals, b.bytes, b.dropped = nil, 0, 0
+	b.taken.signals, b.taken.bytes = len(signals), b.bytes
+	b.signals, b.bytes, b.links, b.newest, b.dropped = nil, 0, 0, nil, 0
 	return signals, dropped
+}
+
+// applied makes room for what was drained.
+func (b *inbox) applied() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taken.signals, b.taken.bytes = 0, 0
 }

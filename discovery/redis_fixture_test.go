@@ -31,7 +31,7 @@ type realServers struct {
 func newReal(t *testing.T, redisArgs ...string) *realServers {
 	t.Helper()
 	redis := testserver.StartRedis(t, redisArgs...)
-	cfg := redisevents.Config{Host: redis.Host(), Port: redis.Port(), SilenceLimit: time.Second}
+	cfg := redisevents.Config{Host: redis.Host(), Port: redis.Port(), SilenceLimit: time.Second, NoHeartbeats: true} // as few tests send any
 	publisher := newPublisher(t, cfg)
 	r := newServers(t, publisher.Publish)
 	r.redis, r.publisher, r.cfg.RedisConfig = redis, publisher, cfg

@@ -42,7 +42,7 @@ func (r *realServers) subscribeAtReplica(t *testing.T) *testserver.Redis {
 	t.Helper()
 	replica := testserver.StartRedis(t)
 	r.replicate(t, replica)
-	r.cfg.RedisConfig.Host, r.cfg.RedisConfig.Port = replica.Host(), replica.Port()
+	r.cfg.RedisConfig.Host, r.cfg.RedisConfig.Port, r.cfg.RedisConfig.NoHeartbeats = replica.Host(), replica.Port(), false
 	return replica
 }
 
@@ -109,7 +109,7 @@ func TestD03PingsAreAnsweredAndNothingComes(t *testing.T) {
 func TestHeartbeatsThatAreRefused(t *testing.T) {
 	r := newReal(t)
 	r.redis.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">sesame", "-@all", "+subscribe", "+ping", "resetchannels", "&tenant-events:*")
-	r.cfg.RedisConfig.Username, r.cfg.RedisConfig.Password = "narrow", "sesame"
+	r.cfg.RedisConfig.Username, r.cfg.RedisConfig.Password, r.cfg.RedisConfig.NoHeartbeats = "narrow", "sesame", false
 	r.cfg.ResyncInterval = time.Hour
 	d := r.start(t)
 	r.beats(t)

@@ -101,7 +101,7 @@ func TestD22SentinelFailoverUnderLoad(t *testing.T) {
 	publisher := newPublisher(t, cfg)
 	patient := &patientPublisher{publish: publisher.Publish}
 	r := newServers(t, patient.Publish)
-	r.cfg.RedisConfig = cfg
+	r.cfg.RedisConfig, r.cfg.RedisConfig.NoHeartbeats = cfg, true
 	r.cfg.ResyncInterval = time.Hour
 	r.add(t, "acme")
 	d := r.start(t)
@@ -164,7 +164,7 @@ func TestClusterNodeIsKilled(t *testing.T) {
 		return err
 	}}
 	r := newServers(t, patient.Publish)
-	r.cfg.RedisConfig = redisevents.Config{Addrs: cluster.Addrs(), SilenceLimit: time.Second}
+	r.cfg.RedisConfig = redisevents.Config{Addrs: cluster.Addrs(), SilenceLimit: time.Second, NoHeartbeats: true}
 	r.cfg.ResyncInterval = time.Hour
 	d := r.start(t)
 	wantStateSoon(t, d, discovery.Live)

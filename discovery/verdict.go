@@ -82,6 +82,12 @@ func judge(evt tenant.Event, service, environment string) verdict {
 	if short(evt.Epoch) != "" {
 		v.version = evt.Version()
 	}
+	if len(v.eventID) > tenant.MaxNameBytes {
+		v.eventID = "" // as ParseEvent takes it, for feeds that make events themselves
+	}
+	if len(v.version.Epoch) > tenant.MaxNameBytes {
+		v.version = tenant.Version{}
+	}
 	if v.env != "" && v.env != environment {
 		v.env = normalEnvironment(v.env)
 	}
