@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -42,8 +42,8 @@ func TestX25ABlockedLogger(t *testing.T) {
 					<-flood
 					blocked = true
 					sink(tenant.Signal{Kind: tenant.SignalGap})
-					synctest.Wait()
-					for i := range 700 {
+					wait(ctx, time.Millisecond)
+					for i := range 300 {
 						sink(signal(i))
 					}
 					<-ctx.Done()
@@ -57,7 +57,7 @@ func TestX25ABlockedLogger(t *testing.T) {
 				d := f.start(t)
 				before := heap()
 				close(flood)
-				settle()
+				pass(time.Second)
 				if grown := (heap() - before) / mib; grown > 200 {
 					t.Errorf("%d MiB are kept", grown)
 				}

@@ -21,7 +21,10 @@ const (
 	unknownTypesKept  = 64  // types that are logged once each; further ones are counted only
 )
 
-var errFeedEnded = errors.New("the feed ended by itself")
+var (
+	errFeedEnded = errors.New("the feed ended by itself")
+	errLongEpoch = fmt.Errorf("a heartbeat whose epoch has more than %d bytes", tenant.MaxNameBytes)
+)
 
 // HandleEvent applies an event like one that came by the feed, and waits until the callbacks of its change have run, or
 // it was folded to nothing with a later one. From inside a callback, known by the ctx that the callback was given, it does
@@ -176,18 +179,6 @@ func (d *TenantDiscovery) runFeed(ctx context.Context, r *run) (err error) {
 		return fmt.Errorf("the Feed's Run did not return: %w", failure)
 	}
 	return err
-}
-
-// entered looks at the error of a signal, on the goroutine of the feed. Of those that may come in floods only the text is
-// kept.
-func entered(sig tenant.Signal) tenant.Signal {
-	switch sig.Kind {
-	case tenant.SignalSubscribed, tenant.SignalLost:
-		sig.Err = enter(sig.Err)
-	default:
-		sig.Err = enterText(sig.Err)
-	}
-	return sig
 }
 
 // applySignals applies what the feed delivers until ctx ends.

@@ -111,3 +111,19 @@ func cut(text string, most int) string {
 	}
 	return strings.Clone(strings.ToValidUTF8(text[:most], "")) + "…"
 }
+
+// entered looks at the error of a signal, on the goroutine of the feed. Of those that may come in floods only the text is
+// kept.
+func entered(sig tenant.Signal) tenant.Signal {
+	switch sig.Kind {
+	case tenant.SignalSubscribed, tenant.SignalLost:
+		sig.Err = enter(sig.Err)
+	case tenant.SignalHeartbeat:
+		if len(sig.Version.Epoch) > tenant.MaxNameBytes {
+			return tenant.Signal{Kind: tenant.SignalBadEvent, Err: errLongEpoch}
+		}
+	default:
+		sig.Err = enterText(sig.Err)
+	}
+	return sig
+}
