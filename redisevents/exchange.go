@@ -14,10 +14,10 @@ var (
 )
 
 // deniesCluster reports whether there may be no Cluster any more where one was found: no node answers, or one does that knows
-// no others. Then the address that was given is the one to ask again.
+// no others, or not what a Cluster is. Then the address that was given is the one to ask again.
 func deniesCluster(err error) bool {
 	_, reply := errors.AsType[redis.Error](err)
-	return err != nil && (!reply || strings.Contains(err.Error(), "cluster support disabled"))
+	return err != nil && (!reply || strings.Contains(err.Error(), "cluster support disabled") || begins(err, []string{"unknown command"}))
 }
 
 // exchange sends commands together. It returns why the server that answered was the wrong one; then nothing counts of what

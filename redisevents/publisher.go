@@ -28,7 +28,8 @@ const (
 type Publisher struct {
 	clients  *clients
 	channels Channels
-	keep     int64           // entries of a stream; zero is no stream
+	keep     int64 // entries of a stream; zero is no stream
+	dial     dialFunc
 	secrets  func() []string // a function, so that printing a Publisher does not print them
 }
 
@@ -57,16 +58,16 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 	if err != nil {
 		return nil, err
 	}
-	plain := dialFunc(dialAbortive)
+	p := &Publisher{clients: &clients{}, channels: channels, secrets: cfg.secrets, dial: dialAbortive}
 	driver := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if cfg.MasterName != "" {
-			master, err := cfg.locate(ctx, plain, secure)
+			master, err := cfg.locate(ctx, p.dial, secure)
 			if err != nil {
 				return nil, err
 			}
 			addr = master
 		}
-		conn, err := connect(ctx, plain, secure, nil, network, addr)
+		conn, err := connect(ctx, p.dial, secure, nil, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +76,6 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 	driver.ReadTimeout, driver.WriteTimeout = publishTimeout, publishTimeout
 	driver.MaxRetries = publishRetries
 	driver.ConnMaxLifetime = connectionLife
-	p := &Publisher{clients: &clients{}, channels: channels, secrets: cfg.secrets}
 	for _, option := range options {
 		option(p)
 	}

@@ -255,7 +255,7 @@ func (p *plan) backOff(now time.Time, t *task, e ending) {
 func backoffBound(lowest, highest time.Duration, failures int) time.Duration {
 	bound := lowest
 	for i := 1; i < failures && bound < highest; i++ {
-		bound *= 2
+		bound += min(bound, highest-bound) // which cannot overflow
 	}
 	return min(bound, highest)
 }

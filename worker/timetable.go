@@ -17,7 +17,11 @@ type timetable struct {
 	slack    time.Duration
 }
 
+// longestInterval is 73 years, so that two of them, and a time since the start, can be added.
+const longestInterval = time.Duration(1 << 61)
+
 func newTimetable(interval time.Duration, start time.Time) timetable {
+	interval = min(interval, longestInterval)
 	origin := time.Duration(start.UnixNano() % int64(interval))
 	return timetable{interval: interval, origin: origin, slack: max(interval/64, minSlack)}
 }
