@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -16,9 +19,17 @@ type redisFlags struct {
 
 	RedisAddrs string `group:"Redis:" help:"Sentinels, or nodes of a Cluster, as host:port,host:port; they take the place of the URL's host, and the rest of the URL counts for all of them ($$TENANTWATCH_REDIS_ADDRS)." name:"redis-addrs" placeholder:"LIST"`
 
-	RedisMaster string `group:"Redis:" help:"The name by which Sentinels know the master ($$TENANTWATCH_REDIS_MASTER; $$TENANTWATCH_REDIS_SENTINEL_PASSWORD is theirs)." name:"redis-master" placeholder:"NAME"`
+	RedisMaster string `group:"Redis:" help:"The name by which Sentinels know the master ($$TENANTWATCH_REDIS_MASTER; $$TENANTWATCH_REDIS_SENTINEL_USERNAME and _PASSWORD are theirs)." name:"redis-master" placeholder:"NAME"`
+
+	RedisCluster bool `group:"Redis:" help:"The one address that is given is that of a Cluster ($$TENANTWATCH_REDIS_CLUSTER). Otherwise that is found out, at the price of a first attempt." name:"redis-cluster"`
 
 	RedisCAFile string `group:"Redis:" help:"A file with the certificates that Redis's is signed with, beside those of the system ($$TENANTWATCH_REDIS_CA_FILE)." name:"redis-ca-file" placeholder:"FILE"`
+
+	RedisServerName string `group:"Redis:" help:"The name that Redis's certificate is for, where it is not the host that is connected to ($$TENANTWATCH_REDIS_SERVER_NAME)." name:"redis-server-name" placeholder:"NAME"`
+
+	RedisCert string `group:"Redis:" help:"A file with our own certificate, for a Redis that asks for one ($$TENANTWATCH_REDIS_CERT); read anew when it changes." name:"redis-cert" placeholder:"FILE"`
+
+	RedisKey string `group:"Redis:" help:"A file with its key ($$TENANTWATCH_REDIS_KEY)." name:"redis-key" placeholder:"FILE"`
 }
 
 // The settings of Redis. Those of services are beside ours, so that what a service has already is enough.
@@ -27,6 +38,10 @@ var (
 	redisServers  = setting{what: "Redis servers", flag: "--redis-addrs", variables: []string{"TENANTWATCH_REDIS_ADDRS"}, optional: true}
 	redisMaster   = setting{what: "Redis master", flag: "--redis-master", variables: []string{"TENANTWATCH_REDIS_MASTER"}, optional: true}
 	redisCA       = setting{what: "Redis CA", flag: "--redis-ca-file", variables: []string{"TENANTWATCH_REDIS_CA_FILE"}, optional: true}
+	redisName     = setting{what: "Redis's name", flag: "--redis-server-name", variables: []string{"TENANTWATCH_REDIS_SERVER_NAME"}, optional: true}
+	redisCert     = setting{what: "our certificate for Redis", flag: "--redis-cert", variables: []string{"TENANTWATCH_REDIS_CERT"}, optional: true}
+	redisKey      = setting{what: "its key for Redis", flag: "--redis-key", variables: []string{"TENANTWATCH_REDIS_KEY"}, optional: true}
+	sentinelsUser = setting{what: "the Sentinels' user", variables: []string{"TENANTWATCH_REDIS_SENTINEL_USERNAME"}, optional: true}
 	sentinelsPass = setting{what: "the Sentinels' password", variables: []string{"TENANTWATCH_REDIS_SENTINEL_PASSWORD"}, form: formSecret, optional: true}
 
 	servicesHost = setting{what: "Redis", flag: "--redis-url", variables: []string{"TENANTWATCH_REDIS_URL", "MULTI_TENANT_REDIS_HOST"}}
@@ -40,22 +55,30 @@ var (
 func (f *redisFlags) resolve(l *lookup) redisevents.Config {
 	wrong := len(l.problems)
 	text, from := l.url(redisAt, redisURLs, f.RedisURL)
-	servers, master := redisServers, redisMaster
+	servers, master, user, password := redisServers, redisMaster, sentinelsUser, sentinelsPass
 	if from == redisAt.flag && hasHost(text) { // a flag wins over the environment, and names another Redis than that does
-		servers.variables, master.variables = nil, nil
+		servers.variables, master.variables, user.variables, password.variables = nil, nil, nil, nil
 	}
 	addrs := l.value(servers, f.RedisAddrs)
+	var cfg redisevents.Config
 	if text == "" && addrs == "" && len(l.problems) == wrong {
-		return redisOfServices(l)
+		cfg, from = redisOfServices(l), "MULTI_TENANT_REDIS_*"
+	} else {
+		cfg = urlConfig(l, text, from)
 	}
-	cfg := urlConfig(l, text, from)
 	if addrs != "" {
 		cfg.Host, cfg.Port, cfg.Addrs = "", "", addresses(l, addrs)
 	}
 	cfg.MasterName = l.value(master, f.RedisMaster)
-	cfg.SentinelPassword = l.value(sentinelsPass, "")
-	cfg.CACertBase64 = f.authorities(l, cfg.TLS)
-	return l.validRedis(cfg, "Redis", wrong)
+	cfg.SentinelUsername, cfg.SentinelPassword = l.value(user, ""), l.value(password, "")
+	cfg.Cluster = l.truth("TENANTWATCH_REDIS_CLUSTER") || f.RedisCluster
+	f.tls(l, &cfg)
+	if len(l.problems) == wrong && cfg.Host+addrs != "" { // or else it is known what is wrong
+		if err := cfg.Validate(); err != nil {
+			l.problems.note(cmp.Or(from, redisServers.flag) + ": " + err.Error())
+		}
+	}
+	return cfg
 }
 
 // words are the flags as somebody would type them; private is whether the URL has a password, which is left out then.
@@ -65,10 +88,14 @@ func (f *redisFlags) words() (words []string, private bool) {
 	if f.RedisURL != "" && err == nil && !private {
 		words = append(words, redisAt.flag, quote(f.RedisURL))
 	}
-	for _, flag := range [][2]string{{redisServers.flag, f.RedisAddrs}, {redisMaster.flag, f.RedisMaster}, {redisCA.flag, f.RedisCAFile}} {
+	for _, flag := range [][2]string{{redisServers.flag, f.RedisAddrs}, {redisMaster.flag, f.RedisMaster}, {redisCA.flag, f.RedisCAFile},
+		{redisName.flag, f.RedisServerName}, {redisCert.flag, f.RedisCert}, {redisKey.flag, f.RedisKey}} {
 		if flag[1] != "" {
 			words = append(words, flag[0], quote(flag[1]))
 		}
+	}
+	if f.RedisCluster {
+		words = append(words, "--redis-cluster")
 	}
 	return words, private
 }
@@ -107,17 +134,29 @@ func addresses(l *lookup, list string) []string {
 	return all
 }
 
+// tls has what counts for TLS alone. The pair of files is read here once, so that one that does not fit is found out now.
+func (f *redisFlags) tls(l *lookup, cfg *redisevents.Config) {
+	authorities := l.value(redisCA, f.RedisCAFile)
+	cfg.TLSServerName = l.value(redisName, f.RedisServerName)
+	cfg.ClientCert, cfg.ClientKey = l.value(redisCert, f.RedisCert), l.value(redisKey, f.RedisKey)
+	if !cfg.TLS {
+		if authorities+cfg.TLSServerName+cfg.ClientCert+cfg.ClientKey != "" {
+			l.problems.note("--redis-ca-file, --redis-server-name, --redis-cert and --redis-key are for TLS, and the URL of Redis begins with redis://: write rediss://")
+		}
+		return
+	}
+	cfg.CACertBase64 = l.authorities(authorities)
+	if l.pair(redisCert, redisKey, cfg.ClientCert, cfg.ClientKey) {
+		if _, err := tls.LoadX509KeyPair(cfg.ClientCert, cfg.ClientKey); err != nil {
+			l.problems.note(fmt.Sprintf("%s and %s: %v", redisCert.flag, redisKey.flag, err))
+		}
+	}
+}
+
 // authorities are the certificates of a file or, as services have them, in base64.
-func (f *redisFlags) authorities(l *lookup, secure bool) string {
-	file := l.value(redisCA, f.RedisCAFile)
-	switch {
-	case file == "" && secure:
+func (l *lookup) authorities(file string) string {
+	if file == "" {
 		return l.value(servicesCA, "")
-	case file == "":
-		return ""
-	case !secure:
-		l.problems.note("--redis-ca-file is for TLS, and the URL of Redis begins with redis://: write rediss://")
-		return ""
 	}
 	pem, err := readSettingFile(context.Background(), file)
 	if err != nil {
@@ -127,27 +166,11 @@ func (f *redisFlags) authorities(l *lookup, secure bool) string {
 }
 
 func redisOfServices(l *lookup) redisevents.Config {
-	wrong := len(l.problems)
-	cfg := redisevents.Config{
+	return redisevents.Config{
 		Host:         l.value(servicesHost, ""),
 		Port:         l.value(servicesPort, ""),
 		Password:     l.value(servicesPass, ""),
 		TLS:          l.truth("MULTI_TENANT_REDIS_TLS"),
 		CACertBase64: l.value(servicesCA, ""),
 	}
-	if cfg.Host == "" {
-		return cfg
-	}
-	return l.validRedis(cfg, "MULTI_TENANT_REDIS_*", wrong)
-}
-
-// validRedis notes what is wrong with a configuration, unless something is known to be wrong with its parts already.
-func (l *lookup) validRedis(cfg redisevents.Config, from string, wrong int) redisevents.Config {
-	if len(l.problems) > wrong {
-		return cfg
-	}
-	if err := cfg.Validate(); err != nil {
-		l.problems.note(from + ": " + err.Error())
-	}
-	return cfg
 }
