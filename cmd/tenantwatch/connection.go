@@ -43,6 +43,7 @@ type watcher struct {
 	verbose bool
 	asJSON  bool
 	states  func(context.Context, discovery.Status) // is told each change of state
+	drift   func(discovery.Status, uint64)          // is told of differences that no event has announced; nil is not
 }
 
 // watch calls body with a discovery that has started, and closes it afterwards.
@@ -70,13 +71,25 @@ func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w 
 	}
 	var still standstill
 	d.OnStatusChange(func(ctx context.Context, s discovery.Status) { w.states(ctx, still.blame(s)) })
-	return still.during(ctx, func() (err error) {
+	return still.during(ctx, w.watchDrift(d), func() (err error) {
 		if err := startTelling(ctx, d, s, w.asJSON, std.err); err != nil {
 			return explainStart(ctx, s, err)
 		}
 		defer func() { err = errors.Join(err, d.Close()) }()
 		return body(d)
 	})
+}
+
+// watchDrift returns what looks, now and then, whether the list had differences that no event has announced.
+func (w *watcher) watchDrift(d *discovery.TenantDiscovery) func() {
+	var told uint64
+	return func() {
+		s := d.Status()
+		if found := s.Counters.Unannounced; w.drift != nil && found > told {
+			w.drift(s, found-told)
+			told = found
+		}
+	}
 }
 
 // startTelling starts d, and says what is waited for when that takes longer than people take for normal.
@@ -103,7 +116,7 @@ func explainStart(ctx context.Context, s settings, err error) error {
 	}
 	return &failure{
 		err:    fmt.Errorf("no list of tenants from the manager at %s: %w", s.managerURL, err),
-		advice: adviceFor(s, err), permanent: lastingAnswer(err) || refusedService(err),
+		advice: adviceFor(s, err), permanent: lastingAnswer(err) || refusedService(err) || elsewhere(err) != nil,
 	}
 }
 
@@ -113,15 +126,24 @@ func refusedService(err error) bool {
 	return answered && answer.Code == "SERVICE_NOT_FOUND"
 }
 
+// elsewhere is what a manager of another environment comes to; nil for any other error.
+func elsewhere(err error) *discovery.EnvironmentError {
+	found, _ := errors.AsType[*discovery.EnvironmentError](err)
+	return found
+}
+
 func adviceFor(s settings, err error) string {
 	answer, answered := errors.AsType[*managerapi.Error](err)
 	_, unreadable := errors.AsType[*managerapi.DecodeError](err)
+	_, unusable := errors.AsType[*discovery.UnusableListError](err)
 	switch {
+	case elsewhere(err) != nil:
+		return fmt.Sprintf("Say --environment %s, or give the manager of %s with --manager-url.", quote(elsewhere(err).Listed), quote(s.environment))
 	case errors.Is(err, managerapi.ErrUnauthorized):
 		return "Check the API key in " + s.key.name + ": the manager does not know it."
 	case errors.Is(err, managerapi.ErrAccessDenied), refusedService(err):
 		return fmt.Sprintf("Check that the API key in %s may read the service %q.", s.key.name, s.service)
-	case answered && answer.StatusCode == http.StatusNotFound, answered && answer.StatusCode/100 == 3, unreadable:
+	case answered && answer.StatusCode == http.StatusNotFound, answered && answer.StatusCode/100 == 3, unreadable, unusable:
 		return "Check the manager's URL: what answers there does not speak like a tenant manager."
 	case answered && answer.StatusCode == http.StatusTooManyRequests:
 		return "The tenant manager gets too many requests. Try again later."

@@ -32,7 +32,7 @@ func (c *followCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	w := watcher{command: command, verbose: c.Verbose, asJSON: c.JSON, states: tellStatus(std.err, c.JSON)}
+	w := watcher{command: command, verbose: c.Verbose, asJSON: c.JSON, states: tellStatus(std.err, c.JSON), drift: tellDrift(std.err, c.JSON)}
 	return c.watch(ctx, std, s, w, func(d *discovery.TenantDiscovery) error { return c.print(ctx, d, std) })
 }
 

@@ -49,8 +49,8 @@ func (f *managerTLSFlags) resolve(l *lookup, managerURL string) *tls.Config {
 			l.problems.note(fmt.Sprintf("%s and %s: %v", managerCert.flag, managerKey.flag, err))
 			return cfg
 		}
-		cfg.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return own.get(asked.Context()), nil
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return own.get(context.Background()), nil // looking bounds itself
 		}
 	}
 	return cfg

@@ -88,8 +88,14 @@ func (f *redisFlags) words() (words []string, private bool) {
 	if f.RedisURL != "" && err == nil && !private {
 		words = append(words, redisAt.flag, quote(f.RedisURL))
 	}
-	for _, flag := range [][2]string{{redisServers.flag, f.RedisAddrs}, {redisMaster.flag, f.RedisMaster}, {redisCA.flag, f.RedisCAFile},
-		{redisName.flag, f.RedisServerName}, {redisCert.flag, f.RedisCert}, {redisKey.flag, f.RedisKey}} {
+	for _, flag := range [][2]string{
+		{redisServers.flag, f.RedisAddrs},
+		{redisMaster.flag, f.RedisMaster},
+		{redisCA.flag, f.RedisCAFile},
+		{redisName.flag, f.RedisServerName},
+		{redisCert.flag, f.RedisCert},
+		{redisKey.flag, f.RedisKey},
+	} {
 		if flag[1] != "" {
 			words = append(words, flag[0], quote(flag[1]))
 		}

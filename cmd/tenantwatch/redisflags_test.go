@@ -44,7 +44,9 @@ func TestX10OneSetOfRedisSettings(t *testing.T) {
 		{"a Cluster by one address", redisFlags{RedisURL: "redis://h:1", RedisCluster: true}, nil, redisevents.Config{Host: "h", Port: "1", Cluster: true}},
 		{"a Cluster by a variable", redisFlags{RedisURL: "redis://h:1"}, map[string]string{"TENANTWATCH_REDIS_CLUSTER": "true"}, redisevents.Config{Host: "h", Port: "1", Cluster: true}},
 		{
-			"Sentinels", redisFlags{}, with(map[string]string{"TENANTWATCH_REDIS_URL": "redis://u:p@"}, sentinels...),
+			"Sentinels",
+			redisFlags{},
+			with(map[string]string{"TENANTWATCH_REDIS_URL": "redis://u:p@"}, sentinels...),
 			redisevents.Config{Addrs: []string{"a:1", "b:2"}, MasterName: "m", Username: "u", Password: "p", SentinelUsername: "su", SentinelPassword: "sp"},
 		},
 		{"a flag for another Redis", redisFlags{RedisURL: "redis://h:1"}, with(map[string]string{}, sentinels...), redisevents.Config{Host: "h", Port: "1"}},

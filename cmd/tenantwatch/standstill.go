@@ -26,22 +26,23 @@ type standstill struct {
 	took        time.Duration
 }
 
-// during looks while body runs.
-func (s *standstill) during(ctx context.Context, body func() error) error {
+// during looks while body runs, and calls pulsed each time.
+func (s *standstill) during(ctx context.Context, pulsed func(), body func() error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var looking sync.WaitGroup
-	looking.Go(func() { s.run(ctx) })
+	looking.Go(func() { s.run(ctx, pulsed) })
 	defer looking.Wait()
 	defer cancel()
 	return body()
 }
 
 // run looks until ctx ends.
-func (s *standstill) run(ctx context.Context) {
+func (s *standstill) run(ctx context.Context, pulsed func()) {
 	ticker := time.NewTicker(pulse)
 	defer ticker.Stop()
 	for {
 		s.lately(time.Now())
+		pulsed()
 		select {
 		case <-ctx.Done():
 			return
@@ -66,6 +67,9 @@ func (s *standstill) blame(status discovery.Status) discovery.Status {
 	took, still := s.lately(time.Now())
 	if !still {
 		return status
+	}
+	if status.Reason != "" && status.State != discovery.Live {
+		status.Reason = fmt.Sprintf("this process itself stood still for %s: %s", took.Round(time.Second), status.Reason)
 	}
 	for _, err := range []*error{&status.FeedError, &status.SnapshotError} {
 		if *err != nil {

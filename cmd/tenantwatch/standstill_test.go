@@ -15,7 +15,7 @@ func TestX48AProcessThatStoodStillBlamesItself(t *testing.T) {
 		still, frozen := &standstill{}, &standstill{}
 		frozen.lately(time.Now()) // its next pulse is a minute later
 		away := discovery.Status{State: discovery.Polling, FeedError: errors.New("no heartbeat"), SnapshotError: errors.New("too slow")}
-		err := still.during(t.Context(), func() error {
+		err := still.during(t.Context(), func() {}, func() error {
 			advance(time.Minute)
 			return still.blame(away).FeedError
 		})

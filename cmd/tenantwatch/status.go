@@ -30,6 +30,15 @@ func tellState(stderr *printer, asJSON bool, s discovery.Status, reason string) 
 	_ = stderr.line("%s  %s with %s: %s", clock(s.Since), s.State, count(s.Tenants, "tenant"), reason)
 }
 
+// tellDrift returns a function that writes a line about differences that no event has announced.
+func tellDrift(stderr *printer, asJSON bool) func(discovery.Status, uint64) {
+	return func(s discovery.Status, found uint64) {
+		s.Since = time.Now()
+		differences := map[bool]string{true: "a difference", false: fmt.Sprintf("%d differences", found)}[found == 1]
+		tellState(stderr, asJSON, s, "the list had "+differences+" that no event has announced; check that this is the manager's Redis, and its environment")
+	}
+}
+
 // reasonOf says why the state is what it is.
 func reasonOf(s discovery.Status) string {
 	switch s.State {
