@@ -13,7 +13,9 @@ import (
 // else and loses nothing, as news is folded per tenant, so that it holds at most one item for each. The Cause of what is
 // in the set already is the one by which it came there.
 //
-// A loop that begins before Start hears of the set once Start has succeeded, each tenant with [tenant.CauseBootstrap].
+// A loop that begins before Start hears of the set once Start has succeeded, each tenant with [tenant.CauseBootstrap], or
+// with [tenant.CauseSnapshotFile] where Start had to take the set from the SnapshotFile. What the first list then shows to be
+// different is [tenant.CauseReconcile].
 func (d *TenantDiscovery) Changes(ctx context.Context) iter.Seq[tenant.Change] {
 	return func(yield func(tenant.Change) bool) {
 		if d == nil {

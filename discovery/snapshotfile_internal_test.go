@@ -59,3 +59,23 @@ func FuzzDecodeSaved(f *testing.F) {
 		}
 	})
 }
+
+// TestX48TheFileOfManyTenants is not written every second, nor one on a disk that is slow.
+func TestX48TheFileOfManyTenants(t *testing.T) {
+	for _, tc := range []struct {
+		tenants int
+		took    time.Duration
+		want    time.Duration
+	}{
+		{0, 0, time.Second},
+		{25_000, 10 * time.Millisecond, time.Second},
+		{200_000, 60 * time.Millisecond, 8 * time.Second},
+		{10, 200 * time.Millisecond, 10 * time.Second},
+		{10_000_000, 0, time.Minute},
+		{1, 1 << 62, time.Minute},
+	} {
+		if got := pauseAfter(tc.tenants, tc.took); got != tc.want {
+			t.Errorf("%d tenants, written in %v: a pause of %v, want %v", tc.tenants, tc.took, got, tc.want)
+		}
+	}
+}

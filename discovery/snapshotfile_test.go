@@ -3,6 +3,7 @@ package discovery_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -222,4 +223,39 @@ func read(t testing.TB, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestX48AFileOfManyTenantsThatChange is written now and then, and once more at the end, with all that has changed.
+func TestX48AFileOfManyTenantsThatChange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.cfg.Logger, f.cfg.SnapshotFile = nil, filepath.Join(t.TempDir(), "set")
+		if _, err := f.manager.Seed(t.Context(), service, 100_000); err != nil {
+			t.Fatal(err)
+		}
+		d := f.start(t)
+		pass(2 * time.Second)
+		written, last := 0, ""
+		for i := range 40 {
+			f.add(t, fmt.Sprint("new-", i))
+			pass(time.Second)
+			info, err := os.Stat(f.cfg.SnapshotFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now := fmt.Sprint(info.ModTime(), info.Size()); now != last {
+				written, last = written+1, now
+			}
+		}
+		if written > 12 {
+			t.Errorf("written %d times in 40 s", written)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(f.cfg.SnapshotFile)
+		if err != nil || !strings.Contains(string(data), "new-39") {
+			t.Errorf("the last change is not in the file: %v", err)
+		}
+	})
 }

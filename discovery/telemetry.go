@@ -19,10 +19,11 @@ import (
 const scope = "github.com/tenantwatch/tenantwatch/discovery"
 
 // telemetry is what OpenTelemetry is told. No attribute of a metric has a tenant in it, or anything else that is not from
-// a closed set but the service's name.
+// a closed set but the names of the service and of the environment that is configured. These two begin with our name: a
+// scraper has a label "service" of its own.
 type telemetry struct {
 	tracer     trace.Tracer
-	service    attribute.KeyValue
+	whose      []attribute.KeyValue
 	reconciles metric.Int64Counter
 	delay      metric.Float64Histogram
 	meter      metric.Meter
@@ -37,7 +38,9 @@ func newTelemetry(cfg Config) (*telemetry, error) {
 		tracers = otel.GetTracerProvider()
 	}
 	meter := meters.Meter(scope)
-	t := &telemetry{tracer: tracers.Tracer(scope), service: attribute.String("service", cfg.ServiceName), meter: meter}
+	t := &telemetry{tracer: tracers.Tracer(scope), meter: meter, whose: []attribute.KeyValue{
+		attribute.String("tenantwatch.service", cfg.ServiceName), attribute.String("tenantwatch.environment", cfg.Environment),
+	}}
 	var errs [2]error
 	t.reconciles, errs[0] = meter.Int64Counter("tenantwatch.discovery.reconciles",
 		metric.WithDescription("Snapshots asked for, by cause and result."), metric.WithUnit("{reconcile}"))
@@ -66,10 +69,11 @@ func (t *telemetry) observe(status func() Status) (stop func() error, err error)
 	age := gauge("snapshot.age", "Time since the last snapshot.", "s")
 	events := counter("events", "Events that arrived, by outcome.")
 	drift := counter("drift", "Differences that reconciles found.")
+	unannounced := counter("unannounced", "Those of them that no event announced, though none was known to be missed.")
 	held := counter("removals.held", "Removals that the guard held.")
 	subscriptions := counter("subscriptions", "Subscriptions that were confirmed.")
 	panics := counter("callback.panics", "Panics of callbacks.")
-	with := metric.WithAttributes(t.service)
+	with := metric.WithAttributes(t.whose...)
 	registration, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := status()
 		o.ObserveFloat64(tenants, float64(s.Tenants), with)
@@ -85,6 +89,7 @@ func (t *telemetry) observe(status func() Status) (stop func() error, err error)
 			o.ObserveInt64(events, signed(n), with, metric.WithAttributes(attribute.String("outcome", outcome)))
 		}
 		o.ObserveInt64(drift, signed(s.Counters.DriftFound), with)
+		o.ObserveInt64(unannounced, signed(s.Counters.Unannounced), with)
 		o.ObserveInt64(held, signed(s.Counters.RemovalsHeld), with)
 		o.ObserveInt64(subscriptions, signed(s.Counters.Subscriptions), with)
 		o.ObserveInt64(panics, signed(s.Counters.CallbackPanics), with)
@@ -114,7 +119,7 @@ func signed(n uint64) int64 { return int64(n) } //nolint:gosec // nothing is cou
 // reconcile begins the span of a request. done ends it and counts the request.
 func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Context, done func(err error, unchanged bool)) {
 	ctx, span := t.tracer.Start(ctx, "tenantwatch.reconcile", //nolint:spancheck // done ends it
-		trace.WithAttributes(t.service, attribute.String("cause", cause)), trace.WithSpanKind(trace.SpanKindInternal))
+		trace.WithAttributes(t.whose...), trace.WithAttributes(attribute.String("cause", cause)), trace.WithSpanKind(trace.SpanKindInternal))
 	return ctx, func(err error, unchanged bool) { //nolint:spancheck // see above
 		result := "reconciled"
 		switch {
@@ -127,11 +132,11 @@ func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Cont
 		}
 		span.SetAttributes(attribute.String("result", result))
 		span.End()
-		t.reconciles.Add(ctx, 1, metric.WithAttributes(t.service, attribute.String("cause", cause), attribute.String("result", result)))
+		t.reconciles.Add(ctx, 1, metric.WithAttributes(t.whose...), metric.WithAttributes(attribute.String("cause", cause), attribute.String("result", result)))
 	}
 }
 
 // told records how long the change waited for its callback.
 func (t *telemetry) told(ctx context.Context, change tenant.Change) {
-	t.delay.Record(ctx, time.Since(change.At).Seconds(), metric.WithAttributes(t.service))
+	t.delay.Record(ctx, time.Since(change.At).Seconds(), metric.WithAttributes(t.whose...))
 }

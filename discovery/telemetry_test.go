@@ -53,6 +53,7 @@ func TestMetrics(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
 		f := newFixture(t, "tenant-canary", "beta")
+		f.cfg.Environment = "Test"
 		f.cfg.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 		d := f.start(t)
 		d.OnTenantRemoved(func(context.Context, string) { panic("as planned") })
@@ -63,23 +64,23 @@ func TestMetrics(t *testing.T) {
 		pass(time.Minute)
 		points := scrape(t, reader)
 		for name, want := range map[string]float64{
-			"tenantsservice=ledger":                                      1,
-			"stateservice=ledger,state=live":                             1,
-			"stateservice=ledger,state=polling":                          0,
-			"eventsoutcome=applied,service=ledger":                       1,
-			"eventsoutcome=bad,service=ledger":                           1,
-			"subscriptionsservice=ledger":                                1,
-			"callback.panicsservice=ledger":                              1,
-			"callback.delayservice=ledger":                               1,
-			"reconcilescause=bootstrap,result=reconciled,service=ledger": 1,
-			"reconcilescause=gap,result=failed,service=ledger":           1,
-			"reconcilescause=retry,result=reconciled,service=ledger":     1,
+			"tenantstenantwatch.environment=test,tenantwatch.service=ledger":                                      1,
+			"statestate=live,tenantwatch.environment=test,tenantwatch.service=ledger":                             1,
+			"statestate=polling,tenantwatch.environment=test,tenantwatch.service=ledger":                          0,
+			"eventsoutcome=applied,tenantwatch.environment=test,tenantwatch.service=ledger":                       1,
+			"eventsoutcome=bad,tenantwatch.environment=test,tenantwatch.service=ledger":                           1,
+			"subscriptionstenantwatch.environment=test,tenantwatch.service=ledger":                                1,
+			"callback.panicstenantwatch.environment=test,tenantwatch.service=ledger":                              1,
+			"callback.delaytenantwatch.environment=test,tenantwatch.service=ledger":                               1,
+			"reconcilescause=bootstrap,result=reconciled,tenantwatch.environment=test,tenantwatch.service=ledger": 1,
+			"reconcilescause=gap,result=failed,tenantwatch.environment=test,tenantwatch.service=ledger":           1,
+			"reconcilescause=retry,result=reconciled,tenantwatch.environment=test,tenantwatch.service=ledger":     1,
 		} {
 			if got, there := points[name]; !there || got != want {
 				t.Errorf("%s is %v (%v), want %v", name, got, there, want)
 			}
 		}
-		if age := points["snapshot.ageservice=ledger"]; age <= 0 || age > 60 {
+		if age := points["snapshot.agetenantwatch.environment=test,tenantwatch.service=ledger"]; age <= 0 || age > 60 {
 			t.Errorf("age %v", age)
 		}
 		if text := fmt.Sprint(points); strings.Contains(text, "canary") {
@@ -88,8 +89,34 @@ func TestMetrics(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, there := scrape(t, reader)["tenantsservice=ledger"]; there {
+		if _, there := scrape(t, reader)["tenantstenantwatch.environment=test,tenantwatch.service=ledger"]; there {
 			t.Error("read after Close")
+		}
+	})
+}
+
+// TestX28OneServiceInTwoEnvironments with one MeterProvider: each has its own points, and no attribute has a name that a
+// scraper gives a label of its own.
+func TestX28OneServiceInTwoEnvironments(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		reader := sdkmetric.NewManualReader()
+		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+		for environment, tenants := range map[string][]string{"live": {"a", "b", "c"}, "dev": {"a"}, "": {"a", "b"}} {
+			f := newFixture(t, tenants...)
+			f.cfg.Environment, f.cfg.MeterProvider = environment, provider
+			f.manager.ListEnvironment(-1, environment)
+			f.start(t)
+		}
+		points := scrape(t, reader)
+		for environment, want := range map[string]float64{"live": 3, "dev": 1, "": 2} {
+			if got := points["tenantstenantwatch.environment="+environment+",tenantwatch.service=ledger"]; got != want {
+				t.Errorf("%q has %v tenants, want %v: %v", environment, got, want, points)
+			}
+		}
+		for name := range points {
+			if strings.Contains(strings.ReplaceAll(name, "tenantwatch.service=", ""), "service=") {
+				t.Errorf("%s has an attribute that is called service", name)
+			}
 		}
 	})
 }
