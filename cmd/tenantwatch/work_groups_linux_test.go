@@ -25,17 +25,23 @@ func inFull() bool {
 // naps counts the processes "sleep SECONDS" of this machine, where the seconds are nobody else's.
 func naps(t *testing.T, seconds string) int {
 	t.Helper()
+	return len(nappers(t, seconds))
+}
+
+func nappers(t *testing.T, seconds string) []int {
+	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
+	var pids []int
 	for _, file := range files {
 		if words, err := os.ReadFile(file); err == nil && strings.HasSuffix(string(words), "sleep\x00"+seconds+"\x00") {
-			n++
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			pids = append(pids, pid)
 		}
 	}
-	return n
+	return pids
 }
 
 // someSeconds is how long a sleep is that is nobody else's.
@@ -139,6 +145,7 @@ func TestX31NoZombiesAsTheFirstProcess(t *testing.T) {
 		"left in the group": `sleep 0.05 & exit 1`,
 		"left the group":    `setsid sleep 0.05 & exit 1`,
 		"forked twice":      `(setsid sh -c "sleep 0.05 & sleep 0.02" &) ; exit 1`,
+		"while it runs":     `n=0; while [ $n -lt 80 ]; do (setsid sleep 0.01 &); n=$((n+1)); echo "  started "; sleep 0.01; done; sleep 1000`,
 	} {
 		t.Run(what, func(t *testing.T) {
 			dev, ready := startDev(t, "4")
