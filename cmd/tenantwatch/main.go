@@ -12,6 +12,7 @@
 //	tenantwatch events     the lifecycle events that the manager keeps
 //	tenantwatch backup     a copy of the manager's SQLite database, while it runs
 //	tenantwatch restore    a backup in the place of the database, with a new epoch
+//	tenantwatch bench      what a good client feels while a manager is attacked
 //	tenantwatch version    what this binary was built from
 //
 // All but serve, backup, restore and "token create --db" talk to a running manager.
@@ -62,6 +63,7 @@ type commands struct {
 	Outbox  outboxCommand  `cmd:"" help:"Show the events that could not be published, and try again."`
 	Backup  backupCommand  `cmd:"" help:"Copy a SQLite database, while its manager runs."`
 	Restore restoreCommand `cmd:"" help:"Put a backup in the place of the database, with a new epoch."`
+	Bench   benchCommand   `cmd:"" help:"Measure: what a good client feels while a manager is attacked."`
 	Version versionCommand `cmd:"" help:"Show what this binary was built from."`
 }
 

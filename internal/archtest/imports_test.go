@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"discovery":           {"tenant", "redisevents", "internal/debugpage", "internal/usererror"},
 	"worker":              {"tenant", "internal/debugpage", "internal/usererror"},
 	"tenanttest":          {"tenant", "managerapi", "internal/contract"},
+	"internal/abuse":      {},
 	"internal/debugpage":  {},
 	"internal/usererror":  {},
 	"internal/contract":   {"tenant"},
@@ -36,7 +37,7 @@ var mayImport = map[string][]string{
 	"internal/planted":    {"internal/schedule"},
 	"internal/archtest":   {},
 	"cmd/tenantwatch": {
-		"tenant", "managerapi", "redisevents", "discovery", "worker", "internal/store", "internal/outbox", "internal/server",
+		"tenant", "managerapi", "redisevents", "discovery", "worker", "internal/store", "internal/outbox", "internal/server", "internal/abuse",
 	},
 }
 

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/abuse"
+)
+
+// benchCommand measures.
+type benchCommand struct {
+	Abuse benchAbuseCommand `cmd:"" help:"Attack a tenant manager, and see what a good client feels meanwhile."`
+
+	Decoy benchDecoyCommand `cmd:"" help:"What is attacked for comparison." hidden:""`
+}
+
+type benchAbuseCommand struct {
+	ManagerURL string `form:"url" help:"A manager of this machine that speaks TLS; it starts one of its own if there is none." name:"manager-url" placeholder:"URL"`
+
+	TokenFile string `help:"With --manager-url: a file with an administrator's token." name:"token-file" placeholder:"FILE"`
+
+	CAFile string `help:"With --manager-url: a file with the certificate that its own is signed with." name:"ca-file" placeholder:"FILE"`
+
+	Remote bool `help:"Attack a manager of another machine too. Only do that to one that is yours."`
+
+	Rounds int `default:"5" help:"How often each attack is run; the middle counts."`
+
+	Duration time.Duration `default:"2s" help:"How long it is run each time."`
+
+	Streams int `default:"10000" help:"How many streams one key asks for."`
+
+	History int `default:"4000" help:"How many events there are to resume from."`
+
+	JSON bool `help:"One JSON object for each attack." name:"json"`
+}
+
+// Help is what --help adds.
+func (c *benchAbuseCommand) Help() string {
+	return `Each attack is run beside a good client, which reads and changes: once against a decoy that does no work, so that the ` +
+		`processors have the same load, and once against the manager. A line says what the good client felt, as the 99th percentile of ` +
+		`its requests in the middle of the rounds. It exits 1 when that more than doubles, or when the good client is refused. ` +
+		`The manager that it starts is "tenantwatch serve" on a temporary SQLite file and on loopback, and is gone at the end.`
+}
+
+// What bench abuse agrees to.
+const (
+	maxRounds       = 100
+	maxBenchTime    = time.Minute
+	maxBenchStreams = 20_000
+	maxHistory      = 100_000
+)
+
+// Run attacks, and prints what was felt.
+func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	b := &bench{}
+	defer func() { err = errors.Join(err, b.close()) }()
+	cfg := abuse.Config{Rounds: c.Rounds, Duration: c.Duration, Streams: c.Streams, History: c.History}
+	if !c.JSON {
+		cfg.Told = func(attack string, round int) { _ = std.err.line("%s: round %d of %d", attack, round, c.Rounds) }
+	}
+	if cfg.Decoy, err = b.decoy(ctx); err != nil {
+		return benchFailure(ctx, err)
+	}
+	if cfg.Manager, err = c.manager(ctx, b); err != nil {
+		return benchFailure(ctx, err)
+	}
+	results, err := abuse.Run(ctx, cfg)
+	if err != nil {
+		return benchFailure(ctx, err)
+	}
+	return c.print(std, results)
+}
+
+// benchFailure is nil when the user has ended it.
+func benchFailure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // Ctrl-C is no failure, whatever it interrupted
+	}
+	if _, advised := errors.AsType[*failure](err); advised {
+		return err
+	}
+	return &failure{err: err, advice: "Run \"tenantwatch bench abuse --help\" for what can be set."}
+}
+
+func (c *benchAbuseCommand) check() error {
+	var p problems
+	demand := func(ok bool, problem string) {
+		if !ok {
+			p.note(problem)
+		}
+	}
+	demand(c.Rounds >= 1 && c.Rounds <= maxRounds, fmt.Sprintf("--rounds has to be from 1 to %d", maxRounds))
+	demand(c.Duration >= 100*time.Millisecond && c.Duration <= maxBenchTime, fmt.Sprintf("--duration has to be from 100ms to %s", maxBenchTime))
+	demand(c.Streams >= 1 && c.Streams <= maxBenchStreams, fmt.Sprintf("--streams has to be from 1 to %d", maxBenchStreams))
+	demand(c.History >= 1 && c.History <= maxHistory, fmt.Sprintf("--history has to be from 1 to %d", maxHistory))
+	if c.ManagerURL == "" {
+		demand(c.TokenFile == "" && c.CAFile == "", "--token-file and --ca-file are for --manager-url")
+	} else {
+		c.checkTarget(demand)
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	return &usageError{text: strings.Join(p, "; "), advice: "Run \"tenantwatch bench abuse --help\" for the flags."}
+}
+
+// checkTarget keeps it from attacking by mistake.
+func (c *benchAbuseCommand) checkTarget(demand func(ok bool, problem string)) {
+	parsed, err := url.Parse(c.ManagerURL)
+	demand(err == nil && parsed.Scheme == "https" && parsed.Host != "", "--manager-url has to be https://host:port, because broken TLS is one of the attacks")
+	demand(err != nil || c.Remote || isLoopback(parsed.Hostname()), "--manager-url is not of this machine: it would attack somebody's manager; --remote does, if it is yours")
+	demand(c.TokenFile != "", "--manager-url needs --token-file")
+}
+
+// manager is the one that was named, or a new one.
+func (c *benchAbuseCommand) manager(ctx context.Context, b *bench) (abuse.Target, error) {
+	if c.ManagerURL == "" {
+		return b.manager(ctx, c.Streams)
+	}
+	token, err := os.ReadFile(c.TokenFile)
+	if err != nil {
+		return abuse.Target{}, err
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return abuse.Target{}, err
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return abuse.Target{}, err
+		}
+		roots.AppendCertsFromPEM(pem)
+	}
+	return abuse.Target{URL: c.ManagerURL, Token: trimmed(token), TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}, nil
+}
+
+// print makes the table, and an error if an attack has succeeded.
+func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
+	lines := [][]string{{"ATTACK", "P99 WITHOUT", "P99 WITH", "RATIO", "REQUESTS", "REFUSED", ""}}
+	succeeded := 0
+	for _, r := range results {
+		verdict := "ok"
+		if !r.Passed {
+			verdict = "FELT"
+			succeeded++
+		}
+		if c.JSON {
+			if err := std.out.object(r); err != nil {
+				return err
+			}
+		}
+		lines = append(lines, []string{
+			r.Attack, millis(r.Without), millis(r.With), strconv.FormatFloat(r.Ratio(), 'f', 2, 64), strconv.Itoa(r.Felt), strconv.Itoa(r.Refused), verdict,
+		})
+	}
+	if !c.JSON {
+		if err := columns(std.out, lines); err != nil {
+			return err
+		}
+	}
+	if succeeded > 0 {
+		return &failure{
+			err:    fmt.Errorf("%d of %d attacks were felt by a good client", succeeded, len(results)),
+			advice: fmt.Sprintf("Its p99 may be at most %.0f times that without the attack, and none of its requests may fail. A machine that does much else beside makes both worse.", abuse.Most),
+		}
+	}
+	return nil
+}
+
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
