@@ -22,8 +22,16 @@
 // server whose buffer for us is full closes the connection. That is a lost link like any other: the feed tells of it
 // and subscribes again.
 //
-// Stream reads at the pace of its sink, 64 entries at once at the most, and what it has not read waits in the stream. A
-// sink that falls back further than the stream is long has a gap, and is told of it.
+// Stream reads at the pace of its sink, at most 64 entries and 32 MiB at once unless one entry alone is larger, and what it
+// has not read waits in the stream. A sink that falls back further than the stream is long has a gap, and is told of it.
+//
+// # The right server
+//
+// An address can come to lead to another server while connections stay where they are. A publisher asks with each batch
+// (HELLO, which everybody may) whether it talks to a master. What a replica or a Sentinel took counts as not sent, and the
+// next attempt is made on a new connection; so it is after every refusal that is not about the event. A Stream leaves a
+// master that becomes a replica. A PubSub hears at a replica what the master is told, and knows by the want of heartbeats
+// that it does not any more.
 //
 // # A silent link
 //
