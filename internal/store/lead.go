@@ -14,8 +14,9 @@ type lease struct {
 }
 
 // Lead blocks until this process may relay the events of the environment, or ctx ends. Of all that share a PostgreSQL
-// database one may; a SQLite file has only one. release ends it, and so does the loss of the connection, which Leading
-// tells.
+// database one may; a SQLite file has only one. release ends it, and so does the loss of the connection, or that the address
+// leads to another server, which Leading tells. What is sent has to be sent within two seconds of a call of Leading: where the
+// last one to lead did so on another server, Lead waits until that time is over for it too.
 func (s *Store) Lead(ctx context.Context) (release func(), err error) {
 	l, err := s.db.lead(ctx, s.writer, s.env)
 	if err != nil {
