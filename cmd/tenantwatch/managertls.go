@@ -29,6 +29,9 @@ var (
 	managerKey  = setting{what: "its key", flag: "--manager-key", variables: []string{"TENANTWATCH_MANAGER_KEY"}, optional: true}
 )
 
+// errNoCertificate is of a file that should have certificates, and an empty one has none either.
+var errNoCertificate = errors.New("it has no certificate in PEM form")
+
 // resolve returns nil when nothing but the system's way is asked for.
 func (f *managerTLSFlags) resolve(l *lookup, managerURL string) *tls.Config {
 	authority, name := l.value(managerCA, f.ManagerCAFile), l.value(managerName, f.ManagerServerName)
@@ -72,7 +75,7 @@ func (l *lookup) roots(s setting, file string) *x509.CertPool {
 		pem, err = readSettingFile(context.Background(), file)
 	}
 	if err == nil && !pool.AppendCertsFromPEM(pem) {
-		err = errors.New("it has no certificate in PEM form")
+		err = errNoCertificate
 	}
 	if err != nil {
 		l.problems.note(s.flag + ": " + err.Error())

@@ -3,9 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strings"
@@ -153,7 +154,7 @@ func (f *redisFlags) tls(l *lookup, cfg *redisevents.Config) {
 	}
 	cfg.CACertBase64 = l.authorities(authorities)
 	if l.pair(redisCert, redisKey, cfg.ClientCert, cfg.ClientKey) {
-		if _, err := tls.LoadX509KeyPair(cfg.ClientCert, cfg.ClientKey); err != nil {
+		if _, err := newCertificate(context.Background(), cfg.ClientCert, cfg.ClientKey, slog.New(slog.DiscardHandler)); err != nil { // as a pipe does not hang it
 			l.problems.note(fmt.Sprintf("%s and %s: %v", redisCert.flag, redisKey.flag, err))
 		}
 	}
@@ -165,6 +166,9 @@ func (l *lookup) authorities(file string) string {
 		return l.value(servicesCA, "")
 	}
 	pem, err := readSettingFile(context.Background(), file)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		err = errNoCertificate
+	}
 	if err != nil {
 		l.problems.note("--redis-ca-file: " + err.Error())
 	}
