@@ -114,3 +114,16 @@ func TestX19EventsSayWhatIsKnownOfTheConnections(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestX21NamesAreExact(t *testing.T) {
+	s := serve(t)
+	resp, body := s.call(t, "POST", "/v1/tenants", `{"name":"right","Name":"wrong","environment":"staging"}`)
+	if resp.StatusCode != http.StatusCreated || !strings.Contains(body, `"slug":"right"`) {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	must(t, s.Add(t.Context(), service, "a"))
+	s.put(t, "a", `{"databases":{"m":{"postgresql":{"password":"a\ud800b"}}}}`, 400)
+	if got := s.put(t, "a", `{"MaxOpenConns":7,"databases":{"m":{"PostgreSQL":1}}}`, 200); strings.Contains(got, "axOpenConns") || strings.Contains(got, "ostgre") {
+		t.Errorf("got %s", got)
+	}
+}

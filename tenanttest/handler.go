@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 const (
@@ -220,10 +222,17 @@ func (m *Manager) serveInvalidate(r *http.Request) (int, any, error) {
 // lasting is the ctx of a change: it is made, so its events are published even if the client goes away.
 func lasting(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
 
-// readJSON wants one JSON value and nothing behind it.
+// readJSON wants one JSON value and nothing behind it, and takes only the names that it knows to the letter.
 func readJSON(r *http.Request, into any) error {
 	decoder := json.NewDecoder(r.Body)
-	err := decoder.Decode(into)
+	var value json.RawMessage
+	err := decoder.Decode(&value)
+	if err == nil && contract.HasLoneSurrogate(value) {
+		err = errors.New("a text in it has half of a surrogate pair")
+	}
+	if err == nil {
+		err = tenant.Unmarshal(value, into)
+	}
 	if err == nil {
 		if _, end := decoder.Token(); end != io.EOF {
 			err = errors.Join(errors.New("something follows the JSON value"), end)

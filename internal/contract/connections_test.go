@@ -132,6 +132,11 @@ func TestX16LimitsFallBack(t *testing.T) {
 		`"connectionSettings":{"maxOpenConns":25,"maxIdleConns":5}}`)
 }
 
+func TestX16LimitsBesideTheConnectionsComeLast(t *testing.T) {
+	c := after(t, Connections{}, `{"maxOpenConns":1,"connectionSettings":{"maxOpenConns":2,"maxIdleConns":3}}`)
+	wantShown(t, c, `{"connectionSettings":{"maxOpenConns":1,"maxIdleConns":3}}`)
+}
+
 func TestX16WhatIsAnnounced(t *testing.T) {
 	const start = `{"databases":{"b":{"postgresql":{"host":"x"},"connectionSettings":{"maxOpenConns":2}},"a":{"postgresql":{"host":"x"}}}}`
 	tests := []struct{ name, before, body, want string }{
@@ -294,6 +299,17 @@ func TestX20SlugsAreMadeOfNames(t *testing.T) {
 	}
 	if NewSlug(kanji) == NewSlug(others) {
 		t.Error("two names without letters have one slug")
+	}
+}
+
+func TestX20NamesOfServicesHaveRules(t *testing.T) {
+	for _, good := range []string{"ledger", "Ledger.v2_x-1", "...", strings.Repeat("a", maxService)} {
+		if err := CheckService(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", ".", "..", "a/b", "a b", "a\x00", "\u00e9", strings.Repeat("a", maxService+1)} {
+		wantInvalid(t, CheckService(bad), "INVALID_SERVICE")
 	}
 }
 

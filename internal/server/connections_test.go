@@ -124,6 +124,9 @@ func TestX21ATokenLearnsWhichServicesThereAre(t *testing.T) {
 	if got := h.want(t, http.StatusNotFound, "GET", path, "").body; strings.Contains(got, "services") {
 		t.Errorf("a key learns of others: %s", got)
 	}
+	if got := h.want(t, http.StatusNotFound, "PUT", path, `{}`).body; strings.Contains(got, "services") {
+		t.Errorf("a key learns of others, with a token beside it: %s", got)
+	}
 	client, err := managerapi.NewClient(h.url, managerapi.WithBearerToken(fixed(h.token)))
 	if err != nil {
 		t.Fatal(err)
