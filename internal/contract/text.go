@@ -7,8 +7,8 @@ import (
 	"unicode/utf16"
 )
 
-// HasLoneSurrogate looks through a JSON text, which has to be well-formed, for half of a surrogate pair. encoding/json would make U+FFFD of it, which is not
-// what was sent.
+// HasLoneSurrogate looks through a JSON text, which has to be well-formed, for half of a surrogate pair. encoding/json would
+// make U+FFFD of it, which is not what was sent.
 func HasLoneSurrogate(data []byte) bool {
 	for i := 0; i < len(data); i++ {
 		if data[i] != '\\' {
