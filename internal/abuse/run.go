@@ -61,7 +61,11 @@ func beside(ctx context.Context, cfg Config, a attack, target Target, good *good
 	defer stop()
 	var running sync.WaitGroup
 	var broken error
-	running.Go(func() { broken = a.run(attacking, target) })
+	running.Go(func() {
+		if err := a.run(attacking, target); attacking.Err() == nil {
+			broken = err // else its time was over, or it was repelled for as long
+		}
+	})
 	if err := sleep(ctx, settle); err != nil {
 		stop()
 		running.Wait()
