@@ -28,7 +28,7 @@ type processFault struct {
 }
 
 var processFaults = map[string]processFault{
-	"ends when it is asked to":           {script: "trap 'echo reloaded' HUP; echo ready; sleep NAP & wait; wait; sleep NAP"},
+	"ends when it is asked to":           {script: "trap 'echo reloaded' HUP; echo ready; sleep NAP & wait; sleep NAP"},
 	"ignores SIGTERM":                    {script: "trap '' TERM; echo ready; sleep NAP", stubborn: true},
 	"has a child that ignores SIGTERM":   {script: "(trap '' TERM; exec sleep NAP) & sleep 0.1; echo ready; wait", stubborn: true},
 	"leaves a child that ignores it":     {script: "(trap '' TERM; exec sleep NAP) & sleep 0.1; echo ready; exit 3", ends: eventFailed, stubborn: true},
