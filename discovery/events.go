@@ -209,6 +209,18 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 	}
 }
 
+// untilLook is how long nobody has to look, for a timer.
+func (d *TenantDiscovery) untilLook() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.core.nextLook.IsZero() {
+		return never
+	}
+	return max(time.Until(d.core.nextLook), 0)
+}
+
+const never = 1 << 62 * time.Nanosecond
+
 // applyBatch applies signals in their order and publishes once.
 func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
 	verdicts := d.judgeAll(batch)

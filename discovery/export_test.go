@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -78,6 +79,9 @@ func (c *Core) Answer(now time.Time, req Request, list []tenant.Summary, v tenan
 	for _, row := range list {
 		ans.rows.add(row)
 	}
+	if ans = c.checked(ans); ans.err != nil {
+		err = ans.err
+	}
 	c.at(now, func() {
 		switch {
 		case c.core.phase == phaseStarted:
@@ -93,6 +97,64 @@ func (c *Core) Held() bool { return c.core.held }
 
 // Due is when the next request is to begin.
 func (c *Core) Due() time.Time { return c.core.plan.due() }
+
+// Case is by what the memory tells the event from others, packed into 31 bits: two of one case go the same way through it.
+func (c *Core) Case(evt tenant.Event) (packed uint64) {
+	m, v := &c.core.memory, judge(evt, c.cfg.ServiceName, c.cfg.Environment)
+	w := m.world(v.epoch())
+	known := w.marks[v.key]
+	_, there := c.core.set.lookup(v.key)
+	dated := m.dated(v)
+	put := func(values ...int) {
+		for _, value := range values {
+			packed = packed<<2 | uint64(value&3)
+		}
+	}
+	is := func(yes ...bool) (bits int) {
+		for _, bit := range yes {
+			bits <<= 1
+			if bit {
+				bits |= 1
+			}
+		}
+		return bits
+	}
+	put(int(v.effect)>>1, int(v.effect)<<1|is(v.versioned()), int(v.outcome))
+	put(compareSaid(v.revision(), known.said), compareSaid(v.revision(), known.asked))
+	put(is(v.revision() <= w.prefix, v.revision() == w.prefix+1), is(m.epoch != "", m.isForeign(v)))
+	put(is(there, known.active), is(c.core.gaps == c.core.closed, c.core.phase == phaseStarted))
+	put(is(!dated.IsZero(), v.at.Before(dated)), is(w.lost, len(w.ahead) > 0))
+	put(is(m.marked() > len(w.marks), m.left != nil))
+	return packed & (1<<31 - 1)
+}
+
+// compareSaid is 0 when nothing was said, 1 when an event of the revision is older, 2 when it is the same, 3 when it is newer.
+func compareSaid(revision uint64, said word) int {
+	if said.tick == 0 {
+		return 0
+	}
+	return 2 + cmp.Compare(revision, said.revision)
+}
+
+// Want asks for a request at once, as Refresh does, and waits for nothing.
+func (c *Core) Want(now time.Time) { c.at(now, func() { c.core.plan.refresh = true }) }
+
+// Sizes are how much the memory holds of what is bounded: tenants, revisions of one epoch, events, and epochs.
+func (c *Core) Sizes() (marks, ahead, ids, worlds int) {
+	m := &c.core.memory
+	for _, w := range m.worlds {
+		ahead = max(ahead, len(w.ahead))
+	}
+	return m.marked(), ahead, len(m.ids.known), len(m.worlds)
+}
+
+// The bounds of [Core.Sizes], but for the tenants, of which there may be twice as many as in the set besides.
+const (
+	MostMarks  = memorySlack
+	MostAhead  = memorySlack
+	MostIDs    = idsRemembered
+	MostWorlds = worldsRemembered + 2
+)
 
 // NextLook is when what is missing by then is a gap; zero when nothing is.
 func (c *Core) NextLook() time.Time { return c.core.nextLook }

@@ -46,11 +46,12 @@ func (r *relay) send(t *testing.T, between func()) {
 func roundsOf(events []tenant.Event) (rounds [][]tenant.Event) {
 	seen := make(map[string]int)
 	for _, evt := range events {
-		n := seen[evt.TenantID]
+		id := tenant.CanonicalID(evt.TenantID)
+		n := seen[id]
 		if n == len(rounds) {
 			rounds = append(rounds, nil)
 		}
-		rounds[n], seen[evt.TenantID] = append(rounds[n], evt), n+1
+		rounds[n], seen[id] = append(rounds[n], evt), n+1
 	}
 	return rounds
 }

@@ -44,6 +44,7 @@ func (d *TenantDiscovery) look(now time.Time) {
 	missing, oldest := c.memory.hole(moment)
 	if missing > 0 {
 		c.memory.tell()
+		c.losses++
 		d.openGap(now, fmt.Sprintf("revision %d is missing", missing))
 		oldest = time.Time{}
 	}
@@ -67,15 +68,3 @@ func (d *TenantDiscovery) lookAtDoubts(now, moment time.Time) {
 		}
 	}
 }
-
-// untilLook is how long nobody has to look, for a timer.
-func (d *TenantDiscovery) untilLook() time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.core.nextLook.IsZero() {
-		return never
-	}
-	return max(time.Until(d.core.nextLook), 0)
-}
-
-const never = 1 << 62 * time.Nanosecond

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -26,15 +25,21 @@ type coreSim struct {
 	trail   uint64 // a hash of all that came of it
 
 	linked    bool
-	wire      []wired        // published and not delivered yet
-	past      []tenant.Event // delivered at some time
-	unseen    bool           // something is missing of which nothing tells
-	unheard   bool           // the manager has a new epoch, and no event of it has come
-	snapshots int            // that were taken
+	wire      []wired // published and not delivered yet
+	past      []wired // delivered at some time
+	unseen    bool    // something is missing of which nothing tells
+	unheard   bool    // the manager has a new epoch, and no event of it has come
+	snapshots int     // that were taken
 	newest    [simTenants]wired
 	holes     simHoles
+	forgery   forgery
+	flooded   bool   // more has come than can be remembered
+	cases     *cases // nil where nobody asks
+	hearing   hearing
+	calm      bool // what came was all there was, in an order in which a relay sends it, since all was equal
 
 	asked    *discovery.Request
+	serial   int             // of forgeries, when it was asked
 	list     *simList        // what was read for it; nil before that
 	odd      int             // answers in a row that were old
 	shown    map[string]bool // the epochs of lists that were taken
@@ -56,14 +61,14 @@ type coreWatcher struct {
 var errPlanned = errors.New("as planned")
 
 func newCoreSim(w schedule.World) *coreSim {
-	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0), shown: make(map[string]bool)}
+	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0), shown: make(map[string]bool), hearing: make(hearing)}
 	s.manager = newSimManager(w, s.truth)
 	for n := range min(w.Numbers["tenants"], simTenants) {
 		s.manager.change("add", n, s.now)
 	}
 	s.core = discovery.NewCore(discovery.Config{
 		ServiceName: service, ResyncInterval: 30 * 24 * time.Hour, ResyncSpread: time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
-		NotifyInitial: w.Has("notify"),
+		NotifyInitial: w.Has("notify"), Environment: environmentOf(w),
 	})
 	s.watchers = []*coreWatcher{{tally: &tally{name: "the callbacks", late: !w.Has("notify")}, mail: s.core.Callbacks()}}
 	return s
@@ -72,54 +77,27 @@ func newCoreSim(w schedule.World) *coreSim {
 // runCore runs a schedule to its end and returns what was wrong, how much time passed in it, and a hash of what came of
 // it.
 func runCore(s schedule.Schedule) (passed time.Duration, trail uint64, err error) {
-	sim := newCoreSim(s.World)
-	began := sim.now
-	for _, st := range append(slices.Clone(s.Steps), schedule.Step{Op: "quiesce"}) {
-		if err := coreOperations.Do(sim, st); err != nil {
-			return 0, 0, err
-		}
-		sim.check()
-		if sim.err != nil {
-			return 0, 0, fmt.Errorf("%s: %w", st, sim.err)
-		}
-	}
-	return sim.now.Sub(began), sim.trail, nil
+	return newCoreSim(s.World).run(s)
 }
 
-func drawCore(seed uint64) schedule.Schedule {
-	r := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // to be repeated
-	s := schedule.Schedule{Name: "core", World: drawWorld(r, seed)}
-	if seed%2 == 1 && rand.New(rand.NewPCG(seed, 5)).IntN(4) == 0 { //nolint:gosec // to be repeated
-		s.World.Flags = append(s.World.Flags, "mixed")
+func (s *coreSim) run(what schedule.Schedule) (passed time.Duration, trail uint64, err error) {
+	began := s.now
+	for _, st := range append(slices.Clone(what.Steps), schedule.Step{Op: "quiesce"}) {
+		s.fail(coreOperations.Do(s, st))
+		s.calms(st.Op)
+		s.check()
+		if s.err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", st, s.err)
+		}
 	}
-	if r.IntN(5) > 0 {
-		s.Steps = []schedule.Step{{Op: "up"}, {Op: "ask"}, {Op: "answer"}}
-	}
-	for range 5 + r.IntN(60) {
-		s.Steps = append(s.Steps, coreOperations.Draw(r))
-	}
-	return s
+	return s.now.Sub(began), s.trail, nil
 }
 
-// drawWorld gives every second world versions.
-func drawWorld(r *rand.Rand, seed uint64) schedule.World {
-	w := schedule.World{Numbers: map[string]int{"tenants": r.IntN(simTenants - 2), "spread": 50 + r.IntN(950), "dice": 1 + r.IntN(1<<20)}}
-	if seed%2 == 0 {
-		w.Flags = append(w.Flags, "versions")
-		if r.IntN(3) > 0 {
-			w.Flags = append(w.Flags, "beatless")
-		}
-	} else {
-		for _, flag := range []string{"base", "undated"} {
-			if r.IntN(3) == 0 {
-				w.Flags = append(w.Flags, flag)
-			}
-		}
+func environmentOf(w schedule.World) string {
+	if w.Has("configured") {
+		return simEnvironment
 	}
-	if r.IntN(2) == 0 {
-		w.Flags = append(w.Flags, "notify")
-	}
-	return w
+	return ""
 }
 
 func (s *coreSim) fail(err error) {
@@ -131,10 +109,18 @@ func (s *coreSim) fail(err error) {
 // check holds what has to be true at any time.
 func (s *coreSim) check() {
 	set, state := setOf(s.core.All()), s.core.Status().State
-	s.note(fmt.Sprintf("%d %x", state, uint64(set)))
+	if s.cases == nil {
+		s.note(fmt.Sprintf("%d %x", state, uint64(set)))
+	}
 	s.fail(s.truth.invented(set))
-	if s.world.Has("versions") && state == discovery.Live {
+	if s.world.Has("versions") && state == discovery.Live && !s.forgery.believed {
 		s.fail(s.holes.complete(s.truth, set, s.now))
+	}
+	if s.world.Has("hearing") && state == discovery.Live {
+		s.fail(s.hearing.complete(s.core.Status().Version))
+	}
+	if s.calm && state != discovery.Live {
+		s.fail(fmt.Errorf("nothing was lost, and the state is %v", state))
 	}
 	for _, w := range s.watchers {
 		s.fail(w.tally.err())
@@ -150,6 +136,7 @@ func (s *coreSim) pass(d time.Duration) {
 		s.check()
 	}
 	s.now = until
+	s.core.Look(s.now) // time alone may change the state
 }
 
 func later(a, b time.Time) time.Time {
@@ -159,7 +146,11 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// note goes into the trail, where nobody wants to know the cases instead: it takes a while.
 func (s *coreSim) note(what string) {
+	if s.cases != nil {
+		return
+	}
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, s.trail)
 	_, _ = io.WriteString(h, what)
@@ -195,7 +186,9 @@ func (s *coreSim) deliver(n int) {
 // delivered notes that the event comes now, perhaps after a newer one of its tenant. That the newer one was so nobody can
 // tell where there are neither versions nor dates that can be trusted, or a snapshot has covered it.
 func (s *coreSim) delivered(w wired) tenant.Signal {
-	s.past = append(s.past, w.event)
+	s.meet(w.event)
+	s.hearing[w.event.Epoch] = true
+	s.past = append(s.past, w)
 	s.holes.hear(w.event.Version(), s.now)
 	s.unheard = s.unheard && w.event.Epoch != s.manager.version().Epoch
 	n, ok := numberOf(w.event.TenantID)
@@ -225,7 +218,7 @@ func (s *coreSim) single(w wired) {
 	before := s.core.IsActive(w.event.TenantID)
 	s.core.Apply(s.now, sig)
 	n, ok := numberOf(w.event.TenantID)
-	if ok && w.serial < s.newest[n].serial && s.tells(w) && s.core.IsActive(w.event.TenantID) != before {
+	if ok && w.serial < s.newest[n].serial && s.tells(w) && !s.forgery.believed && s.core.IsActive(w.event.TenantID) != before {
 		s.fail(fmt.Errorf("%s of %s has changed the set, and was older than what had come before", w.event.EventType, w.event.TenantID))
 	}
 }
@@ -249,14 +242,23 @@ func (s *coreSim) signal(kind tenant.SignalKind) {
 		sig.Err = errPlanned
 	case tenant.SignalHeartbeat:
 		sig.Version = s.manager.version()
+		s.hearing[sig.Version.Epoch] = true
+	case tenant.SignalSubscribed:
+		sig.Heartbeats = s.world.Has("hearing")
+		clear(s.hearing)
 	default:
 	}
 	s.core.Apply(s.now, sig)
 }
 
+func (s *coreSim) subscribe() {
+	s.linked = true
+	s.signal(tenant.SignalSubscribed)
+}
+
 func (s *coreSim) ask() {
 	req := s.core.Ask(s.now)
-	s.asked, s.list = &req, nil
+	s.asked, s.list, s.serial = &req, nil, s.forgery.made
 }
 
 // answer answers what was asked, with what was read for it.
@@ -266,6 +268,7 @@ func (s *coreSim) answer(list simList, err error) {
 	if err != nil || unchanged {
 		list.rows = nil
 	}
+	s.calm = s.calm && !unchanged // which may not fit what was heard meanwhile
 	if err != nil {
 		version = tenant.Version{}
 	}
@@ -281,6 +284,7 @@ func (s *coreSim) answer(list simList, err error) {
 		s.snapshots++
 		if !s.core.Held() {
 			s.holes.listed = version
+			s.forgery.covered(version, s.serial, s.manager.version().Epoch)
 		}
 	}
 	s.asked, s.list = nil, nil
@@ -308,7 +312,7 @@ func (s *coreSim) told(w *coreWatcher, n int) {
 		}
 		for _, c := range changes {
 			w.tally.tell(c.Kind, c.TenantID)
-			if n, ok := numberOf(c.TenantID); ok && w.tally.reconfigurations(n) > s.manager.rotations[n] {
+			if n, ok := numberOf(c.TenantID); ok && !s.manager.anonymous && !s.flooded && w.tally.reconfigurations(n) > s.manager.rotations[n] {
 				s.fail(fmt.Errorf("%s was reconfigured %d times, of which it was told more often", c.TenantID, s.manager.rotations[n]))
 			}
 			s.note(w.tally.name + string(c.Kind) + c.TenantID + string(c.Cause))
@@ -319,17 +323,17 @@ func (s *coreSim) told(w *coreWatcher, n int) {
 // quiesce ends all faults, and lets the requests happen that are planned. What nobody can have noticed is told by a
 // heartbeat or, without versions, by a gap.
 func (s *coreSim) quiesce() {
+	s.outgrow()
 	if s.asked != nil {
 		s.honest()
 	}
 	s.deliver(len(s.wire))
 	s.pass(holePatience)
 	if !s.linked {
-		s.linked = true
-		s.signal(tenant.SignalSubscribed)
+		s.subscribe()
 	}
 	switch {
-	case s.world.Has("versions") && (s.unseen || s.unheard || !s.world.Has("beatless")):
+	case s.world.Has("versions") && (s.unseen || s.unheard || s.world.Has("hearing") || !s.world.Has("beatless")):
 		s.signal(tenant.SignalHeartbeat)
 	case s.unseen:
 		s.signal(tenant.SignalGap)
@@ -347,7 +351,12 @@ func (s *coreSim) quiesce() {
 		s.ask()
 		s.honest()
 	}
+	if s.forgery.believed { // until the next list
+		s.ask()
+		s.honest()
+	}
 	s.settled()
+	s.fail(explained(s.core.Explain, s.manager.id, setOf(s.core.All())))
 	s.ask() // like a Refresh; it may find nothing
 	s.honest()
 	s.settled()
@@ -368,12 +377,12 @@ func (s *coreSim) settled() {
 		s.fail(w.tally.err())
 		s.fail(w.tally.believes(set))
 	}
-	s.fail(explained(s.core.Explain, set))
 }
 
 // explained holds that the last change of each tenant leads to where it is.
-func explained(explain func(string) []tenant.Change, set tenantSet) error {
-	for i, id := range &simIDs {
+func explained(explain func(string) []tenant.Change, idOf func(n, way int) string, set tenantSet) error {
+	for i := range simTenants {
+		id := idOf(i, i)
 		changes := explain(id)
 		there := len(changes) > 0 && changes[len(changes)-1].Kind != tenant.Removed
 		if there != (set&(1<<i) != 0) {

@@ -23,6 +23,17 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 			}
 		}},
 		{Name: "batch", Weight: 12, Draw: schedule.UpTo(6), Do: func(s *coreSim, a, _ int) { s.deliver(a) }},
+		{Name: "relay", Weight: 8, Draw: schedule.Both(schedule.UpTo(12), schedule.OneOf(60)), Do: (*coreSim).relay},
+		{Name: "neighbour", Weight: 3, Draw: schedule.Both(someTenant, schedule.OneOf(100)), Do: (*coreSim).neighbour},
+		{Name: "forge", Weight: 2, Draw: schedule.Both(someTenant, schedule.OneOf(100)), Do: (*coreSim).forge},
+		{Name: "otherlist", Weight: 2, Draw: schedule.OneOf(9), Do: (*coreSim).otherList},
+		{Name: "unreadable", Weight: 2, Draw: schedule.OneOf(3), Do: (*coreSim).unreadable},
+		{Name: "dirty", Weight: 2, Draw: schedule.UpTo(6), Do: (*coreSim).dirty},
+		{Name: "malformed", Weight: 2, Draw: schedule.OneOf(5), Do: (*coreSim).malformed},
+		{Name: "refuse", Weight: 3, Draw: schedule.OneOf(len(refusals)), Do: (*coreSim).refuse},
+		{Name: "refresh", Weight: 2, Do: func(s *coreSim, _, _ int) { s.refresh() }},
+		{Name: "flood", Do: func(s *coreSim, _, _ int) { s.flood() }}, // once, in a world for it
+		{Name: "insist", Weight: 2, Draw: schedule.UpTo(7), Do: func(s *coreSim, a, _ int) { s.insist(a) }},
 		{Name: "lose", Weight: 4, Draw: schedule.UpTo(3), Do: func(s *coreSim, a, _ int) {
 			if n := min(a, len(s.wire)); n > 0 {
 				s.wire = slices.Delete(s.wire, 0, n)
@@ -45,7 +56,7 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 				s.again(s.past[a%len(s.past)])
 			}
 		}},
-		{Name: "up", Weight: 5, Do: func(s *coreSim, _, _ int) { s.linked = true; s.signal(tenant.SignalSubscribed) }},
+		{Name: "up", Weight: 5, Do: func(s *coreSim, _, _ int) { s.subscribe() }},
 		{Name: "down", Weight: 3, Do: func(s *coreSim, _, _ int) { s.linked, s.wire = false, nil; s.signal(tenant.SignalLost) }},
 		{Name: "gap", Weight: 1, Do: func(s *coreSim, _, _ int) { s.signal(tenant.SignalGap) }},
 		{Name: "beat", Weight: 3, Do: func(s *coreSim, _, _ int) { s.signal(tenant.SignalHeartbeat) }},
@@ -79,7 +90,7 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 			}
 		}},
 		{Name: "left", Weight: 2, Do: func(s *coreSim, _, _ int) { // by a replica that knows nothing of the restore
-			if s.odd++; s.asked != nil && s.world.Has("versions") && s.manager.epoch > 0 && s.shown[fmt.Sprint("epoch", s.manager.epoch-1)] && s.odd <= 3 {
+			if s.odd++; s.asked != nil && s.world.Has("versions") && s.manager.epoch > 0 && s.shown[epochName(s.manager.epoch-1)] && s.odd <= 3 {
 				s.unseen = true
 				s.answer(s.manager.readLeft(), nil)
 			}
@@ -113,10 +124,14 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 	return ops
 }()
 
-// again hands over an event that has come before.
-func (s *coreSim) again(evt tenant.Event) {
-	s.holes.hear(evt.Version(), s.now)
-	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
+// again hands over an event that has come before. One that has no id, or whose id a flood has washed away, cannot be told
+// from news by that alone.
+func (s *coreSim) again(w wired) {
+	s.holes.hear(w.event.Version(), s.now)
+	s.meet(w.event)
+	s.hearing[w.event.Epoch] = true
+	s.unseen = s.unseen || (s.manager.anonymous || s.flooded) && s.membership(w.event) && !s.tells(w)
+	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: w.event})
 }
 
 // empty is an answer that lacks most of the tenants. It is held if the set is large enough, and two in a row would be

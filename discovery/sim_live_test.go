@@ -42,6 +42,7 @@ type liveSim struct {
 	garble   int            // how many events arrive as garbage
 	gather   int            // how many are held back, to be shuffled
 	gathered []tenant.Event // what is held back
+	rounds   bool           // not to be shuffled, but sent as a relay does
 	asked    int            // requests for lists when that began
 	past     []tenant.Event // all that were published
 
@@ -80,7 +81,7 @@ func runLive(t *testing.T, s schedule.Schedule) (passed time.Duration, err error
 func drawLive(seed uint64) schedule.Schedule {
 	r := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // to be repeated
 	s := schedule.Schedule{Name: "live", World: drawWorld(r, seed)}
-	for flag, share := range map[string]int{"slow": 3, "panics": 4, "deaf": 5, "file": 12} {
+	for flag, share := range map[string]int{"slow": 3, "panics": 4, "deaf": 5, "file": 12, "spelled": 6, "anonymous": 7} {
 		if rand.New(rand.NewPCG(seed, uint64(share))).IntN(share) == 0 { //nolint:gosec // of its own, as a map has no order
 			s.World.Flags = append(s.World.Flags, flag)
 		}
@@ -111,7 +112,7 @@ func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 		s.cfg.SnapshotFile = filepath.Join(t.TempDir(), "set")
 	}
 	for n := range min(w.Numbers["tenants"], simTenants) {
-		s.must(s.manager.Add(s.ctx, service, simIDs[n]))
+		s.must(s.manager.Add(s.ctx, service, s.id(n)))
 	}
 	return s
 }
@@ -161,9 +162,7 @@ func (s *liveSim) publish(ctx context.Context, evt tenant.Event) error {
 			s.rotated[n]++
 		}
 	}
-	if s.world.Has("undated") {
-		evt.Timestamp = time.Time{}
-	}
+	evt = s.asSent(evt)
 	s.past = append(s.past, evt)
 	switch {
 	case s.world.Has("base") && payload.PreviousStatus == "suspended" && evt.EventType == tenant.EventServiceReactivated && s.tenantWasSuspended():
@@ -183,6 +182,29 @@ func (s *liveSim) publish(ctx context.Context, evt tenant.Event) error {
 	}
 }
 
+// id is that of the nth tenant, as the manager has it.
+func (s *liveSim) id(n int) string {
+	if s.world.Has("spelled") {
+		return spelled(n, 0)
+	}
+	return simIDs[n]
+}
+
+// asSent is the event without what this world's manager leaves out, and as it spells the id.
+func (s *liveSim) asSent(evt tenant.Event) tenant.Event {
+	if s.world.Has("undated") {
+		evt.Timestamp = time.Time{}
+	}
+	if s.world.Has("anonymous") {
+		evt.EventID = ""
+	}
+	if n, ok := numberOf(evt.TenantID); ok && s.world.Has("spelled") {
+		evt.TenantID = spelled(n, len(s.past))
+	}
+	evt.Environment = []string{evt.Environment, "", " TEST"}[len(s.past)%3]
+	return evt
+}
+
 // tenantWasSuspended reports whether the event before was the tenant.activated that a plain manager leaves it at.
 func (s *liveSim) tenantWasSuspended() bool {
 	return len(s.past) > 1 && s.past[len(s.past)-2].EventType == tenant.EventActivated
@@ -193,7 +215,11 @@ func (s *liveSim) tenantWasSuspended() bool {
 func (s *liveSim) letGo() {
 	events := s.gathered
 	s.gathered, s.gather = nil, 0
-	s.rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	if s.rounds {
+		events = slices.Concat(roundsOf(events)...)
+	} else {
+		s.rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	}
 	s.unseen = s.unseen || s.world.Has("undated") || s.manager.Requests() != s.asked
 	for _, evt := range events {
 		s.must(s.feed.Publish(s.ctx, evt))

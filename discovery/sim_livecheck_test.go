@@ -27,7 +27,7 @@ func (s *liveSim) check() {
 	for i := range copied {
 		copied[i] = "scribbled"
 	}
-	s.must(consistent(set, status, s.d))
+	s.must(consistent(set, status, s.d, s.id))
 	s.must(s.rate())
 }
 
@@ -61,14 +61,15 @@ func (s *liveSim) heard(evt tenant.Event) {
 }
 
 // consistent holds that what can be read at once fits together.
-func consistent(set tenantSet, status discovery.Status, d *discovery.TenantDiscovery) error {
+func consistent(set tenantSet, status discovery.Status, d *discovery.TenantDiscovery, idOf func(n int) string) error {
 	if again := setOf(d.All()); again != set {
 		return fmt.Errorf("a reader that scribbled on its copy has changed the set from %v to %v", set, again)
 	}
 	if count(set) != status.Tenants || d.Len() != status.Tenants {
 		return fmt.Errorf("there are %d tenants, Len says %d, Status %d", count(set), d.Len(), status.Tenants)
 	}
-	for n, id := range &simIDs {
+	for n := range simTenants {
+		id := idOf(n)
 		if d.IsActive(id) != (set&(1<<n) != 0) {
 			return fmt.Errorf("IsActive(%s) does not fit %v", id, set)
 		}
@@ -164,7 +165,7 @@ func (s *liveSim) quiesce() {
 	for _, y := range s.tallies() {
 		s.must(y.believes(set))
 	}
-	s.must(explained(s.d.Explain, set))
+	s.must(explained(s.d.Explain, func(n, _ int) string { return s.id(n) }, set))
 	s.refreshes++
 	s.must(s.d.Refresh(s.ctx))
 	if marks, ahead := s.d.Remembered(); marks > 0 || ahead > 0 {

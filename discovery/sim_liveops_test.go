@@ -24,7 +24,7 @@ var liveOperations = append(append(append(schedule.Operations[*liveSim]{
 // change is a step that changes something at the manager.
 func change(name string, weight int, do func(m *tenanttest.Manager, ctx context.Context, id string) error) schedule.Operation[*liveSim] {
 	return schedule.Operation[*liveSim]{Name: name, Weight: weight, Draw: someTenant, Do: func(s *liveSim, a, _ int) {
-		s.changed(func() error { return do(s.manager, s.ctx, simIDs[a%simTenants]) })
+		s.changed(func() error { return do(s.manager, s.ctx, s.id(a%simTenants)) })
 	}}
 }
 
@@ -59,7 +59,7 @@ var liveChanges = schedule.Operations[*liveSim]{
 	{Name: "mass", Weight: 1, Draw: schedule.UpTo(simTenants), Do: func(s *liveSim, a, _ int) { // while nobody hears it
 		s.feed.Drop(a)
 		for n := range a {
-			_ = s.manager.Suspend(s.ctx, simIDs[n%simTenants]) // or it is none
+			_ = s.manager.Suspend(s.ctx, s.id(n%simTenants)) // or it is none
 		}
 		s.feed.Drop(0)
 		s.unseen, s.faulty = true, true
@@ -84,7 +84,7 @@ func feedFault(name string, weight, most int, lossy bool, do func(s *liveSim, n 
 
 var liveFeedFaults = schedule.Operations[*liveSim]{
 	feedFault("drop", 3, 5, true, func(s *liveSim, n int) { s.feed.Drop(n) }),
-	feedFault("double", 3, 5, false, func(s *liveSim, n int) { s.feed.Duplicate(n) }),
+	feedFault("double", 3, 5, false, func(s *liveSim, n int) { s.unseen = s.unseen || s.world.Has("anonymous"); s.feed.Duplicate(n) }),
 	feedFault("delay", 3, 15_000, false, func(s *liveSim, n int) { s.feed.Delay(time.Duration(n) * time.Millisecond) }),
 	feedFault("mute", 2, 1, true, func(s *liveSim, _ int) { s.feed.Silence(true) }),
 	feedFault("unmute", 2, 1, true, func(s *liveSim, _ int) { s.feed.Silence(false) }),
@@ -95,7 +95,12 @@ var liveFeedFaults = schedule.Operations[*liveSim]{
 	feedFault("end", 1, 1, false, func(s *liveSim, _ int) { s.feed.EndRuns(errPlanned) }),
 	feedFault("gather", 3, 6, false, func(s *liveSim, n int) {
 		if s.gather == 0 {
-			s.gather, s.asked = n+1, s.manager.Requests()
+			s.gather, s.asked, s.rounds = n+1, s.manager.Requests(), false
+		}
+	}),
+	feedFault("relay", 4, 8, false, func(s *liveSim, n int) {
+		if s.gather == 0 {
+			s.gather, s.asked, s.rounds = n+1, s.manager.Requests(), true
 		}
 	}),
 	feedFault("garble", 2, 2, false, func(s *liveSim, n int) { s.garble = n }),
@@ -108,7 +113,7 @@ var liveFeedFaults = schedule.Operations[*liveSim]{
 		}
 	}},
 	{Name: "foreign", Weight: 1, Draw: someTenant, Do: func(s *liveSim, a, _ int) {
-		s.must(s.feed.Publish(s.ctx, tenant.Event{EventType: tenant.EventDeleted, TenantID: simIDs[a%simTenants], Environment: "another"}))
+		s.must(s.feed.Publish(s.ctx, tenant.Event{EventType: tenant.EventDeleted, TenantID: s.id(a % simTenants), Environment: "another"}))
 	}},
 }
 
@@ -132,6 +137,9 @@ var liveManagerFaults = schedule.Operations[*liveSim]{
 	listFault("fail", 3, func(m *tenanttest.Manager, n int) { m.FailList(n, 500, "") }),
 	listFault("cut", 2, func(m *tenanttest.Manager, n int) { m.CutList(n) }),
 	listFault("hangup", 1, func(m *tenanttest.Manager, n int) { m.DropList(n) }),
+	listFault("unreadable", 2, func(m *tenanttest.Manager, n int) {
+		m.AnswerList(n, tenanttest.Answer{Body: []byte(`[{"id":1,"status":"active"},{"tenantId":"t1"},{"id":"urn:t2"}]`)})
+	}),
 	listFault("html", 1, func(m *tenanttest.Manager, n int) { m.AnswerList(n, tenanttest.Answer{Body: []byte("<html>")}) }),
 	{Name: "slow", Weight: 3, Draw: schedule.Both(schedule.UpTo(3), schedule.UpTo(6000)), Do: func(s *liveSim, a, b int) {
 		s.patience = 0
@@ -212,7 +220,7 @@ var liveUse = schedule.Operations[*liveSim]{
 	{Name: "closefrom", Weight: 1, Draw: someTenant, Do: func(s *liveSim, a, _ int) {
 		s.closing.Store(true)
 		for _, change := range []func(context.Context, string) error{s.manager.Suspend, s.manager.Reactivate} {
-			_ = change(s.ctx, simIDs[a%simTenants]) // or it is none
+			_ = change(s.ctx, s.id(a%simTenants)) // or it is none
 		}
 		s.pass(3 * time.Second)
 		s.stop()
@@ -250,7 +258,7 @@ const longestPoll = discovery.DefaultPollInterval * 6 / 5
 func (s *liveSim) month(_, _ int) {
 	s.quiesce()
 	s.feed.Drop(1)
-	_ = s.manager.Suspend(s.ctx, simIDs[0]) // or it is none
+	_ = s.manager.Suspend(s.ctx, s.id(0)) // or it is none
 	s.feed.Drop(0)
 	s.pass(s.cfg.ResyncInterval * 6 / 5)
 	if set := setOf(s.d.All()); set != s.truth.now() {
@@ -265,7 +273,7 @@ func (s *liveSim) readBack(n, _ int) {
 	s.refresh()
 	settle()
 	s.feed.Drop(2)
-	_ = s.manager.Suspend(s.ctx, simIDs[n%simTenants]) // or it is none
+	_ = s.manager.Suspend(s.ctx, s.id(n%simTenants)) // or it is none
 	s.feed.Drop(0)
 	s.refreshes++
 	err := s.d.Refresh(s.ctx)

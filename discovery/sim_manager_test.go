@@ -2,6 +2,7 @@ package discovery_test
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/schedule"
@@ -24,6 +25,10 @@ type simManager struct {
 	offset   time.Duration // of its clock
 	skewed   bool          // the clock has jumped
 
+	spelled    bool // its ids are UUIDs, which events and lists spell as they like
+	anonymous  bool // its events have no ids
+	configured bool // its events name its environment, or none
+
 	rotations [simTenants]int
 }
 
@@ -36,6 +41,9 @@ type simList struct {
 	version tenant.Version
 }
 
+// simEnvironment is the one of the discovery, where one is configured.
+const simEnvironment = "test"
+
 // eventArchived is one that the reader does not know.
 const eventArchived tenant.EventType = "tenant.archived"
 
@@ -45,7 +53,19 @@ var (
 )
 
 func newSimManager(w schedule.World, t *truth) *simManager {
-	return &simManager{versions: w.Has("versions") || w.Has("mixed"), plain: w.Has("mixed"), dated: !w.Has("undated"), truth: t, before: make([]simTable, 1)}
+	return &simManager{
+		versions: w.Has("versions") || w.Has("mixed"), plain: w.Has("mixed"), dated: !w.Has("undated"),
+		spelled: w.Has("spelled"), anonymous: w.Has("anonymous"), configured: w.Has("configured"),
+		truth: t, before: make([]simTable, 1),
+	}
+}
+
+// id is that of the nth tenant, in one of its spellings.
+func (m *simManager) id(n, way int) string {
+	if m.spelled {
+		return spelled(n, way)
+	}
+	return simIDs[n]
 }
 
 // change makes one, and returns its events: none where it is not possible.
@@ -101,7 +121,13 @@ func (m *simManager) event(kind tenant.EventType, n int, payload []byte, now tim
 	m.truth.commit(m.active())
 	m.before = append(m.before, m.tenants)
 	evt := tenant.Event{
-		EventID: fmt.Sprint("e", m.made), EventType: kind, TenantID: simIDs[n], Payload: payload,
+		EventID: "e" + strconv.Itoa(m.made), EventType: kind, TenantID: m.id(n, m.made), Payload: payload,
+	}
+	if m.anonymous {
+		evt.EventID = ""
+	}
+	if m.configured {
+		evt.Environment = []string{"", simEnvironment, " TEST"}[m.made%3]
 	}
 	if m.dated {
 		evt.Timestamp = now.Add(m.offset + time.Duration(m.made)*time.Microsecond) // no two have the same
@@ -126,8 +152,10 @@ func (m *simManager) version() tenant.Version {
 	if !m.versions {
 		return tenant.Version{}
 	}
-	return tenant.Version{Epoch: fmt.Sprint("epoch", m.epoch), Revision: uint64(len(m.truth.sets) - 1 - m.start)} //nolint:gosec // never negative
+	return tenant.Version{Epoch: epochName(m.epoch), Revision: uint64(len(m.truth.sets) - 1 - m.start)} //nolint:gosec // never negative
 }
+
+func epochName(n int) string { return "epoch" + strconv.Itoa(n) }
 
 // restore goes back by some revisions, under a new epoch.
 func (m *simManager) restore(back int) {
@@ -154,22 +182,25 @@ func (m *simManager) readBack(back int) simList {
 		list.version.Revision -= uint64(back) //nolint:gosec // at most the revision
 		list.version.ETag = fmt.Sprintf("%s-%x", v.Epoch, uint64(set))
 	}
-	list.rows = rowsOf(set)
+	if m.configured && back%2 == 0 {
+		list.version.Environment = simEnvironment
+	}
+	list.rows = m.rowsOf(set)
 	return list
 }
 
 // readLeft lists what was active at the end of the epoch before.
 func (m *simManager) readLeft() simList {
 	at := m.start - 1
-	v := tenant.Version{Epoch: fmt.Sprint("epoch", m.epoch-1), Revision: uint64(at - m.earlier)} //nolint:gosec // never negative
+	v := tenant.Version{Epoch: epochName(m.epoch - 1), Revision: uint64(at - m.earlier)} //nolint:gosec // never negative
 	v.ETag = fmt.Sprintf("%s-%x", v.Epoch, uint64(m.truth.sets[at]))
-	return simList{rows: rowsOf(m.truth.sets[at]), version: v}
+	return simList{rows: m.rowsOf(m.truth.sets[at]), version: v}
 }
 
-func rowsOf(set tenantSet) (rows []tenant.Summary) {
-	for i, id := range &simIDs {
-		if set&(1<<i) != 0 {
-			rows = append(rows, tenant.Summary{ID: id})
+func (m *simManager) rowsOf(set tenantSet) (rows []tenant.Summary) {
+	for n := range simTenants {
+		if set&(1<<n) != 0 {
+			rows = append(rows, tenant.Summary{ID: m.id(n, m.made/2+n)})
 		}
 	}
 	return rows

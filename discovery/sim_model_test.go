@@ -23,10 +23,36 @@ var simIDs = func() (ids [simTenants]string) {
 	return ids
 }()
 
+// spellings is in how many ways a UUID is spelled here.
+const spellings = 4
+
+// spelled returns the nth tenant's UUID in one of its spellings.
+func spelled(n, way int) string { return simUUIDs[n][uint(way)%spellings] }
+
+var simUUIDs = func() (ids [simTenants][spellings]string) {
+	for n := range ids {
+		id := fmt.Sprintf("0197f0c5-1111-7abc-8def-%012x", 0xabc000+n)
+		ids[n] = [spellings]string{id, strings.ToUpper(id), strings.ReplaceAll(id, "-", ""), strings.ToUpper(strings.ReplaceAll(id, "-", ""))}
+	}
+	return ids
+}()
+
+// simNumbers are the places of all ids that the simulation names.
+var simNumbers = func() map[string]int {
+	numbers := make(map[string]int)
+	for n := range simTenants {
+		numbers[simIDs[n]] = n
+		for _, id := range simUUIDs[n] {
+			numbers[id] = n
+		}
+	}
+	return numbers
+}()
+
 // numberOf returns the place of the id, and false for what the simulation did not name.
 func numberOf(id string) (int, bool) {
-	n, err := strconv.Atoi(strings.TrimPrefix(id, "t"))
-	return n, err == nil && n >= 0 && n < simTenants && simIDs[n] == id
+	n, ok := simNumbers[id]
+	return n, ok
 }
 
 // bit is the set of one tenant. An id that is none of the simulation's is the highest bit, which is never true.
@@ -119,7 +145,8 @@ type tally struct {
 
 	mu           sync.Mutex
 	active       tenantSet
-	known        tenantSet // of which active says something, where late
+	known        tenantSet          // of which active says something, where late
+	spelled      [simTenants]string // as each that is active was told; empty where it was not
 	reconfigured [simTenants]int
 	closed       bool
 	complaint    error
@@ -143,15 +170,22 @@ func (y *tally) tell(kind tenant.Kind, id string) {
 	case wrong:
 		y.complaint = fmt.Errorf("%s was told %s %s when it was not to be", y.name, kind, id)
 	}
+	n, ok := numberOf(id)
+	if !ok {
+		return // which is complained of elsewhere
+	}
+	if before := y.spelled[n]; kind != tenant.Added && before != "" && before != id && y.complaint == nil {
+		y.complaint = fmt.Errorf("%s was told of %s as %s", y.name, before, id)
+	}
+	y.spelled[n] = id
 	switch kind {
 	case tenant.Added:
 		y.active |= which
 	case tenant.Removed:
 		y.active &^= which
+		y.spelled[n] = ""
 	case tenant.Reconfigured:
-		if n, ok := numberOf(id); ok {
-			y.reconfigured[n]++
-		}
+		y.reconfigured[n]++
 	}
 }
 

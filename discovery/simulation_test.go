@@ -75,28 +75,56 @@ func run(t *testing.T, s schedule.Schedule) (passed time.Duration, err error) {
 func simulateCore(t *testing.T, n int) {
 	t.Helper()
 	var passed atomic.Int64 // in milliseconds, as all together may be centuries
-	var next, failed atomic.Uint64
+	var next atomic.Uint64
+	var failed atomic.Pointer[failing]
+	all := &reached{cases: make(map[uint64]struct{}), pairs: make(map[uint64]struct{})}
 	var work sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		work.Go(func() {
-			for {
-				i := next.Add(1) - 1
-				if i >= uint64(n) || failed.Load() > 0 { //nolint:gosec // a count is never negative
+			for failed.Load() == nil {
+				first := next.Add(blockSize) - blockSize
+				last := min(first+blockSize, uint64(n)) //nolint:gosec // a count is never negative
+				if first >= last {
 					return
 				}
-				took, _, err := runCore(drawCore(*firstSeed + i))
+				took, found := simulateBlock(first, last, all)
 				passed.Add(took.Milliseconds())
-				if err != nil {
-					failed.CompareAndSwap(0, i+1)
+				if found != nil {
+					failed.CompareAndSwap(nil, found)
 				}
 			}
 		})
 	}
 	work.Wait()
-	if at := failed.Load(); at > 0 {
-		report(t, drawCore(*firstSeed+at-1), at)
+	if found := failed.Load(); found != nil {
+		report(t, found.schedule, found.nth)
 	}
-	t.Logf("core: %d schedules, %.0f hours of simulated time", n, float64(passed.Load())/3.6e6)
+	t.Logf("core: %d schedules, %.0f hours of simulated time, %d ways of an event through the memory, %d pairs of them",
+		n, float64(passed.Load())/3.6e6, len(all.cases), len(all.pairs))
+}
+
+// failing is a schedule that fails, the nth.
+type failing struct {
+	schedule schedule.Schedule
+	nth      uint64
+}
+
+// simulateBlock runs the schedules from the first one on to before the last, which learn from each other.
+func simulateBlock(first, last uint64, all *reached) (passed time.Duration, found *failing) {
+	st := &steer{seen: make(map[uint64]struct{})}
+	defer func() { all.add(st.seen) }()
+	for i := first; i < last; i++ {
+		s := st.draw(*firstSeed + i)
+		sim := newCoreSim(s.World)
+		sim.cases = &cases{}
+		took, _, err := sim.run(s)
+		passed += took
+		if err != nil {
+			return passed, &failing{s, i + 1}
+		}
+		st.learn(s, sim.cases)
+	}
+	return passed, nil
 }
 
 func simulateLive(t *testing.T, n int) {
