@@ -272,7 +272,7 @@ func (s *coreSim) answer(list simList, err error) {
 	if err != nil {
 		version = tenant.Version{}
 	}
-	starting := s.core.Status().State == discovery.Starting
+	starting, before := s.core.Status().State == discovery.Starting, s.core.Status().Counters.Reconciles
 	s.core.Answer(s.now, *s.asked, list.rows, version, unchanged, err)
 	if starting && err == nil && !s.world.Has("notify") {
 		s.watchers[0].tally.knows(setOf(s.core.All()))
@@ -280,7 +280,7 @@ func (s *coreSim) answer(list simList, err error) {
 	if err == nil {
 		s.shown[s.core.Status().Version.Epoch] = true
 	}
-	if s.core.Status().SnapshotError == nil && err == nil {
+	if taken := s.core.Status().Counters.Reconciles > before || starting; taken && err == nil {
 		s.snapshots++
 		if !s.core.Held() {
 			s.holes.listed = version
