@@ -48,7 +48,7 @@ func TestX45WhoComesTooEarlyIsTold(t *testing.T) {
 	if err := later.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
-	_ = <-served // it was shut down
+	<-served // it was shut down
 }
 
 // ask returns the status and the body.
