@@ -66,7 +66,8 @@ crash: servers ## kill a manager KILLS (200) times on each database, and fill th
 	$(GO) test -count=1 -timeout 60m -v -run '^TestM02KilledAtRandom$$' ./internal/outbox -crash.kills=$(KILLS)
 	$(GO) test -count=1 -timeout 60m -v -run '^TestM05' ./internal/outbox -outbox.full
 
-openapi: servers ## lint the OpenAPI document, and let clients generated for TypeScript and Go make their calls (needs npm)
+openapi: ## lint the OpenAPI document, and let clients generated for TypeScript and Go make their calls (installs npm)
+	@scripts/install-servers npm
 	$(GO) test -count=1 -timeout 15m -v -run '^TestX22' ./cmd/tenantwatch -openapi
 
 cover: ## test coverage, as a number a function and as cover/cover.html
