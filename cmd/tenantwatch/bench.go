@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -27,7 +26,7 @@ type benchAbuseCommand struct {
 
 	TokenFile string `help:"With --manager-url: a file with an administrator's token." name:"token-file" placeholder:"FILE"`
 
-	CAFile string `help:"With --manager-url: a file with the certificate that its own is signed with." name:"ca-file" placeholder:"FILE"`
+	managerTLSFlags
 
 	Remote bool `help:"Attack a manager of another machine too. Only do that to one that is yours."`
 
@@ -52,6 +51,7 @@ func (c *benchAbuseCommand) Help() string {
 
 // What bench abuse agrees to.
 const (
+	benchAdvice     = "Run \"tenantwatch bench abuse --help\" for the flags."
 	maxRounds       = 100
 	maxBenchTime    = time.Minute
 	maxBenchStreams = 20_000
@@ -105,14 +105,14 @@ func (c *benchAbuseCommand) check() error {
 	demand(c.Streams >= 1 && c.Streams <= maxBenchStreams, fmt.Sprintf("--streams has to be from 1 to %d", maxBenchStreams))
 	demand(c.History >= 1 && c.History <= maxHistory, fmt.Sprintf("--history has to be from 1 to %d", maxHistory))
 	if c.ManagerURL == "" {
-		demand(c.TokenFile == "" && c.CAFile == "", "--token-file and --ca-file are for --manager-url")
+		demand(c.TokenFile == "" && c.managerTLSFlags == managerTLSFlags{}, "--token-file and the flags of TLS with the manager are for --manager-url")
 	} else {
 		c.checkTarget(demand)
 	}
 	if len(p) == 0 {
 		return nil
 	}
-	return &usageError{text: strings.Join(p, "; "), advice: "Run \"tenantwatch bench abuse --help\" for the flags."}
+	return &usageError{text: strings.Join(p, "; "), advice: benchAdvice}
 }
 
 // checkTarget keeps it from attacking by mistake.
@@ -128,22 +128,19 @@ func (c *benchAbuseCommand) manager(ctx context.Context, b *bench) (abuse.Target
 	if c.ManagerURL == "" {
 		return b.manager(ctx, c.Streams)
 	}
-	token, err := os.ReadFile(c.TokenFile)
+	token, err := readFile(c.TokenFile)(ctx)
 	if err != nil {
 		return abuse.Target{}, err
 	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return abuse.Target{}, err
+	l := &lookup{getenv: os.Getenv}
+	cfg := c.resolve(l, c.ManagerURL)
+	if len(l.problems) > 0 {
+		return abuse.Target{}, &usageError{text: strings.Join(l.problems, "; "), advice: benchAdvice}
 	}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return abuse.Target{}, err
-		}
-		roots.AppendCertsFromPEM(pem)
+	if cfg == nil {
+		cfg = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	return abuse.Target{URL: c.ManagerURL, Token: trimmed(token), TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}, nil
+	return abuse.Target{URL: c.ManagerURL, Token: token, TLS: cfg}, nil
 }
 
 // print makes the table, and an error if an attack has succeeded.

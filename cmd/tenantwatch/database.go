@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -49,13 +50,18 @@ func (f *databaseFlags) resolve(l *lookup) database {
 		dsn:         l.database(f.DB),
 	}
 	file, from := l.find(encryptedWith, f.EncryptionKeyFile)
-	if _, ok := decodeKey(file); ok {
+	if _, ok := decodeKey(file); ok && !isThere(file) { // a path of 43 letters and slashes reads as base64 too
 		l.problems.note(from + " has the key itself, and should name a file with it")
 		l.found = slices.DeleteFunc(l.found, func(s foundSetting) bool { return s.Name == encryptedWith.what })
 		file = ""
 	}
 	d.keyFile = file
 	return d
+}
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // database finds the URL of a database.

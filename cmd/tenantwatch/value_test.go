@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -57,6 +59,26 @@ func TestX29ValuesAsOtherProgramsWriteThem(t *testing.T) {
 				if strings.Contains(got, secret) {
 					t.Errorf("the value shows in %q", got)
 				}
+			}
+		})
+	}
+}
+
+// TestX29APathThatReadsAsAKey: 43 letters are base64 of 32 bytes, and a path may be that long.
+func TestX29APathThatReadsAsAKey(t *testing.T) {
+	path := strings.Repeat("a", 43)
+	for there, want := range map[bool]int{false: 1, true: 0} {
+		t.Run(fmt.Sprintf("there is a file: %t", there), func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			if there {
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l := &lookup{getenv: func(string) string { return "" }}
+			(&databaseFlags{DB: "sqlite:t.db", Environment: "staging", EncryptionKeyFile: path}).resolve(l)
+			if len(l.problems) != want {
+				t.Errorf("got the problems %q, want %d", l.problems, want)
 			}
 		})
 	}
