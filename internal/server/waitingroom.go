@@ -53,20 +53,18 @@ func WaitingRoom(logger *slog.Logger, secure *tls.Config, listeners ...*net.TCPL
 	})
 }
 
-// waitingHandler keeps nobody's connection, so that who asks again gets the server that is there by then.
+// waitingHandler keeps nobody's connection, so that who asks again gets the server that is there by then. It has no mux, which
+// would redirect who spells a path in another way.
 func waitingHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", jsonType)
-		_ = writeJSON(w, health{"ok"}) // it has a JSON form
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, r, refuse(http.StatusServiceUnavailable, codeMigrating,
-			"the manager is starting: it opens the database, and may be migrating it to its own schema").with("Retry-After", "5"))
-	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
-		mux.ServeHTTP(w, r)
+		if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			w.Header().Set("Content-Type", jsonType)
+			_ = writeJSON(w, health{"ok"}) // it has a JSON form
+			return
+		}
+		writeError(w, r, refuse(http.StatusServiceUnavailable, codeMigrating,
+			"the manager is starting: it opens the database, and may be migrating it to its own schema").with("Retry-After", "5"))
 	})
 }
 

@@ -25,6 +25,7 @@ func TestX45WhoComesTooEarlyIsTold(t *testing.T) {
 	end := WaitingRoom(slog.New(slog.DiscardHandler), nil, tcp)
 	for path, want := range map[string]string{
 		"/healthz": `200 {"status":"ok"}`, "/readyz": "503 MIGRATING", "/v1/tenants/active?service=ledger": "503 MIGRATING", "/": "503 MIGRATING",
+		"/./v1/tenants/active": "503 MIGRATING", // and no redirect
 	} {
 		got := ask(t, base+path)
 		if status, text, _ := strings.Cut(want, " "); !strings.HasPrefix(got, status) || !strings.Contains(got, text) {
