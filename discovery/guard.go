@@ -22,5 +22,5 @@ func (d *TenantDiscovery) holdBack(now time.Time, held int) {
 	c.plan.guard = now.Add(d.cfg.RemovalGuard.Delay)
 	c.status.Counters.RemovalsHeld += uint64(held) //nolint:gosec // a count is never negative
 	c.note(slog.LevelWarn, "a snapshot would remove most of the set; nothing is removed until a second one says so",
-		slog.Int("held", held), slog.Duration("again_in", d.cfg.RemovalGuard.Delay))
+		slog.Int("held", held), slog.String("again_in", d.cfg.RemovalGuard.Delay.String()))
 }

@@ -238,7 +238,7 @@ func (d *TenantDiscovery) finish(now time.Time, req request, ans answer) error {
 	c.snapshotErr = ans.err
 	c.plan.failed(now, ans.err, d.cfg.ResyncSpread)
 	c.note(level, "the snapshot failed; the set is kept and it is asked again",
-		slog.Any("error", ans.err), slog.Duration("again_in", c.plan.notBefore.Sub(now)))
+		slog.Any("error", ans.err), slog.String("again_in", c.plan.notBefore.Sub(now).String()))
 	return fmt.Errorf("discovery: reconcile: %w", ans.err)
 }
 

@@ -128,7 +128,7 @@ func (d *TenantDiscovery) startFrom(now time.Time, saved *savedSet, req request,
 	d.openGap(now, "started from the snapshot file")
 	c.plan.failed(now, failure, d.cfg.ResyncSpread)
 	c.note(slog.LevelWarn, "the manager does not answer; started from the snapshot file",
-		slog.Any("error", failure), slog.Int("listed", listed), slog.Duration("age", max(0, now.Sub(saved.SnapshotAt)).Round(time.Second)))
+		slog.Any("error", failure), slog.Int("listed", listed), slog.String("age", max(0, now.Sub(saved.SnapshotAt)).Round(time.Second).String()))
 	d.publish(changes, nil)
 }
 

@@ -208,12 +208,12 @@ func (g *Group) note(ctx context.Context, o order) {
 	id := slog.String("tenant_id", o.id)
 	switch o.what {
 	case noteFailed:
-		attrs := []slog.Attr{id, slog.Any("error", o.cause), slog.Int("failures_in_a_row", o.count), slog.Duration("again_in", o.wait)}
+		attrs := []slog.Attr{id, slog.Any("error", o.cause), slog.Int("failures_in_a_row", o.count), slog.String("again_in", o.wait.String())}
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant failed", append(attrs, stackOf(o.stack)...)...)
 	case noteGivenUp:
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the work of a tenant gave up", id, slog.Any("error", o.cause))
 	case noteOverstaying:
-		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant was cancelled and does not end", id, slog.Duration("grace", o.wait))
+		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant was cancelled and does not end", id, slog.String("grace", o.wait.String()))
 	case noteHookFailed:
 		attrs := append([]slog.Attr{id, slog.Any("error", o.cause)}, stackOf(o.stack)...)
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tenant could not be reconfigured; its work is started anew", attrs...)

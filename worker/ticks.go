@@ -108,7 +108,7 @@ func (t *ticks) leaveBehind(ctx context.Context) {
 	now := time.Since(t.start)
 	for s := t.roll.expire(now); s != nil; s = t.roll.expire(now) {
 		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tick of a tenant was cancelled and does not end",
-			slog.String("tenant_id", s.id), slog.Duration("grace", t.cfg.StopGrace))
+			slog.String("tenant_id", s.id), slog.String("grace", t.cfg.StopGrace.String()))
 	}
 }
 

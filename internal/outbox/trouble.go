@@ -23,7 +23,7 @@ func (t *trouble) began(ctx context.Context, log *slog.Logger, what string, err 
 
 func (t *trouble) ended(ctx context.Context, log *slog.Logger, what string) {
 	if t.lasts() {
-		log.InfoContext(ctx, what, slog.Duration("after", time.Since(t.since)))
+		log.InfoContext(ctx, what, slog.String("after", time.Since(t.since).String()))
 		*t = trouble{}
 	}
 }
