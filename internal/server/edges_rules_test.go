@@ -49,10 +49,10 @@ func ofAnothersKey(c edgeCall) (status int, code string) {
 // ofNoCall is what is said of a path or a method that is not there.
 func ofNoCall(status int) func(edgeCall) (int, string) {
 	return func(c edgeCall) (int, string) {
-		switch {
-		case c.kind == kindRoom:
+		if c.kind == kindRoom {
 			return own(c)
-		case c.kind == kindOpen: // whoever shows nothing does not learn what is there
+		}
+		if c.kind == kindOpen { // whoever shows nothing does not learn what is there
 			return 401, "UNAUTHORIZED"
 		}
 		return status, "there is no such call"

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -49,7 +50,9 @@ func TestX45WhoComesTooEarlyIsTold(t *testing.T) {
 	if err := later.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
-	<-served // it was shut down
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 }
 
 // ask returns the status and the body.
