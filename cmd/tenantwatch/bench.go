@@ -22,11 +22,11 @@ type benchCommand struct {
 }
 
 type benchAbuseCommand struct {
+	managerTLSFlags
+
 	ManagerURL string `form:"url" help:"A manager of this machine that speaks TLS; it starts one of its own if there is none." name:"manager-url" placeholder:"URL"`
 
 	TokenFile string `help:"With --manager-url: a file with an administrator's token." name:"token-file" placeholder:"FILE"`
-
-	managerTLSFlags
 
 	Remote bool `help:"Attack a manager of another machine too. Only do that to one that is yours."`
 

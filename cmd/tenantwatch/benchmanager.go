@@ -204,5 +204,3 @@ func (c *benchDecoyCommand) Run(ctx context.Context, std streams) error {
 	}
 	return nil
 }
-
-func trimmed(text []byte) string { return strings.TrimSpace(string(text)) }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -13,13 +14,14 @@ const readerLimit = 10 << 20
 // largeLists are the services that were warned of. A list is read by a key of its service, so there are no more of them than
 // services.
 type largeLists struct {
+	limit  int64 // 0 is readerLimit; a test has a smaller one, because ten thousand tenants take it a while
 	mu     sync.Mutex
 	warned map[string]bool // guarded by mu
 }
 
 // note reports whether a list of that size is to be warned of, which is once for each service.
 func (l *largeLists) note(service string, size int64) bool {
-	if size <= readerLimit {
+	if size <= cmp.Or(l.limit, readerLimit) {
 		return false
 	}
 	l.mu.Lock()

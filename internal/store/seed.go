@@ -20,7 +20,7 @@ func (s *Store) Seed(ctx context.Context, service string, tenants []NewTenant) e
 		}
 		for _, n := range tenants {
 			if err := c.seed(ctx, service, n); err != nil {
-				return fmt.Errorf("tenant %q: %w", n.Name, err)
+				return fmt.Errorf("tenant %.80q: %w", n.Name, err)
 			}
 		}
 		return nil
