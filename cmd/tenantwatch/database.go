@@ -166,14 +166,13 @@ func (d database) open(ctx context.Context, logger *slog.Logger) (*store.Store, 
 
 func (d database) options(ctx context.Context, logger *slog.Logger) (store.Options, error) {
 	key, err := readEncryptionKey(ctx, d.keyFile)
+	advice := "\"openssl rand -hex 32\" makes one. Keep it: without it connection data cannot be read again."
 	if err == nil {
-		err = checkMode(ctx, logger, d.keyFile)
+		// No word of another key: nothing that was written with this one could be read with that.
+		err, advice = checkMode(ctx, logger, d.keyFile), "Keep the key: without it connection data cannot be read again."
 	}
 	if err != nil {
-		return store.Options{}, &failure{
-			err:    fmt.Errorf("read the encryption key: %w", err),
-			advice: "\"openssl rand -hex 32\" makes one. Keep it: without it connection data cannot be read again.", permanent: true,
-		}
+		return store.Options{}, &failure{err: fmt.Errorf("read the encryption key: %w", err), advice: advice, permanent: true}
 	}
 	return store.Options{Environment: d.environment, Key: key, TenantID: d.tenantID, Logger: logger}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
@@ -88,12 +89,22 @@ func lastingDatabase(err error) bool {
 	}](err); ok {
 		return code.Code()&0xff == notADatabase
 	}
+	if passingShortage(err) {
+		return false
+	}
 	for _, passing := range []error{store.ErrUnavailable, store.ErrInUse, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, passing) {
 			return errors.Is(err, fs.ErrPermission)
 		}
 	}
 	return true
+}
+
+// passingShortage reports whether the system had too little of something, which may be there again at the next try.
+func passingShortage(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC, syscall.EIO, syscall.ENOMEM, syscall.EAGAIN}, func(short error) bool {
+		return errors.Is(err, short)
+	})
 }
 
 // secretError is what is wrong with the file, or the input, that has a key or a token.

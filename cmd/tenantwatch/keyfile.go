@@ -28,7 +28,7 @@ func checkMode(ctx context.Context, logger *slog.Logger, path string) error {
 	case !mode.IsRegular():
 		return nil
 	case mode.Perm()&writableByAll != 0:
-		return fmt.Errorf("%s can be written by everybody on this machine (mode %04o): chmod 600 it, and make another key if somebody may have", shown(path), rights(mode))
+		return fmt.Errorf("%s can be written by everybody on this machine (mode %04o): chmod 600 it, and look whether it is still the key that was put there", shown(path), rights(mode))
 	case mode.Perm()&openToOthers != 0 && logger != nil:
 		logger.LogAttrs(ctx, slog.LevelWarn, "the file with the encryption key is open to others on this machine; chmod 600 it",
 			slog.String("file", path), slog.String("mode", fmt.Sprintf("%04o", rights(mode))))

@@ -223,7 +223,7 @@ func (m *manager) openRelay(s serveSettings, logger *slog.Logger) error {
 	var err error
 	m.server, err = server.New(server.Config{
 		Store: m.store, Logger: logger, OnChange: func() { m.relay.Wake() }, RateLimit: s.rateLimit,
-		MaxStreams: s.maxStreams, TrustedProxies: s.trustedProxies, KeepAudit: cmp.Or(s.keepAudit, 1), // zero would be the default of the server
+		MaxStreams: s.maxStreams, TrustedProxies: s.trustedProxies, KeepAudit: s.keepAudit,
 		ShutdownDelay: s.shutdownDelay, ShutdownTimeout: s.shutdownTimeout, Profiling: s.profiling, Version: newBuild(debug.ReadBuildInfo()).Version,
 	})
 	if err != nil {

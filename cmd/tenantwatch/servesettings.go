@@ -90,6 +90,9 @@ func (c *serveCommand) settings(env func(string) string) (serveSettings, error) 
 func (c *serveCommand) limits(l *lookup, s *serveSettings) {
 	l.duration(keptEvents, c.KeepEvents, &s.keepEvents)
 	l.duration(keptAudit, c.KeepAudit, &s.keepAudit)
+	if s.keepAudit == 0 && len(l.problems) == 0 {
+		l.problems.note("--keep-audit 0 would delete who changed what, at once: give a duration, as in 9600h")
+	}
 	l.duration(endingDelay, c.ShutdownDelay, &s.shutdownDelay)
 	if text, from := l.find(rateLimit, c.RateLimit); text != "" {
 		var err error

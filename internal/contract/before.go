@@ -13,7 +13,7 @@ type Before struct {
 	StatementTimeout []byte `json:"statementTimeout,omitempty"` // JSON, as all of the below
 	Databases        []byte `json:"databases,omitempty"`
 	RabbitMQ         []byte `json:"rabbitmq,omitempty"`
-	Connection       []byte `json:"connectionSettings,omitempty"`
+	Connection       []byte `json:"connection,omitempty"`
 }
 
 // Connections are those that b stands for: services are shown what they were shown, but for a flat rabbitmq, which breaks

@@ -23,7 +23,7 @@ type limiter struct {
 
 	mu      sync.Mutex // guards what is below
 	free    int
-	turns   uint64
+	turns   uint64 // two for each place that was got, so that there is room between
 	callers map[string]*share
 }
 
@@ -31,6 +31,7 @@ type limiter struct {
 type shortage struct {
 	status     int
 	code, text string
+	others     string // the text for a caller that has nothing of it; empty is text
 	again      time.Duration // Retry-After; of a rate it is known
 }
 
@@ -106,7 +107,11 @@ func (l *limiter) take(ctx context.Context, who string) (done func(), err error)
 	if context.Cause(ctx) == context.Canceled { //nolint:errorlint // exactly this one: any other is about time
 		return nil, context.Canceled
 	}
-	return nil, l.refusal(l.short.again)
+	refusal := l.refusal(l.short.again)
+	if s.held == 0 && l.short.others != "" {
+		refusal.Message = l.short.others
+	}
+	return nil, refusal
 }
 
 func (l *limiter) enqueue(who string) (*share, *waiter) {
@@ -152,7 +157,7 @@ func (l *limiter) allows(s *share) bool { return l.free > 0 && (s.held == 0 || s
 
 func (l *limiter) grant(s *share) {
 	l.free--
-	l.turns++
+	l.turns += 2
 	s.held, s.turn = s.held+1, l.turns
 }
 
@@ -178,7 +183,9 @@ func (l *limiter) share(who string) *share {
 	s := l.callers[who]
 	if s == nil {
 		l.forgetFull()
-		s = &share{}
+		// Who has nothing is forgotten, and comes again behind those that stayed in the line: before the one that was served
+		// last, and no other.
+		s = &share{turn: max(l.turns, 1) - 1}
 		l.callers[who] = s
 	}
 	return s
@@ -261,9 +268,10 @@ const (
 func newLimits(cfg Config) limits {
 	room := cfg.Store.Room()
 	busy := func(n int, code, what string) *limiter {
+		short := what + " are short: of the " + strconv.Itoa(max(n, 1)) + " that this manager makes at once, "
 		return newPlaces(n, shortage{
 			status: http.StatusServiceUnavailable, code: code, again: time.Second,
-			text: what + " are short: of the " + strconv.Itoa(max(n, 1)) + " that this manager makes at once, this caller has as many as it may",
+			text: short + "this caller has as many as it may", others: short + "all were taken by others for too long",
 		})
 	}
 	l := limits{
@@ -277,7 +285,8 @@ func newLimits(cfg Config) limits {
 		streams:  busy(cfg.MaxStreams, "TOO_MANY_STREAMS", ""),
 	}
 	l.streams.short.again = streamsRetry
-	l.streams.short.text = "streams are short: of the " + strconv.Itoa(cfg.MaxStreams) + " streams that this manager serves, this service has as " +
+	l.streams.short.others = ""
+	l.streams.short.text = "streams are short: of the " + strconv.Itoa(cfg.MaxStreams) + " streams that this manager serves, this service, or this token, has as " +
 		"many as it may; ask another manager, or read the list"
 	return l
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,6 +139,40 @@ func TestX36ThoseThatWaitAreServedInTurn(t *testing.T) {
 			t.Errorf("%d were served, %d free, %d callers remembered", len(order), l.free, len(l.callers))
 		}
 	})
+}
+
+// TestX36ABusyCallerKeepsItsTurn: those that come one at a time, and are forgotten in between, do not pass it each time.
+func TestX36ABusyCallerKeepsItsTurn(t *testing.T) {
+	for _, places := range []int{1, 2, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newPlaces(places, shortage{})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			var busy, others atomic.Int32
+			var running sync.WaitGroup
+			visit := func(who string, served *atomic.Int32) {
+				running.Go(func() {
+					for ctx.Err() == nil { // a place that is free is given to the last moment, and behind it
+						if done, err := l.take(ctx, who); err == nil {
+							time.Sleep(time.Millisecond)
+							served.Add(1)
+							done()
+						}
+					}
+				})
+			}
+			for range 4 {
+				visit("busy", &busy)
+			}
+			for i := range 4 * places {
+				visit(strconv.Itoa(i), &others)
+			}
+			running.Wait()
+			if fair := (busy.Load() + others.Load()) / int32(4*places+1); busy.Load() < fair/2 {
+				t.Errorf("%d places: the busy one was served %d times, the others %d times", places, busy.Load(), others.Load())
+			}
+		})
+	}
 }
 
 // TestX36WhoeverWaitsInVainIsToldWhatIsShort, and one that is gone is not.
