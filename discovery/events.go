@@ -100,7 +100,7 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, wait *waiter) {
 // gap.
 func (d *TenantDiscovery) compare(now time.Time, v *verdict) {
 	c := &d.core
-	what := c.memory.weigh(*v)
+	what, overflowed := c.memory.weigh(*v), c.memory.overflowed
 	c.memory.hear(*v, what, now)
 	switch what {
 	case old:
@@ -114,6 +114,9 @@ func (d *TenantDiscovery) compare(now time.Time, v *verdict) {
 		d.openGap(now, "an event of another epoch: "+v.version.String())
 	case fresh:
 		c.memory.record(*v, c.set.size)
+	}
+	if c.memory.overflowed && !overflowed {
+		d.openGap(now, "more events than can be remembered") // from now on old ones may seem new
 	}
 }
 

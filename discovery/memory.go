@@ -86,9 +86,10 @@ func (m *memory) dated(v verdict) (newest time.Time) {
 	return newest
 }
 
-// hear takes note of the event's revision, whatever the event is about.
+// hear takes note of the event's revision, whatever the event is about. Of an epoch that was left nothing is kept: it would
+// take the place of one that may come.
 func (m *memory) hear(v verdict, what freshness, now time.Time) {
-	if !v.versioned() {
+	if !v.versioned() || m.past(v.version.Epoch) {
 		return
 	}
 	w := m.hearOf(v.version.Epoch)
@@ -104,6 +105,9 @@ func (m *memory) hear(v verdict, what freshness, now time.Time) {
 // set.
 func (m *memory) record(v verdict, tenants int) {
 	if !v.membership() && v.effect != effectRecheck {
+		return
+	}
+	if m.past(v.epoch()) {
 		return
 	}
 	w := m.hearOf(v.epoch())

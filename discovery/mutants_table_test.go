@@ -85,6 +85,7 @@ var namedMutants = []namedMutant{
 	{"a silent link is not noticed", "4.6", "../redisevents", "session.go", "	s.silence.Reset(s.feed.cfg().silenceLimit())\n", "	s.silence.Reset(time.Hour)\n", "TestSilenceLimitToTheMoment"},
 	{"missing heartbeats are not noticed", "4.6", "../redisevents", "session.go", "func() { link.end(ErrNoHeartbeat) }", "func() { _ = link }", "TestD03WithoutHeartbeatsTheLinkIsLost"},
 	{"a list that nobody can read is taken for an empty one", "4.7", ".", "fetch.go", "	ans.err = ans.rows.readable()\n", "", "TestX02AListThatNobodyCanRead"},
+	{"more than can be remembered is no gap", "4.4", ".", "events.go", "	if c.memory.overflowed && !overflowed {", "	if false && c.memory.overflowed && !overflowed {", "TestX03OldNewsThatSeemedNew"},
 	{"a hole is a gap at once", "4.4", ".", "holes.go", "holePatience = 250 * time.Millisecond", "holePatience = 0", "TestX04ARelayThatSendsTenantsSideBySide"},
 	{"a hole is looked at when something comes, and not by itself", "4.4", ".", "holes.go", "\t\tc.nextLook = oldest.Add(holePatience)\n", "\t\t_ = oldest\n", "TestX04AHoleIsAGapAfterAWhile"},
 	{"tenant.activated that nothing follows is no gap", "4.4", ".", "holes.go", "!there && c.memory.asked(oldest.key) == oldest.tick", "!there && false", "TestX04AnActivationThatNothingFollows"},

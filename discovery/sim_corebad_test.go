@@ -105,7 +105,7 @@ func (s *coreSim) flood() {
 	}
 	s.hearing["flood"] = true
 	s.forgery.made++
-	s.unseen, s.flooded = true, true
+	s.flooded = true
 	marks, ahead, ids, worlds := s.core.Sizes()
 	if marks > discovery.MostMarks+2*simTenants || ahead > discovery.MostAhead || ids > discovery.MostIDs || worlds > discovery.MostWorlds {
 		s.fail(fmt.Errorf("it keeps %d tenants, %d revisions, %d events, %d epochs", marks, ahead, ids, worlds))

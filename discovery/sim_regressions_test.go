@@ -43,6 +43,11 @@ func TestX03OldNewsThatSeemedNew(t *testing.T) {
 		"two epochs say something of one tenant": "core versions tenants=10: quiesce; suspend; batch 4; epoch 10; suspend; reactivate; ask; deliver 2; stale 5; deliver",
 		// The same before the first list.
 		"two epochs say something of one tenant, before the first list": "core versions tenants=8: up; pause 1; batch 5; epoch 8; clock 1; suspend 1; deliver 6; ask; stale 5",
+		// More had come than can be remembered. That no list was asked for because of it let an old event seem new.
+		"a flood": "core base flooded tenants=2: up; ask; answer; flood; suspend 1; reactivate 1; deliver 1; deliver 2",
+		// An event of an epoch that was left, which was known already, took the place of another one in the memory, and the
+		// next list was held to be incomplete.
+		"an event of an epoch that was left": "core versions: up; add 22; epoch 2; repeat 5; quiesce; add 25; batch 2; epoch 6; add 24; relay 4 20; epoch 7; ask; stale 3; replay 60",
 		// An event of a new epoch came before the first list, which was read before it, and said nothing of who is active:
 		// so nothing was marked, and the list seemed to be complete.
 		"a new epoch's event that marks nothing": "core versions beatless tenants=4: up; ask; read; epoch 3; rotate 1; batch 6",
