@@ -48,6 +48,8 @@ func conversations() [][]string {
 		{whole, "S", "p", "L", "P\x20", scriptedAnswer(0, "200 OK\nTenant-Set-Epoch: e2\nTenant-Set-Revision: 1", rows), "S", "P\x05", "B", "X", "Oa4", "P\x05"},
 		{scriptedAnswer(0, "200 OK", string(listOf(12, 0, ""))), "S", "p", scriptedAnswer(0, "200 OK", "[]"), "G", "P\x02", "Ea3", "P\x20", scriptedAnswer(0, "200 OK", "[]"), "P\x20"},
 		{scriptedAnswer(200, "200 OK", rows)},
+		{whole, "S", "p", late, "G", "P\x02", "G", "P\x02", "P\x02"},
+		{whole, "S", "p", late, "G", "P\x02", "Er2", "Ea6", "P\x02", "P\x02"},
 	}
 }
 
@@ -177,7 +179,7 @@ func (c *conversation) happen(kind byte, rest string) {
 	if kind == 'H' && c.d.Status().State == discovery.Starting {
 		return
 	}
-	evt := event(tenant.EventServiceSuspended, "t"+string('0'+first(rest[min(len(rest), 1):], '1')%10))
+	evt := event(tenant.EventServiceSuspended, "t"+string('0'+(first(rest[min(len(rest), 1):], '1')-'0')%10))
 	active := first(rest, 'a')%2 == 'a'%2
 	if active {
 		evt.EventType = tenant.EventServiceAssociated
