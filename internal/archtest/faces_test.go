@@ -22,6 +22,8 @@ var outside = []string{"net", "os", "database/sql", "github.com/redis/go-redis",
 
 // noFace are packages that import one of them and are in no matrix, and why.
 var noFace = map[string]string{
+	"internal/abuse":      "it is the hostile client of bench abuse",
+	"internal/contract":   "it escapes a part of a path by net/url, and nothing else",
 	"internal/debugpage":  "it writes a page to who asks for it",
 	"internal/testserver": "it is what the matrices are made with",
 	"internal/edges":      "it reads the source of the others",
