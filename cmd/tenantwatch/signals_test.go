@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,9 @@ func TestX48SIGHUPTakesUpACertificate(t *testing.T) {
 
 // TestX48SIGHUPEndsTheOthers: it is what a terminal sends that is closed.
 func TestX48SIGHUPEndsTheOthers(t *testing.T) {
+	hungUp := make(chan os.Signal, 1) // so that processes begin with the signal as it is by default, even below nohup
+	signal.Notify(hungUp, syscall.SIGHUP)
+	defer signal.Stop(hungUp)
 	dev := startProcess(t, nil, "dev", "--no-churn", "--json")
 	ready := dev.ready()
 	follow := ready.follow(t)
