@@ -31,7 +31,7 @@ type limiter struct {
 type shortage struct {
 	status     int
 	code, text string
-	others     string // the text for a caller that has nothing of it; empty is text
+	others     string        // the text for a caller that has nothing of it; empty is text
 	again      time.Duration // Retry-After; of a rate it is known
 }
 
