@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Bounds of one connection. The time-out of an attempt bounds what they leave open.
@@ -58,6 +59,8 @@ func parseBaseURL(raw string, allowHTTP bool) (string, error) {
 		return "", errors.New("the scheme must be https or http")
 	case u.Hostname() == "":
 		return "", errors.New("the host is missing")
+	case strings.ContainsFunc(u.Hostname(), unusualInHost):
+		return "", errors.New("the host has a character that no host has; a password does not belong there")
 	case u.User != nil:
 		return "", errors.New("a user or password does not belong there")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -66,6 +69,12 @@ func parseBaseURL(raw string, allowHTTP bool) (string, error) {
 		return "", errors.New("https is required unless the host is loopback or WithAllowInsecureHTTP is given")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// unusualInHost is what neither a name nor an address has. The resolver would quote it, and it may be a password that somebody
+// has put there in the form of another program.
+func unusualInHost(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-_:%", r)
 }
 
 // isLoopback goes by the name alone: asking DNS would touch the network and could be answered differently later.

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
 
 const (
@@ -21,7 +18,8 @@ const (
 	redacted       = "REDACTED"
 )
 
-// Config says how to reach Redis. Printed, logged or written as JSON, it does not show the passwords.
+// Config says how to reach Redis. Printed, logged or written as JSON, it does not show the passwords, nor what was written into
+// another field and does not look like what belongs there, since it may be one.
 type Config struct {
 	// Host is the name or address of one Redis server. Either Host or Addrs is required, and not both.
 	Host string `json:"host,omitempty"`
@@ -69,7 +67,8 @@ type Config struct {
 	NoHeartbeats bool `json:"noHeartbeats,omitempty"`
 }
 
-// Validate returns nil, or one error that names every field that is missing or wrong.
+// Validate returns nil, or one error that names every field that is missing or wrong, and quotes none: a password may have
+// been written into any of them.
 func (c Config) Validate() error {
 	problems := append(c.addressProblems(), c.otherProblems()...)
 	if len(problems) == 0 {
@@ -88,56 +87,6 @@ func (c Config) LogValue() slog.Value { return slog.AnyValue(c.withoutSecrets())
 
 // MarshalJSON writes the configuration without its passwords.
 func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.withoutSecrets()) }
-
-func (c Config) addressProblems() []string {
-	var problems []string
-	switch {
-	case c.Host == "" && len(c.Addrs) == 0:
-		problems = append(problems, "Host or Addrs is required")
-	case c.Host != "" && len(c.Addrs) > 0:
-		problems = append(problems, "Host and Addrs exclude each other")
-	}
-	if c.Host != "" && !validHost(c.Host) {
-		problems = append(problems, fmt.Sprintf("Host %q is not the name or address of a server%s", concealed(c.Host), whereSecretsBelong(c.Host)))
-	}
-	if c.Port != "" && !validPort(c.Port) {
-		problems = append(problems, fmt.Sprintf("Port %q is not a number from 1 to 65535%s", concealed(c.Port), whereSecretsBelong(c.Port)))
-	}
-	for _, addr := range c.Addrs {
-		if host, port, err := net.SplitHostPort(addr); err != nil || !validHost(host) || !validPort(port) {
-			problems = append(problems, fmt.Sprintf("Addrs: %q is not host:port%s", concealed(addr), whereSecretsBelong(addr)))
-		}
-	}
-	if c.MasterName != "" && len(c.Addrs) == 0 {
-		problems = append(problems, "MasterName needs Addrs")
-	}
-	if c.MasterName != "" && c.Cluster {
-		problems = append(problems, "MasterName and Cluster exclude each other")
-	}
-	return problems
-}
-
-// validHost reports whether a text can be a host. Anything else would get as far as the resolver, which quotes it.
-func validHost(host string) bool {
-	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("@/?#\"'`", r)
-	})
-}
-
-// concealed is what may be shown of an address: what stands before an @ may be a password.
-func concealed(addr string) string {
-	if at := strings.LastIndex(addr, "@"); at >= 0 {
-		return redacted + addr[at:]
-	}
-	return addr
-}
-
-func whereSecretsBelong(addr string) string {
-	if strings.Contains(addr, "@") {
-		return ": a user and a password go into Username and Password"
-	}
-	return ""
-}
 
 func (c Config) otherProblems() []string {
 	var problems []string
@@ -183,25 +132,3 @@ func (c Config) silenceLimit() time.Duration {
 
 // secrets returns what no error may quote.
 func (c Config) secrets() []string { return []string{c.Password, c.SentinelPassword} }
-
-// redactedConfig is a Config whose passwords are gone. It has none of Config's methods.
-type redactedConfig Config
-
-func (c Config) withoutSecrets() redactedConfig {
-	if c.Password != "" {
-		c.Password = redacted
-	}
-	if c.SentinelPassword != "" {
-		c.SentinelPassword = redacted
-	}
-	c.Host, c.Addrs = concealed(c.Host), slices.Clone(c.Addrs)
-	for i, addr := range c.Addrs {
-		c.Addrs[i] = concealed(addr)
-	}
-	return redactedConfig(c)
-}
-
-func validPort(port string) bool {
-	number, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && number > 0
-}

@@ -34,7 +34,7 @@ func TestValidateNamesTheFields(t *testing.T) {
 		{"both", Config{Host: "a", Addrs: []string{"b:1"}}, []string{"Host and Addrs"}},
 		{"ports", Config{Host: "a", Port: "65536"}, []string{"Port"}},
 		{"port 0", Config{Host: "a", Port: "0"}, []string{"Port"}},
-		{"addresses", Config{Addrs: []string{"a", ":1", "a:x"}}, []string{`"a"`, `":1"`, `"a:x"`}},
+		{"addresses", Config{Addrs: []string{"a", ":1", "a:x"}}, []string{"Addrs[0]", "Addrs[1]", "Addrs[2]"}},
 		{"master alone", Config{Host: "a", MasterName: "m"}, []string{"MasterName"}},
 		{"database", Config{Host: "a", DB: -1}, []string{"DB"}},
 		{"database of a cluster", Config{Addrs: []string{"a:1", "b:1"}, DB: 1}, []string{"DB"}},

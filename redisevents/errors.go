@@ -33,14 +33,20 @@ var (
 	ErrNoHeartbeat = errors.New("no heartbeat of the manager came for two intervals")
 )
 
-// classify adds ErrRefused to an error reply, and takes the passwords out of it: an old server quotes the
-// arguments of a command that it does not know.
+// quotedArguments is what an old server says before it quotes the arguments of a command that it does not know. Since it
+// cuts them, a password would be there in part.
+const quotedArguments = "with args beginning with:"
+
+// classify adds ErrRefused to an error reply, and takes the passwords out of it.
 func classify(err error, passwords []string) error {
 	if err == nil {
 		return nil
 	}
 	var reply redis.Error
 	refused, unready := errors.As(err, &reply), isUnready(err)
+	if said, _, quotes := strings.Cut(err.Error(), quotedArguments); quotes {
+		err = errors.New(said + quotedArguments + " " + redacted)
+	}
 	for _, password := range passwords {
 		if text := err.Error(); password != "" && strings.Contains(text, password) {
 			err = errors.New(strings.ReplaceAll(text, password, redacted))

@@ -28,6 +28,14 @@ func (c Config) tlsProblems() []string {
 	if (c.ClientCert == "") != (c.ClientKey == "") {
 		problems = append(problems, "ClientCert and ClientKey need each other")
 	}
+	for name, file := range map[string]string{"ClientCert": c.ClientCert, "ClientKey": c.ClientKey} {
+		if isKey(file) {
+			problems = append(problems, name+" is to be the name of a file, and has the content of one")
+		}
+	}
+	if c.TLSServerName != "" && !validHost(c.TLSServerName) {
+		problems = append(problems, "TLSServerName is not a host's name or address"+whereItBelongs(c.TLSServerName))
+	}
 	if err := addRoots(x509.NewCertPool(), c.CACertBase64); err != nil {
 		problems = append(problems, "CACertBase64 "+err.Error())
 	}

@@ -103,8 +103,14 @@ func wrongPlace(value string, f form) string {
 	if f != formSecret && aSecret.MatchString(value) {
 		return "has a token or an API key in it, which does not belong there: write it into a file, or into the variable for it"
 	}
+	if f != formSecret && f != formEncoded && strings.Contains(value, keyInBase64) {
+		return "has a key or a certificate in base64 in it: write it into a file, and name that"
+	}
 	return ""
 }
+
+// keyInBase64 is how a file begins in base64 that begins with -----BEGIN.
+const keyInBase64 = "LS0tLS1CRUdJ"
 
 // hideSecrets is text that others have written, without tokens and keys.
 func hideSecrets(text string) string { return aSecret.ReplaceAllString(text, "REDACTED") }

@@ -41,6 +41,8 @@ func TestX29ValuesAsOtherProgramsWriteThem(t *testing.T) {
 		{"certificates", strings.Repeat("eHh4\n", longestValue), formEncoded, ""},
 		{"a token", "twt_" + strings.Repeat("x", 43), formPlain, "a token or an API key"},
 		{"a key", "twk_" + strings.Repeat("x", 43), formURL, "a token or an API key"},
+		{"a key in the place of its file", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0txxx", formPlain, "a key or a certificate in base64"},
+		{"a key in an option", "postgres://h/x?sslkey=LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0txxx", formURL, "a key or a certificate in base64"},
 		{"what people write", "\"Acme\"\n", formText, ""},
 		{"a host in quotes", `redis://"h":1`, formURL, "the host, that has quotes"},
 		{"a password in quotes", "redis://:%22x%22@h", formURL, "the password, that has quotes"},

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -55,7 +56,7 @@ func newPostgres(dsn string) (*postgres, error) {
 	}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err) // it leaves the password out
+		return nil, fmt.Errorf("postgres: %s", withoutAddress(dsn, err))
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = dialLimit
@@ -79,6 +80,16 @@ func newPostgres(dsn string) (*postgres, error) {
 		config.RuntimeParams["application_name"] = "tenantwatch"
 	}
 	return &postgres{config: config, parameters: parameters}, nil
+}
+
+// withoutAddress is what the driver says of an address that it cannot read, without the address and without the value that is
+// wrong. The driver leaves out what it knows for a password, and somebody may have written one where it does not look.
+func withoutAddress(dsn string, err error) string {
+	text := strings.TrimPrefix(err.Error(), pgconn.NewParseConfigError(dsn, "", nil).Error())
+	if number, ok := errors.AsType[*strconv.NumError](err); ok {
+		text = strings.ReplaceAll(text, strconv.Quote(number.Num), "a value")
+	}
+	return "the address cannot be read: " + text
 }
 
 // verified asks for TLS with a verified server unless the address says otherwise or is of this machine: the driver's own

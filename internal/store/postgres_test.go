@@ -226,6 +226,8 @@ func TestAddressesThatAreRefused(t *testing.T) {
 	const secret = "canary-of-the-password"
 	for name, dsn := range map[string]string{
 		"another kind": "mysql://u:" + secret + "@localhost/db", "nothing": "", "no URL": "postgres://u:" + secret + "@local host:x/db",
+		"in the path": "postgres://127.0.0.1:1/db;password=" + secret + "?sslmode=sometimes", "in the host": "postgres://h,password=" + secret + "/db?sslmode=sometimes",
+		"in an option": "postgres://127.0.0.1:1/db?connect_timeout=" + secret, "in an option of no use": "postgres://127.0.0.1:1/db?passwd=" + secret + "&port=x",
 		"a strange option": "postgres://u:" + secret + "@127.0.0.1:1/db?sslmode=sometimes", "nobody there": "postgres://u:" + secret + "@127.0.0.1:1/db",
 	} {
 		_, err := Open(t.Context(), dsn, Options{Environment: testEnvironment, Key: testKey})
