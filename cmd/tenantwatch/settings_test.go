@@ -106,7 +106,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		env   map[string]string
 		want  string
 	}{
-		{"a port that is none", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_PORT", "tls"), `Port "tls"`},
+		{"a port that is none", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_PORT", "tls"), "Port is not a number"},
 		{"TLS that is neither", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_TLS", "maybe"), "MULTI_TENANT_REDIS_TLS is neither"},
 		{"a certificate without TLS", connectionFlags{}, with(services(), "MULTI_TENANT_REDIS_TLS", "", "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "CACertBase64"},
 		{"a certificate that is none, for a URL", connectionFlags{redisFlags: redisFlags{RedisURL: "rediss://h"}}, with(services(), "MULTI_TENANT_REDIS_CA_CERT", "eA=="), "no certificate"},
