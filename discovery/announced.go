@@ -43,15 +43,17 @@ func (u *differences) found(changes []tenant.Change, v tenant.Version, now time.
 	u.version, u.passed = v, false
 }
 
-// heard notes an event, or a heartbeat, which is about no tenant.
-func (u *differences) heard(key string, what effect, v tenant.Version, now time.Time) {
-	if len(u.pending) == 0 {
-		return
-	}
+// announced notes an event, whichever way it came.
+func (u *differences) announced(key string, what effect) {
 	if d, there := u.pending[key]; there && announces(what, d.kind) {
 		delete(u.pending, key)
 	}
-	if u.passed || v.Epoch == "" || v.Epoch != u.version.Epoch || v.Revision < u.version.Revision {
+}
+
+// reached notes that the feed has come to the version, by an event or a heartbeat: what was published before is to come at
+// once, or does not come.
+func (u *differences) reached(v tenant.Version, now time.Time) {
+	if len(u.pending) == 0 || u.passed || v.Epoch == "" || v.Epoch != u.version.Epoch || v.Revision < u.version.Revision {
 		return
 	}
 	u.passed = true

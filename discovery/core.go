@@ -40,7 +40,7 @@ type core struct {
 	// snapshot has made good: what it showed needs no other reason.
 	losses, covered uint64
 	hearing         hearing
-	deaf            *unheardError // the subscription is up, and nothing has come by it in time
+	unheard         *unheardError // the subscription is up, and nothing has come by it in time
 	differences     differences
 	environment     string // of the last list; empty where it named none
 	held            bool   // the last snapshot's removals are held, the next one is applied as it is
@@ -213,7 +213,7 @@ func (c *core) turn(now time.Time, patience time.Duration) (next time.Time) {
 		at    time.Time
 	}{
 		{c.snapshotErr != nil, c.failingSince.Add(patience + 1)},
-		{c.silent() && c.deaf == nil, c.hearing.since.Add(firstHeardWithin)},
+		{c.silent() && c.unheard == nil, c.hearing.since.Add(firstHeardWithin)},
 		{len(c.differences.pending) > 0, c.differences.due},
 	} {
 		if t.waits && t.at.After(now) && (next.IsZero() || t.at.Before(next)) {
@@ -262,8 +262,8 @@ func (c *core) reason() (level slog.Level, reason, advice string) {
 
 func (c *core) reasonToPoll() (level slog.Level, reason, advice string) {
 	switch {
-	case c.feedUp && c.deaf != nil:
-		return slog.LevelWarn, c.deaf.Error(), "check that the tenant manager runs, publishes to the same Redis, and in the same environment; " +
+	case c.feedUp && c.unheard != nil:
+		return slog.LevelWarn, c.unheard.Error(), "check that the tenant manager runs, publishes to the same Redis, and in the same environment; " +
 			"changes are found by polling until it is heard"
 	case known(c.feedErr).beatless:
 		advice = "check that the tenant manager runs and reaches the same Redis; changes are found by polling until it is heard again"

@@ -36,8 +36,8 @@ func instead(other http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(http.Handler) http.Handler { return other }
 }
 
-// mute answers nothing.
-func mute(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// unanswered answers nothing.
+func unanswered(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // slow answers like the manager, later.
 func slow(d time.Duration) func(http.Handler) http.Handler {
@@ -58,7 +58,7 @@ func slow(d time.Duration) func(http.Handler) http.Handler {
 func stalled(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(`[{"id":"other"}`))
 	_ = http.NewResponseController(w).Flush()
-	mute(w, r)
+	unanswered(w, r)
 }
 
 const edgeLimit = 16 << 10
@@ -73,7 +73,7 @@ var managerEnds = map[string]managerEnd{
 	"is over its limit":          {instead(always(429, nil, "Retry-After", "7")), answered(429)},
 	"is down for a while":        {instead(always(503, nil, "Retry-After", "86400")), answered(503)},
 	"says 304 unasked":           {instead(withoutCondition(always(304, nil))), answered(304)},
-	"never answers":              {instead(mute), in(context.DeadlineExceeded)},
+	"never answers":              {instead(unanswered), in(context.DeadlineExceeded)},
 	"stops in the list":          {instead(stalled), in(context.DeadlineExceeded)},
 	"answers after 20 s":         {serve: slow(20 * time.Second)},
 	"says too much":              {instead(tooLong([]byte(`[{"id":"other"}`), []byte(`,{"id":"other"}`))), asType[*managerapi.BodyTooLargeError]},

@@ -28,7 +28,7 @@ var (
 
 // HandleEvent applies an event like one that came by the feed, and waits until the callbacks of its change have run, or
 // it was folded to nothing with a later one. From inside a callback, known by the ctx that the callback was given, it does
-// not wait.
+// not wait. The event says nothing of the feed, which is not [Live] by it where heartbeats are expected.
 //
 // An event that cannot be used is a [tenant.EventError]; a snapshot is asked for then. When ctx ends while callbacks are
 // pending the error says so; the event has been applied. It returns [ErrNotStarted] before Start has succeeded and
@@ -37,11 +37,7 @@ func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) err
 	v := judge(evt, d.cfg.ServiceName, d.cfg.Environment)
 	var wait waiter
 	var err error
-	d.update(func(now time.Time) {
-		if err = d.core.usable(); err == nil {
-			d.applyVerdict(now, v, &wait)
-		}
-	})
+	d.update(func(now time.Time) { err = d.handle(now, v, &wait) })
 	switch {
 	case err != nil:
 		return err
@@ -58,6 +54,15 @@ func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) err
 	case <-ctx.Done():
 		return fmt.Errorf("discovery: event %q applied, callbacks pending: %w", evt.EventID, ended(ctx))
 	}
+}
+
+// handle applies an event that did not come by the feed, and says nothing of it therefore.
+func (d *TenantDiscovery) handle(now time.Time, v verdict, wait *waiter) error {
+	if err := d.core.usable(); err != nil {
+		return err
+	}
+	d.applyVerdict(now, v, wait)
+	return nil
 }
 
 // usable returns why HandleEvent and Refresh cannot be served.
@@ -78,8 +83,7 @@ func (d *TenantDiscovery) applyVerdict(now time.Time, v verdict, wait *waiter) {
 	c.status.LastEvent = now
 	c.hearEnvironment(v)
 	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad {
-		c.hearing.hear(v.version.Epoch)
-		c.differences.heard(v.key, v.effect, v.version, now)
+		c.differences.announced(v.key, v.effect)
 		d.compare(now, &v)
 	}
 	c.status.Counters.count(v.outcome)
@@ -248,6 +252,7 @@ func (d *TenantDiscovery) judgeAll(batch []tenant.Signal) []verdict {
 func (d *TenantDiscovery) applyJudged(now time.Time, batch []tenant.Signal, verdicts []verdict, r *run) {
 	for i, sig := range batch {
 		if sig.Kind == tenant.SignalEvent {
+			d.heardEvent(now, verdicts[i])
 			d.applyVerdict(now, verdicts[i], nil)
 		} else {
 			d.applyLink(now, sig, r)
@@ -263,7 +268,7 @@ func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 	}
 	switch sig.Kind {
 	case tenant.SignalSubscribed:
-		c.feedUp, c.feedErr = true, nil
+		c.feedUp, c.feedErr, c.unheard = true, nil, nil
 		c.losses++
 		c.hearing.subscribed(now, sig.Heartbeats)
 		c.status.Counters.Subscriptions++
@@ -284,8 +289,7 @@ func (d *TenantDiscovery) applyLink(now time.Time, sig tenant.Signal, r *run) {
 		d.openGap(now, text(sig.Err, "the feed missed events"))
 	case tenant.SignalEvent: // applied elsewhere
 	case tenant.SignalHeartbeat:
-		c.hearing.hear(sig.Version.Epoch)
-		c.differences.heard("", effectNone, sig.Version, now)
+		d.heard(now, sig.Version)
 		if c.memory.behind(sig.Version) {
 			d.openGap(now, fmt.Sprintf("the manager is at %s, the set is not", sig.Version))
 		}
@@ -366,19 +370,6 @@ func (c *core) unknownType(v verdict) {
 	c.alarms.unknownTypes[v.eventType] = true
 	c.note(slog.LevelWarn, "an event of a type that this version does not know; a snapshot is asked for, and the type is not logged again",
 		slog.String("event_type", string(v.eventType)), slog.String("event_id", v.eventID))
-}
-
-// hearEnvironment warns once when events of two environments arrive and none was configured.
-func (c *core) hearEnvironment(v verdict) {
-	switch {
-	case v.env == "" || v.outcome == outcomeOtherEnvironment || c.alarms.twoHeard || v.env == c.alarms.environment:
-	case c.alarms.environment == "":
-		c.alarms.environment = v.env
-	default:
-		c.alarms.twoHeard = true
-		c.note(slog.LevelWarn, "events of two environments arrive; set Environment so that only one counts",
-			slog.String("first", c.alarms.environment), slog.String("second", v.env), slog.String("event_id", v.eventID))
-	}
 }
 
 // ended is why ctx has: its error, and the cause where that says more.

@@ -67,6 +67,12 @@ func (c *Core) Apply(now time.Time, batch ...tenant.Signal) {
 	c.at(now, func() { c.applyJudged(now, batch, verdicts, c.run) })
 }
 
+// Handle takes in an event that did not come by the feed, as HandleEvent does, and waits for nothing.
+func (c *Core) Handle(now time.Time, evt tenant.Event) {
+	v := judge(evt, c.cfg.ServiceName, c.cfg.Environment)
+	c.at(now, func() { _ = c.handle(now, v, &waiter{}) })
+}
+
 // Ask begins a request.
 func (c *Core) Ask(now time.Time) (req Request) {
 	c.at(now, func() { req.request = c.core.request(now) })

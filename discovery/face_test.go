@@ -221,13 +221,13 @@ func TestFailedStartCanBeRepeated(t *testing.T) {
 
 // TestStartIsBounded: with a feed that says nothing, a manager that hangs, and a client that does not even heed its ctx.
 func TestStartIsBounded(t *testing.T) {
-	mute := func(ctx context.Context, _ func(tenant.Signal)) error {
+	carriesNothing := func(ctx context.Context, _ func(tenant.Signal)) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	refused := func(ctx context.Context, sink func(tenant.Signal)) error {
 		sink(tenant.Signal{Kind: tenant.SignalLost, Err: errors.New("refused")})
-		return mute(ctx, sink)
+		return carriesNothing(ctx, sink)
 	}
 	for _, tc := range []struct {
 		name   string
@@ -237,12 +237,12 @@ func TestStartIsBounded(t *testing.T) {
 		want   time.Duration
 		err    error
 	}{
-		{name: "mute feed", feed: mute, want: 5 * time.Second},
-		{name: "mute feed, half of the ctx", feed: mute, limit: 4 * time.Second, want: 2 * time.Second},
+		{name: "a feed that carries nothing", feed: carriesNothing, want: 5 * time.Second},
+		{name: "a feed that carries nothing, half of the ctx", feed: carriesNothing, limit: 4 * time.Second, want: 2 * time.Second},
 		{name: "refused feed", feed: refused, want: 0},
 		{name: "hanging manager", client: heeding, want: 30 * time.Second, err: context.DeadlineExceeded},
 		{name: "hanging manager, ctx", client: heeding, limit: time.Second, want: time.Second, err: context.DeadlineExceeded},
-		{name: "deaf client", client: deaf, limit: time.Second, want: 1250 * time.Millisecond, err: context.DeadlineExceeded},
+		{name: "a client that never returns", client: neverReturns, limit: time.Second, want: 1250 * time.Millisecond, err: context.DeadlineExceeded},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -285,7 +285,7 @@ func heeding(<-chan struct{}) fetcher {
 	}
 }
 
-func deaf(release <-chan struct{}) fetcher {
+func neverReturns(release <-chan struct{}) fetcher {
 	return func(context.Context, string) ([]*tenant.Summary, error) {
 		<-release
 		return nil, errors.New("released")

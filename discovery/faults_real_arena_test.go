@@ -46,7 +46,7 @@ type arena struct {
 	client  *managerapi.Client
 	cfg     discovery.Config
 	log     *logBook
-	deaf    atomic.Bool // Redis cannot be reached by the publisher: it need not try for long
+	cutOff  atomic.Bool // Redis cannot be reached by the publisher: it need not try for long
 
 	d    *discovery.TenantDiscovery
 	told *foldedNews
@@ -139,10 +139,10 @@ func (a *arena) leave() {
 	}
 }
 
-// within is the ctx of some changes: while the publisher is deaf they are not to take longer than a moment.
+// within is the ctx of some changes: while the publisher is cut off they are not to take longer than a moment.
 func (a *arena) within() (context.Context, context.CancelFunc) {
 	patience := 20 * time.Second
-	if a.deaf.Load() {
+	if a.cutOff.Load() {
 		patience = 100 * time.Millisecond
 	}
 	return context.WithTimeout(a.t.Context(), patience)

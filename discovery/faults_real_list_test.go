@@ -36,12 +36,12 @@ func serverFaults(s scale) []*fault {
 		{
 			name: "Redis stopped (SIGSTOP)", row: "D2", lasts: silent, bound: b.back, notices: b.silent,
 			strike: func(a *arena) {
-				a.deaf.Store(true)
+				a.cutOff.Store(true)
 				a.redis.Pause()
 			},
 			heal: func(a *arena) {
 				a.redis.Resume()
-				a.deaf.Store(false)
+				a.cutOff.Store(false)
 			},
 		},
 		{
@@ -92,12 +92,12 @@ func linkFaults(s scale) []*fault {
 		{
 			name: "packets dropped (iptables)", row: "D2", apart: true, lasts: silent, bound: b.dial, notices: b.silent,
 			strike: func(a *arena) {
-				a.deaf.Store(true)
+				a.cutOff.Store(true)
 				a.drop("-A")
 			},
 			heal: func(a *arena) {
 				a.drop("-D")
-				a.deaf.Store(false)
+				a.cutOff.Store(false)
 			},
 			prepare: func(a *arena) { // no proxy: it is the library's own packets that are lost
 				a.cfg.RedisConfig.Host, a.cfg.RedisConfig.Port = a.redis.Host(), a.redis.Port()
@@ -187,12 +187,12 @@ func reviveIn3(a *arena, round int) {
 }
 
 func (a *arena) kill() {
-	a.deaf.Store(true)
+	a.cutOff.Store(true)
 	a.redis.Kill()
 }
 
 func (a *arena) shutDown() {
-	a.deaf.Store(true)
+	a.cutOff.Store(true)
 	_ = a.redis.Client().ShutdownNoSave(a.t.Context()).Err() // it hangs up instead of answering
 	a.redis.Kill()                                           // which waits for its end
 }
@@ -200,7 +200,7 @@ func (a *arena) shutDown() {
 // revive returns when Redis answers.
 func (a *arena) revive() {
 	a.redis.Start()
-	a.deaf.Store(false)
+	a.cutOff.Store(false)
 }
 
 // changeUnderAnswer has tenants come and go while an old list is on its way, and nothing after it that would make

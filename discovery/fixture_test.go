@@ -24,6 +24,7 @@ type fixture struct {
 	feed    *tenanttest.Feed
 	cfg     discovery.Config
 	log     *logBook
+	d       *discovery.TenantDiscovery // the one that was made last
 }
 
 // newFixture makes one with the tenants there from the beginning.
@@ -62,6 +63,7 @@ func (f *fixture) new(t testing.TB) *discovery.TenantDiscovery {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.d = d
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Errorf("close: %v", err)

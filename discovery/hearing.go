@@ -3,6 +3,7 @@ package discovery
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -24,32 +25,32 @@ const (
 type hearing struct {
 	expected bool      // the feed has confirmed that it hears heartbeats
 	since    time.Time // from then on one is expected
-	nameless bool      // something without an epoch came
+	began    time.Time // the subscription
 	epochs   []string  // of what came, newest last
 }
 
 func (h *hearing) subscribed(now time.Time, heartbeats bool) {
-	*h = hearing{expected: heartbeats, since: now}
+	*h = hearing{expected: heartbeats, since: now, began: now}
 }
 
 // listed restarts the time when the list is of another data set.
 func (h *hearing) listed(now time.Time) { h.since = now }
 
-// hear takes note of a heartbeat or an event.
-func (h *hearing) hear(epoch string) {
-	switch {
-	case epoch == "":
-		h.nameless = true
-	case len(epoch) > tenant.MaxNameBytes: // it is that of no list
-	case !slices.Contains(h.epochs, epoch):
-		h.epochs = append(h.epochs[max(0, len(h.epochs)+1-epochsHeard):], epoch)
+// hear takes note of a heartbeat or an event. What names no epoch may be anybody's, and counts for nothing: a manager whose
+// list has one names it in all that it sends. It returns true for the first of an epoch that comes later than one was
+// expected: until then nothing showed that the subscription carries anything.
+func (h *hearing) hear(now time.Time, epoch string) (late bool) {
+	if epoch == "" || len(epoch) > tenant.MaxNameBytes || slices.Contains(h.epochs, epoch) {
+		return false
 	}
+	h.epochs = append(h.epochs[max(0, len(h.epochs)+1-epochsHeard):], epoch)
+	return h.expected && now.Sub(h.began) >= firstHeardWithin
 }
 
 // silent reports whether something of the epoch, which is that of the list, is expected and has not come. A manager without
 // versions sends no heartbeats.
 func (h *hearing) silent(epoch string) bool {
-	return h.expected && epoch != "" && !h.nameless && !slices.Contains(h.epochs, epoch)
+	return h.expected && epoch != "" && !slices.Contains(h.epochs, epoch)
 }
 
 // unheardError is why a subscription that is up is of no use.
@@ -75,13 +76,31 @@ func (e *unheardError) Is(target error) bool { return target == redisevents.ErrN
 // silent reports whether the subscription is up and nothing has come by it although it should.
 func (c *core) silent() bool { return c.feedUp && c.hearing.silent(c.memory.known().Epoch) }
 
+// heard takes in that something came by the feed from a manager that was at the version then. After a silence that was too
+// long it is a gap, as a subscription is: a list has to be asked for after it.
+func (d *TenantDiscovery) heard(now time.Time, v tenant.Version) {
+	c := &d.core
+	c.differences.reached(v, now)
+	if c.hearing.hear(now, v.Epoch) {
+		c.losses++
+		d.openGap(now, "the manager is heard at last, and what it published before may have been missed")
+	}
+}
+
+// heardEvent is heard for an event of the feed.
+func (d *TenantDiscovery) heardEvent(now time.Time, v verdict) {
+	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad {
+		d.heard(now, v.version)
+	}
+}
+
 // linked reports whether the subscription is of use.
-func (c *core) linked() bool { return c.feedUp && c.deaf == nil }
+func (c *core) linked() bool { return c.feedUp && c.unheard == nil }
 
 // linkError is why it is not.
 func (c *core) linkError() error {
-	if c.feedUp && c.deaf != nil {
-		return c.deaf
+	if c.feedUp && c.unheard != nil {
+		return c.unheard
 	}
 	return c.feedErr
 }
@@ -91,14 +110,27 @@ func (d *TenantDiscovery) listen(now time.Time) {
 	c := &d.core
 	switch late := c.silent() && now.Sub(c.hearing.since) >= firstHeardWithin; {
 	case !late:
-		c.deaf = nil
-	case c.deaf == nil && c.phase == phaseStarted:
+		c.unheard = nil
+	case c.unheard == nil && c.phase == phaseStarted:
 		environment := c.environmentNow(d.cfg.Environment)
-		c.deaf = &unheardError{
+		c.unheard = &unheardError{
 			channel: redisevents.HeartbeatChannelName(environment), place: d.place, environment: environment,
 			others: slices.Clone(c.hearing.epochs), epoch: c.memory.known().Epoch,
 		}
 		c.plan.feedLost(now, d.cfg.PollInterval)
+	}
+}
+
+// hearEnvironment warns once when events of two environments arrive and none was configured.
+func (c *core) hearEnvironment(v verdict) {
+	switch {
+	case v.env == "" || v.outcome == outcomeOtherEnvironment || c.alarms.twoHeard || v.env == c.alarms.environment:
+	case c.alarms.environment == "":
+		c.alarms.environment = v.env
+	default:
+		c.alarms.twoHeard = true
+		c.note(slog.LevelWarn, "events of two environments arrive; set Environment so that only one counts",
+			slog.String("first", c.alarms.environment), slog.String("second", v.env), slog.String("event_id", v.eventID))
 	}
 }
 

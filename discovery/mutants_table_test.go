@@ -75,6 +75,8 @@ var mutants = []mutant{
 	{"live", "a set from the file is not stale", "4.8", "snapshotfile.go", "	c.set, c.fromFile = set, true\n", "	c.set, c.snapshotErr = set, nil\n	failure = nil\n"},
 	{"live", "the file is never written", "4.8", "snapshotfile.go", "		if now == last {\n			continue", "		if now == last || true {\n			continue"},
 	{"core", "Live while a gap is open", "4.9", "core.go", "	case c.gaps == c.closed:\n", "	case c.gaps >= c.closed:\n"},
+	{"core", "an event that a user hands in counts as heard", "4.9", "events.go", "	d.applyVerdict(now, v, wait)\n", "	d.heardEvent(now, v)\n	d.applyVerdict(now, v, wait)\n"},
+	{"core", "heard at last is no gap", "4.9", "hearing.go", "		d.openGap(now, \"the manager is heard at last, and what it published before may have been missed\")\n", ""},
 	{"live", "never Stale", "4.9", "core.go", "	case c.fromFile, !c.linked() && c.snapshotErr != nil:\n", "	case c.fromFile:\n"},
 	{"core", "Explain forgets that a tenant left", "4.9", "history.go", "	h.changes[key] = append(before, change)\n", "	if change.Kind != tenant.Removed {\n		h.changes[key] = append(before, change)\n	}\n"},
 }

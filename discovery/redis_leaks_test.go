@@ -108,8 +108,8 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	proxy.Set(testserver.Pass)
 	t.Run("100 feeds: refused", func(t *testing.T) {
-		r.redis.Do(t.Context(), "ACL", "SETUSER", "deaf", "on", ">sesame", "+ping", "+hello", "+subscribe", "resetchannels")
-		r.cfg.RedisConfig.Username, r.cfg.RedisConfig.Password = "deaf", "sesame"
+		r.redis.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">sesame", "+ping", "+hello", "+subscribe", "resetchannels")
+		r.cfg.RedisConfig.Username, r.cfg.RedisConfig.Password = "narrow", "sesame"
 		r.wantFlat(t, cycle)
 	})
 }

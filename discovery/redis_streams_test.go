@@ -269,7 +269,7 @@ func TestD21StreamRefused(t *testing.T) {
 	wantStateSoon(t, d, discovery.Live)
 }
 
-// TestD02StreamSilence: the link is open and mute.
+// TestD02StreamSilence: the link is open and carries nothing.
 func TestD02StreamSilence(t *testing.T) {
 	r := newReal(t)
 	proxy := r.via(t)

@@ -185,13 +185,13 @@ func TestD27StartIsBounded(t *testing.T) {
 		user                 string
 		feedTimeout, silence time.Duration
 	}{
-		{"refused", testserver.Pass, "deaf", time.Hour, time.Minute},
+		{"refused", testserver.Pass, "narrow", time.Hour, time.Minute},
 		{"accepted and closed", testserver.Refuse, "", time.Hour, time.Minute},
 		{"never answered, and given up", testserver.Mute, "", time.Hour, 50 * time.Millisecond},
 		{"never answered", testserver.Mute, "", 50 * time.Millisecond, time.Second},
 	}
 	r := newReal(t)
-	r.redis.Do(t.Context(), "ACL", "SETUSER", "deaf", "on", ">sesame", "-@all", "+ping", "+subscribe", "resetchannels")
+	r.redis.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">sesame", "-@all", "+ping", "+subscribe", "resetchannels")
 	r.add(t, "acme")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,8 +236,8 @@ func TestD27StartIsBounded(t *testing.T) {
 // TestD27RefusedByACL: never live, and the reason is in Status and in one warning.
 func TestD27RefusedByACL(t *testing.T) {
 	r := newReal(t)
-	r.redis.Do(t.Context(), "ACL", "SETUSER", "deaf", "on", ">sesame", "+ping", "+hello", "+psubscribe", "+subscribe", "resetchannels")
-	r.cfg.RedisConfig.Username, r.cfg.RedisConfig.Password = "deaf", "sesame"
+	r.redis.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">sesame", "+ping", "+hello", "+psubscribe", "+subscribe", "resetchannels")
+	r.cfg.RedisConfig.Username, r.cfg.RedisConfig.Password = "narrow", "sesame"
 	r.cfg.FeedTimeout = time.Hour // so that it is the refusal that ends Start's wait
 	r.add(t, "acme")
 	d := r.startBounded(t)
@@ -255,7 +255,7 @@ func TestD27RefusedByACL(t *testing.T) {
 	}
 	r.log.want(t, 1, slog.LevelWarn, "discovery is polling", "NOPERM")
 	r.log.want(t, 0, slog.LevelDebug, "sesame")
-	r.redis.Do(t.Context(), "ACL", "SETUSER", "deaf", "allchannels")
+	r.redis.Do(t.Context(), "ACL", "SETUSER", "narrow", "allchannels")
 	wantStateSoon(t, d, discovery.Live)
 }
 

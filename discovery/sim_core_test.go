@@ -61,7 +61,7 @@ type coreWatcher struct {
 var errPlanned = errors.New("as planned")
 
 func newCoreSim(w schedule.World) *coreSim {
-	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0), shown: make(map[string]bool), hearing: make(hearing)}
+	s := &coreSim{world: w, truth: newTruth(), now: time.Unix(1_700_000_000, 0), shown: make(map[string]bool)}
 	s.manager = newSimManager(w, s.truth)
 	for n := range min(w.Numbers["tenants"], simTenants) {
 		s.manager.change("add", n, s.now)
@@ -183,11 +183,17 @@ func (s *coreSim) deliver(n int) {
 	s.core.Apply(s.now, batch...)
 }
 
-// delivered notes that the event comes now, perhaps after a newer one of its tenant. That the newer one was so nobody can
-// tell where there are neither versions nor dates that can be trusted, or a snapshot has covered it.
+// delivered notes that the feed brings the event now.
 func (s *coreSim) delivered(w wired) tenant.Signal {
+	s.hearing.hear(s.now, w.event.Epoch)
+	s.taken(w)
+	return tenant.Signal{Kind: tenant.SignalEvent, Event: w.event}
+}
+
+// taken notes that the event comes now, perhaps after a newer one of its tenant. That the newer one was so nobody can
+// tell where there are neither versions nor dates that can be trusted, or a snapshot has covered it.
+func (s *coreSim) taken(w wired) {
 	s.meet(w.event)
-	s.hearing[w.event.Epoch] = true
 	s.past = append(s.past, w)
 	s.holes.hear(w.event.Version(), s.now)
 	s.unheard = s.unheard && w.event.Epoch != s.manager.version().Epoch
@@ -199,7 +205,6 @@ func (s *coreSim) delivered(w wired) tenant.Signal {
 		}
 		s.unseen = s.unseen || w.serial < newest.serial && !s.tells(w)
 	}
-	return tenant.Signal{Kind: tenant.SignalEvent, Event: w.event}
 }
 
 // tells reports whether it can be known that the event is older than the newest one of its tenant.
@@ -242,10 +247,10 @@ func (s *coreSim) signal(kind tenant.SignalKind) {
 		sig.Err = errPlanned
 	case tenant.SignalHeartbeat:
 		sig.Version = s.manager.version()
-		s.hearing[sig.Version.Epoch] = true
+		s.hearing.hear(s.now, sig.Version.Epoch)
 	case tenant.SignalSubscribed:
 		sig.Heartbeats = s.world.Has("hearing")
-		clear(s.hearing)
+		s.hearing.subscribed(s.now)
 	default:
 	}
 	s.core.Apply(s.now, sig)
@@ -258,7 +263,7 @@ func (s *coreSim) subscribe() {
 
 func (s *coreSim) ask() {
 	req := s.core.Ask(s.now)
-	s.asked, s.list, s.serial = &req, nil, s.forgery.made
+	s.asked, s.list, s.serial, s.hearing.asked = &req, nil, s.forgery.made, s.hearing.late
 }
 
 // answer answers what was asked, with what was read for it.
@@ -283,7 +288,7 @@ func (s *coreSim) answer(list simList, err error) {
 	if taken := s.core.Status().Counters.Reconciles > before || starting; taken && err == nil {
 		s.snapshots++
 		if !s.core.Held() {
-			s.holes.listed = version
+			s.holes.listed, s.hearing.covered = version, s.hearing.asked
 			s.forgery.covered(version, s.serial, s.manager.version().Epoch)
 		}
 	}

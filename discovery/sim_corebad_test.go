@@ -76,7 +76,6 @@ func (s *coreSim) malformed(how, _ int) {
 		evt.EventType, evt.Epoch, evt.Revision = tenant.EventUpdated, strings.Repeat("e", tenant.MaxNameBytes+1), 1
 	}
 	set := setOf(s.core.All())
-	s.hearing[""] = s.hearing[""] || how == 4 // what its epoch was nobody knows
 	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
 	state := s.core.Status().State
 	if setOf(s.core.All()) != set || how < 4 && state == discovery.Live {
@@ -103,7 +102,7 @@ func (s *coreSim) flood() {
 		}
 		s.core.Apply(s.now, signals...)
 	}
-	s.hearing["flood"] = true
+	s.hearing.hear(s.now, "flood")
 	s.forgery.made++
 	s.flooded = true
 	marks, ahead, ids, worlds := s.core.Sizes()

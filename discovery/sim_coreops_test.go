@@ -56,6 +56,12 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 				s.again(s.past[a%len(s.past)])
 			}
 		}},
+		{Name: "handle", Weight: 3, Draw: schedule.OneOf(8), Do: func(s *coreSim, a, _ int) { // by a user, who knows it from elsewhere
+			if len(s.wire) > 0 {
+				s.taken(s.wire[a%len(s.wire)])
+				s.core.Handle(s.now, s.past[len(s.past)-1].event)
+			}
+		}},
 		{Name: "up", Weight: 5, Do: func(s *coreSim, _, _ int) { s.subscribe() }},
 		{Name: "down", Weight: 3, Do: func(s *coreSim, _, _ int) { s.linked, s.wire = false, nil; s.signal(tenant.SignalLost) }},
 		{Name: "gap", Weight: 1, Do: func(s *coreSim, _, _ int) { s.signal(tenant.SignalGap) }},
@@ -129,7 +135,7 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 func (s *coreSim) again(w wired) {
 	s.holes.hear(w.event.Version(), s.now)
 	s.meet(w.event)
-	s.hearing[w.event.Epoch] = true
+	s.hearing.hear(s.now, w.event.Epoch)
 	s.unseen = s.unseen || (s.manager.anonymous || s.flooded) && s.membership(w.event) && !s.tells(w)
 	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: w.event})
 }

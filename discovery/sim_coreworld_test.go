@@ -25,17 +25,44 @@ func (f *forgery) covered(v tenant.Version, made int, epoch string) {
 	}
 }
 
-// hearing is the model of what came by the subscription that is up: only where something of the list's epoch did, or
-// something without a version, the set may be said to be live.
-type hearing map[string]bool
-
-// complete holds that, where heartbeats are expected.
-func (h hearing) complete(list tenant.Version) error {
-	if !h[""] && !h[list.Epoch] && list.Epoch != "" {
-		return fmt.Errorf("live, and nothing was heard of %s since the subscription", list)
-	}
-	return nil
+// hearing is the model of what came by the subscription that is up: where heartbeats are expected, the set may be said to be
+// live only where something of the list's epoch did and, if that came later than expected, by a list that was asked for after it.
+type hearing struct {
+	began   time.Time // the subscription
+	epochs  map[string]bool
+	late    int // how many came later than expected
+	asked   int // of these, when the list was asked for
+	covered int // of these, by the last list that was taken
 }
+
+func (h *hearing) subscribed(now time.Time) { h.began, h.epochs = now, make(map[string]bool) }
+
+func (h *hearing) hear(now time.Time, epoch string) {
+	if epoch == "" || h.epochs[epoch] || h.began.IsZero() {
+		return
+	}
+	h.epochs[epoch] = true
+	if now.Sub(h.began) >= heardWithin {
+		h.late++
+	}
+}
+
+// complete holds that.
+func (h *hearing) complete(list tenant.Version) error {
+	switch {
+	case list.Epoch == "":
+		return nil
+	case !h.epochs[list.Epoch]:
+		return fmt.Errorf("live, and nothing was heard of %s since the subscription", list)
+	case h.covered < h.late:
+		return fmt.Errorf("live, and no list was asked for since %s was heard at last", list)
+	default:
+		return nil
+	}
+}
+
+// heardWithin is how long the first heartbeat of a subscription may take.
+const heardWithin = 11 * time.Second
 
 // otherList answers with the list of another environment, where one is configured.
 func (s *coreSim) otherList(n, _ int) {
@@ -152,7 +179,7 @@ func (s *coreSim) forge(n, b int) {
 	}
 	s.unseen = true
 	s.meet(evt)
-	s.hearing[evt.Version().Epoch] = true
+	s.hearing.hear(s.now, evt.Version().Epoch)
 	s.holes.hear(evt.Version(), s.now)
 	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
 }

@@ -81,7 +81,7 @@ func runLive(t *testing.T, s schedule.Schedule) (passed time.Duration, err error
 func drawLive(seed uint64) schedule.Schedule {
 	r := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // to be repeated
 	s := schedule.Schedule{Name: "live", World: drawWorld(r, seed)}
-	for flag, share := range map[string]int{"slow": 3, "panics": 4, "deaf": 5, "file": 12, "spelled": 6, "anonymous": 7} {
+	for flag, share := range map[string]int{"slow": 3, "panics": 4, "stuck": 5, "file": 12, "spelled": 6, "anonymous": 7} {
 		if rand.New(rand.NewPCG(seed, uint64(share))).IntN(share) == 0 { //nolint:gosec // of its own, as a map has no order
 			s.World.Flags = append(s.World.Flags, flag)
 		}
@@ -279,7 +279,7 @@ func (s *liveSim) register(d *discovery.TenantDiscovery, told *tally) {
 			}
 		}
 		switch n, _ := numberOf(id); {
-		case n == 0 && s.world.Has("deaf"):
+		case n == 0 && s.world.Has("stuck"):
 			wait(context.WithoutCancel(ctx), 1500*time.Millisecond)
 		case s.world.Has("slow"):
 			wait(ctx, 300*time.Millisecond)

@@ -178,8 +178,8 @@ func TestFeedThatEndsIsRunAgain(t *testing.T) {
 	})
 }
 
-// TestDeafClientsAreFew: a TMClient that never returns costs four goroutines, not one for every poll.
-func TestDeafClientsAreFew(t *testing.T) {
+// TestClientsThatNeverReturnAreFew: a TMClient that never returns costs four goroutines, not one for every poll.
+func TestClientsThatNeverReturnAreFew(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme")
 		release := make(chan struct{})
