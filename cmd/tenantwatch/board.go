@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +42,8 @@ type board struct {
 	state  discovery.Status
 	voices map[string]*boardVoice
 	totals map[string]int // events by type
+
+	painting int // counts the paintings, from before the status is asked for
 }
 
 func newBoard(t terminal, title string, told func(context.Context, discovery.Status)) *board {
@@ -89,7 +92,7 @@ func (b *board) paint(status func() worker.Status, over <-chan struct{}) (err er
 		case <-timer.C:
 		}
 		began := time.Now()
-		if err := b.paintOnce(status()); err != nil {
+		if err := b.paintOnce(status); err != nil {
 			return err
 		}
 		timer.Reset(max(paintEvery, maxPaintShare*time.Since(began)))
@@ -97,7 +100,11 @@ func (b *board) paint(status func() worker.Status, over <-chan struct{}) (err er
 }
 
 // paintOnce asks for the size each time: a window that was made larger or smaller is right with the next painting.
-func (b *board) paintOnce(s worker.Status) error {
+func (b *board) paintOnce(status func() worker.Status) error {
+	b.mu.Lock()
+	b.painting++
+	b.mu.Unlock()
+	s := status()
 	width, height, err := b.terminal.size()
 	if err != nil || width <= 0 || height <= 0 {
 		width, height = 80, 24
@@ -110,18 +117,17 @@ func (b *board) paintOnce(s worker.Status) error {
 	return b.terminal.write([]byte(home + strings.Join(lines, clearRight+"\r\n") + clearRight + clearBelow + home))
 }
 
-// last returns what finds a tenant's last line, and forgets the tenants that are not there any more.
+// last returns what finds a tenant's last line, and forgets the tenants that are not there any more. The status says nothing
+// of a tenant whose process was started after it was asked for.
 func (b *board) last(s worker.Status) func(tenantID string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.voices) > len(s.Tenants) {
-		there := make(map[string]*boardVoice, len(s.Tenants))
+		there := make(map[string]bool, len(s.Tenants))
 		for _, t := range s.Tenants {
-			if v := b.voices[t.TenantID]; v != nil {
-				there[t.TenantID] = v
-			}
+			there[t.TenantID] = true
 		}
-		b.voices = there
+		maps.DeleteFunc(b.voices, func(id string, v *boardVoice) bool { return !there[id] && v.asked != b.painting })
 	}
 	return func(tenantID string) string {
 		b.mu.Lock()
@@ -154,12 +160,14 @@ func (b *board) voice(tenantID string) voice {
 		v = &boardVoice{board: b}
 		b.voices[tenantID] = v
 	}
+	v.asked = b.painting
 	return v
 }
 
 // boardVoice keeps the last line of a tenant's processes.
 type boardVoice struct {
 	board *board
+	asked int // the painting that was under way when a process was last given it; the board's lock guards it
 
 	mu     sync.Mutex // guards what follows
 	tails  [2][]byte  // the end of what was written to each stream
