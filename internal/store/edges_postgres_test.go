@@ -162,6 +162,7 @@ type edge struct {
 	works    bool                        // nothing is wrong
 	reads    bool                        // what only reads succeeds all the same
 	either   bool                        // the first call may succeed, and need not
+	some     bool                        // what only reads may succeed, by a connection that there is
 	anyError bool                        // what fails need not be ErrUnavailable
 	patience time.Duration               // of a call; zero: as long as it takes
 	long     string
@@ -171,6 +172,7 @@ type edge struct {
 	proxy  *testserver.Proxy
 	direct string // the address without the proxy
 	dsn    string
+	free   func() // ends what fill has taken
 	store  *Store
 	on     subject
 	before tenant.Version
@@ -200,6 +202,14 @@ func bySQL(fails, heals string) *edge {
 		}
 	}
 	return &edge{fails: run(fails), heals: run(heals)}
+}
+
+// unseen has new connections end in a way, while those that there are go on, and waits until that is noticed.
+func unseen(fails, heals func(t testing.TB, e *edge)) *edge {
+	return &edge{some: true, heals: heals, fails: func(t testing.TB, e *edge) {
+		fails(t, e)
+		eventually(t, "it was noticed", func() bool { return e.store.Ping(context.Background()) != nil })
+	}}
 }
 
 // leadsTo has the address lead to another server, which is made for it.
@@ -234,6 +244,14 @@ func postgresEdges() map[string]*edge {
 		return other.Addr()
 	})
 	stranger.anyError = true
+	passes := func(_ testing.TB, e *edge) { e.proxy.Set(testserver.Pass) }
+	back := func(_ testing.TB, e *edge) { e.proxy.SetTarget(e.server.Addr()) }
+	deaf := unseen(func(_ testing.TB, e *edge) { e.proxy.Set(testserver.Refuse) }, passes)
+	full := unseen(func(t testing.TB, e *edge) { e.proxy.SetTarget(refuser(t, "53300")) }, back)
+	taken := &edge{
+		long: "a server of its own, all of whose connections are taken", either: true,
+		fails: func(t testing.TB, e *edge) { e.free = fill(t, e.direct).free }, heals: func(_ testing.TB, e *edge) { e.free() },
+	}
 	return map[string]*edge{
 		"answers":                               {works: true, either: true, fails: func(testing.TB, *edge) {}, heals: func(testing.TB, *edge) {}},
 		"refuses connections":                   byMode(testserver.Refuse),
@@ -248,6 +266,10 @@ func postgresEdges() map[string]*edge {
 		"is a standby":                          standby,
 		"is another server at the same address": stranger,
 		"is a pooler that gives no sessions":    nil,
+
+		"refuses new connections, and those that there are go on":           deaf,
+		"is another server that has no room, and the one of before goes on": full,
+		"has no room for another connection":                                taken,
 	}
 }
 
@@ -351,6 +373,10 @@ func (e *edge) judge(t *testing.T, change bool, err error) {
 		}
 	case e.either:
 		if err != nil && !ours(err) {
+			t.Errorf("it failed with %v, want that it is unavailable, or nothing", err)
+		}
+	case e.some && !change:
+		if err != nil && !unavailable {
 			t.Errorf("it failed with %v, want that it is unavailable, or nothing", err)
 		}
 	case e.reads && !change:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -15,11 +16,13 @@ import (
 const (
 	watchEvery   = time.Second
 	watchLeading = 700 * time.Millisecond // while this process relays
-	watchLimit   = time.Second            // of one look
+	watchLimit   = 3 * time.Second        // of one look
 
-	// knownFor is how old the last look may be for this process to go on relaying.
+	// knownFor is how old the last look that succeeded may be for this process to go on relaying, and to commit a change.
 	knownFor = time.Second
-	// sentWithin is how long after a call of Leading something is sent, at the most.
+	// failedFor is for how long a look that failed answers those that ask for one.
+	failedFor = knownFor / 2
+	// sentWithin is how long after a call of Leading something is sent, at most.
 	sentWithin = 2 * time.Second
 	// settleFor is how long the first relay on another server waits: whoever relayed on the one of before has seen by then
 	// that the address leads elsewhere, and what it was sending is sent.
@@ -28,16 +31,23 @@ const (
 
 // farEnd is the server that an address leads to, as far as it is known.
 type farEnd struct {
-	mu     sync.Mutex // guards what follows
-	turn   int64      // another one for each server, and whenever all connections shall be made again
-	server string
-	began  time.Time // when the newest connection was begun that led there
-	looked time.Time // when the last look was begun, whatever it has seen
+	mu      sync.Mutex // guards what follows
+	turn    int64      // another one for each server, and whenever all connections shall be made again
+	server  string
+	began   time.Time // when the newest connection was begun that led there, which is the last look that succeeded
+	failed  time.Time // when the last look that failed was over
+	failure error     // of that look
 
-	asking sync.Mutex // held during a look: one at a time is enough
+	wish   chan struct{} // has an element while somebody waits for a look
+	ends   chan struct{} // closed at the end of the look that goes on, or is next; nil while nobody waits
+	closed bool          // nobody looks any more
 }
 
-var errElsewhere = fmt.Errorf("%w: its address leads to another server by now", ErrUnavailable)
+var (
+	errElsewhere = fmt.Errorf("%w: its address leads to another server by now", ErrUnavailable)
+	errUnseen    = fmt.Errorf("%w: nobody can tell whether its address still leads to the same server, because no new connection "+
+		"to it has succeeded for a second", ErrUnavailable)
+)
 
 func (f *farEnd) current() int64 {
 	f.mu.Lock()
@@ -71,6 +81,13 @@ func (f *farEnd) met(server string, began time.Time) (int64, error) {
 	return f.turn, nil
 }
 
+// missed notes that a look has failed.
+func (f *farEnd) missed(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed, f.failure = time.Now(), err
+}
+
 // distrust has all connections made again.
 func (f *farEnd) distrust() {
 	f.mu.Lock()
@@ -78,19 +95,71 @@ func (f *farEnd) distrust() {
 	f.turn++
 }
 
-// lookedWithin reports whether a look that was begun so long ago, or later, is over.
-func (f *farEnd) lookedWithin(d time.Duration) bool {
+// leads is an error unless the address led to the server of turn at asked, or a moment before. ask reports whether another
+// look may tell otherwise.
+func (f *farEnd) leads(turn int64, asked time.Time) (ask bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return time.Since(f.looked) < d
+	switch {
+	case f.turn != turn:
+		return false, errElsewhere
+	case !f.began.Before(asked) || time.Since(f.began) < knownFor:
+		return false, nil
+	case f.failed.After(f.began) && f.failure != nil:
+		// One that failed answers all who ask at about that time, or a server that is away would be asked for each change.
+		return time.Since(f.failed) >= failedFor, fmt.Errorf("%w: %w", errUnseen, f.failure)
+	}
+	return true, errUnseen
 }
 
-func (f *farEnd) note(looked time.Time) {
+// look returns a channel that is closed at the end of a look.
+func (f *farEnd) look() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if looked.After(f.looked) {
-		f.looked = looked
+	if f.ends == nil {
+		f.ends = make(chan struct{})
+		if f.closed {
+			close(f.ends)
+		}
 	}
+	select {
+	case f.wish <- struct{}{}:
+	default:
+	}
+	return f.ends
+}
+
+// looked tells those that wait for the end of a look. The last one is final.
+func (f *farEnd) looked(final bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ends != nil && !f.closed {
+		close(f.ends)
+		f.ends = nil
+	}
+	f.closed = f.closed || final
+	select { // what was wished for during the look was answered by it
+	case <-f.wish:
+	default:
+	}
+}
+
+// leadsHere looks, unless that was done a moment ago, and is an error unless the address is known to lead to the server of
+// turn. All who ask at one time share one look, whose end does not depend on any of them.
+func (p *postgres) leadsHere(ctx context.Context, turn int64) error {
+	asked := time.Now()
+	for range 2 { // one that goes on already may have begun too early
+		if ask, err := p.far.leads(turn, asked); !ask {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.far.look():
+		}
+	}
+	_, err := p.far.leads(turn, asked)
+	return err
 }
 
 // keepWatch looks where the address leads until p.end.
@@ -98,8 +167,12 @@ func (p *postgres) keepWatch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() {
+		var w witness
+		defer func() { w.replace(nil) }()
+		defer p.far.looked(true)
 		for p.pause(ctx) {
-			p.lookAgain(ctx)
+			p.lookAgain(ctx, &w)
+			p.far.looked(false)
 		}
 	})
 	p.end = func() {
@@ -113,41 +186,38 @@ func (p *postgres) pause(ctx context.Context) bool {
 	if p.leading.Load() > 0 {
 		every = watchLeading
 	}
+	timer := time.NewTimer(every)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(every):
-		return true
+	case <-p.far.wish:
+	case <-timer.C:
 	}
+	return true
 }
 
-// lookAgain makes a connection and ends it. One that cannot be made says nothing: what there is may go on working.
-func (p *postgres) lookAgain(ctx context.Context) {
-	p.far.asking.Lock()
-	defer p.far.asking.Unlock()
-	if p.far.lookedWithin(knownFor / 2) {
-		return // somebody has looked meanwhile
-	}
+// lookAgain makes a connection, and keeps it as the witness for a time when there is room for none.
+func (p *postgres) lookAgain(ctx context.Context, w *witness) {
 	before, began := p.far.current(), time.Now()
-	defer p.far.note(began)
 	ctx, cancel := context.WithTimeout(ctx, watchLimit)
 	defer cancel()
 	config := p.config.Copy()
+	config.ConnectTimeout = watchLimit / time.Duration(2+len(config.Fallbacks)) // one that is silent leaves time for the next
 	p.expect(config, p.kind(false, nil))
 	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
+	switch {
+	case err == nil:
+		w.replace(conn)
+	case errors.Is(ctx.Err(), context.Canceled):
 		return
+	case w.confirms(ctx, p, err):
+		_, err = p.far.met(w.server(), began)
 	}
-	_ = conn.Close(ctx)
+	if err != nil {
+		p.far.missed(err)
+	}
 	if p.far.current() != before {
 		p.log.LogAttrs(ctx, slog.LevelWarn, "the database's address leads to another server now; all connections are made again")
 	}
-}
-
-// leadsHere looks, unless that was done a moment ago, and is an error when the address does not lead to the server of turn.
-func (p *postgres) leadsHere(ctx context.Context, turn int64) error {
-	if !p.far.lookedWithin(knownFor) {
-		p.lookAgain(ctx)
-	}
-	return p.far.still(turn)
 }

@@ -45,6 +45,9 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 		return nil, err
 	}
 	turn, err := p.takeLock(ctx, conn, env)
+	if err == nil { // the connection may be an idle one of before
+		err = p.leadsHere(ctx, turn)
+	}
 	if err != nil {
 		return nil, errors.Join(err, hangUp(conn))
 	}

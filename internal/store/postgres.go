@@ -79,7 +79,7 @@ func newPostgres(dsn string) (*postgres, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "tenantwatch"
 	}
-	return &postgres{config: config, parameters: parameters}, nil
+	return &postgres{config: config, parameters: parameters, far: farEnd{wish: make(chan struct{}, 1)}}, nil
 }
 
 // withoutAddress is what the driver says of an address that it cannot read, without the address and without the value that is
@@ -189,10 +189,16 @@ func (p *postgres) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
 
-// intact sees that the address leads to another server since the transaction began.
-func (p *postgres) intact() func() error {
+// intact sees that the address leads to another server since the transaction began. A change has to know that it does not; what
+// is read is as old as it says, and goes on when nobody can look.
+func (p *postgres) intact() func(context.Context, bool) error {
 	turn := p.far.current()
-	return func() error { return p.far.still(turn) }
+	return func(ctx context.Context, change bool) error {
+		if change {
+			return p.leadsHere(ctx, turn)
+		}
+		return p.far.still(turn)
+	}
 }
 
 // unavailable knows the errors of the connection, and of those that the server sends the ones that are about itself.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ var (
 const (
 	markTurn   = "tenantwatch.turn"
 	markServer = "tenantwatch.server"
+	markDirect = "tenantwatch.direct" // no pooler is in between
 )
 
 // kind is the sessions of one pool.
@@ -76,15 +78,16 @@ func (p *postgres) pool(k kind) *sql.DB {
 func (p *postgres) expect(config *pgx.ConnConfig, k kind) {
 	began := time.Now()
 	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
-		server, err := identify(ctx, conn, k.writes)
+		is, err := identify(ctx, conn, k.writes)
 		if err != nil {
 			return err
 		}
-		turn, err := p.far.met(server, began)
+		turn, err := p.far.met(is.server, began)
 		if err != nil {
 			return err
 		}
-		conn.CustomData()[markTurn], conn.CustomData()[markServer] = turn, server
+		data := conn.CustomData()
+		data[markTurn], data[markServer], data[markDirect] = turn, is.server, is.direct
 		return prepareSession(ctx, conn, k.parameters)
 	}
 }
@@ -94,25 +97,30 @@ func (p *postgres) isCurrent(conn *pgx.Conn) bool {
 	return turn == p.far.current()
 }
 
-// identify returns what tells the server from others: to the microsecond, when it was started. It is an error if the server
-// is in recovery or, where writes are wanted, takes none.
-func identify(ctx context.Context, conn *pgconn.PgConn, writes bool) (string, error) {
+// identity is what a connection says of its other end.
+type identity struct {
+	server string // what tells it from others: to the microsecond, when it was started
+	direct bool   // the server itself has greeted us, and no pooler
+}
+
+// identify is an error if the server is in recovery or, where writes are wanted, takes none.
+func identify(ctx context.Context, conn *pgconn.PgConn, writes bool) (identity, error) {
 	results, err := conn.Exec(ctx, `SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only'),
-		extract(epoch FROM pg_catalog.pg_postmaster_start_time())`).ReadAll()
+		extract(epoch FROM pg_catalog.pg_postmaster_start_time()), pg_catalog.pg_backend_pid()`).ReadAll()
 	if err != nil {
-		return "", err
+		return identity{}, err
 	}
 	if len(results) != 1 || len(results[0].Rows) != 1 {
-		return "", errors.New("the server does not say what it is")
+		return identity{}, errors.New("the server does not say what it is")
 	}
 	row := results[0].Rows[0]
 	if string(row[0]) != "f" {
-		return "", errRecovery
+		return identity{}, errRecovery
 	}
 	if writes && string(row[1]) != "off" {
-		return "", errReadOnly
+		return identity{}, errReadOnly
 	}
-	return string(row[2]), nil
+	return identity{server: string(row[2]), direct: string(row[3]) == strconv.FormatUint(uint64(conn.PID()), 10)}, nil
 }
 
 // prepareSession sets parameters, all at once.

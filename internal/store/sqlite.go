@@ -133,7 +133,9 @@ func (l *sqlite) lockRow() string { return "" }
 
 func (l *sqlite) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 
-func (l *sqlite) intact() func() error { return l.inPlace }
+func (l *sqlite) intact() func(context.Context, bool) error {
+	return func(context.Context, bool) error { return l.inPlace() }
+}
 
 // inPlace sees a file that was deleted or replaced: SQLite would go on writing to what nobody can open again.
 func (l *sqlite) inPlace() error {

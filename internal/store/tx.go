@@ -24,9 +24,9 @@ type dialect interface {
 	lockRow() string
 	// snapshot are the options of a transaction whose statements all see the same state.
 	snapshot() *sql.TxOptions
-	// intact begins a transaction. What it returns is asked before the commit, and returns an error when what was opened is
-	// not there any more.
-	intact() func() error
+	// intact begins a transaction. What it returns is asked before the end of one that reads and before the commit of a
+	// change, and returns an error when what was opened is not there any more or, for a change, when that is not known.
+	intact() func(ctx context.Context, change bool) error
 	// unavailable reports whether err means that the database cannot be used now. Connections that the error says are of no use
 	// are made again.
 	unavailable(err error) bool
@@ -91,12 +91,14 @@ func (s *Store) transact(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn
 	if err != nil {
 		return err
 	}
-	if err := fn(ctx, tx{on: t, db: s.db}); err != nil {
-		_ = t.Rollback() // what fn says tells more; a connection that cannot roll back is thrown away
-		return err
+	err = fn(ctx, tx{on: t, db: s.db})
+	if err == nil || ours(err) { // what is there already, or is not, is an answer like any other
+		if wrong := intact(ctx, o == nil || !o.ReadOnly); wrong != nil {
+			err = wrong
+		}
 	}
-	if err := intact(); err != nil {
-		_ = t.Rollback()
+	if err != nil {
+		_ = t.Rollback() // what err says tells more; a connection that cannot roll back is thrown away
 		return err
 	}
 	return t.Commit()
