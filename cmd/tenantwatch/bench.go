@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,15 +39,25 @@ type benchAbuseCommand struct {
 
 	History int `default:"4000" help:"How many events there are to resume from."`
 
+	Callers int `default:"256" help:"How many callers ask at the same time."`
+
+	Samples int `default:"100" help:"How many requests the good client has to make in a round, so that it counts."`
+
+	Attack []string `help:"Only this attack: readyz, wrong-key, random-keys, streams, lists, resume or handshakes. May be repeated." placeholder:"NAME"`
+
 	JSON bool `help:"One JSON object for each attack." name:"json"`
 }
 
 // Help is what --help adds.
 func (c *benchAbuseCommand) Help() string {
-	return `Each attack is run beside a good client, which reads and changes: once against a decoy that does no work, so that the ` +
-		`processors have the same load, and once against the manager. A line says what the good client felt, as the 99th percentile of ` +
-		`its requests in the middle of the rounds. It exits 1 when that more than doubles, or when the good client is refused. ` +
-		`The manager that it starts is "tenantwatch serve" on a temporary SQLite file and on loopback, and is gone at the end.`
+	return `Each attack is run beside a good client, which reads, changes, and opens and resumes a stream: once against a decoy that ` +
+		`does no work, so that the processors have the same load, and once against the manager. A line says what the good client felt, ` +
+		`as the 99th percentile of its requests in the middle of the rounds, and how many requests of the attack were served and refused. ` +
+		`It exits 1 when that percentile more than doubles, when the good client is refused, and when an attack is no result: no answer ` +
+		`came to it, or the good client made fewer requests than --samples. ` +
+		`The manager that it starts is "tenantwatch serve" on a temporary SQLite file and on loopback, and is gone at the end. ` +
+		`On one that is named it makes two keys and up to 602 tenants, and deletes them at the end; their rows in the audit and their ` +
+		`events stay. Give that one room: a --rate-limit refuses the good client too.`
 }
 
 // What bench abuse agrees to.
@@ -56,6 +67,8 @@ const (
 	maxBenchTime    = time.Minute
 	maxBenchStreams = 20_000
 	maxHistory      = 100_000
+	maxCallers      = 10_000
+	maxSamples      = 100_000
 )
 
 // Run attacks, and prints what was felt.
@@ -65,7 +78,10 @@ func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
 	}
 	b := &bench{}
 	defer func() { err = errors.Join(err, b.close()) }()
-	cfg := abuse.Config{Rounds: c.Rounds, Duration: c.Duration, Streams: c.Streams, History: c.History}
+	cfg := abuse.Config{
+		Rounds: c.Rounds, Duration: c.Duration, Streams: c.Streams, History: c.History, Callers: c.Callers, Samples: c.Samples,
+		Attacks: c.Attack, Disposable: c.ManagerURL == "",
+	}
 	if !c.JSON {
 		cfg.Told = func(attack string, round int) { _ = std.err.line("%s: round %d of %d", attack, round, c.Rounds) }
 	}
@@ -77,13 +93,16 @@ func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
 	}
 	results, err := abuse.Run(ctx, cfg)
 	if err != nil {
-		return benchFailure(ctx, err)
+		return errors.Join(c.print(std, results), benchFailure(ctx, err))
 	}
 	return c.print(std, results)
 }
 
-// benchFailure is nil when the user has ended it.
+// benchFailure is nil when the user has ended it and nothing is left of it.
 func benchFailure(ctx context.Context, err error) error {
+	if left, ok := errors.AsType[*abuse.Left](err); ok {
+		return &failure{err: left, advice: "Delete them with \"tenantwatch tenant delete\" and \"tenantwatch key revoke\"."}
+	}
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // Ctrl-C is no failure, whatever it interrupted
 	}
@@ -103,6 +122,11 @@ func (c *benchAbuseCommand) check() error {
 	demand(c.Rounds >= 1 && c.Rounds <= maxRounds, fmt.Sprintf("--rounds has to be from 1 to %d", maxRounds))
 	demand(c.Duration >= 100*time.Millisecond && c.Duration <= maxBenchTime, fmt.Sprintf("--duration has to be from 100ms to %s", maxBenchTime))
 	demand(c.Streams >= 1 && c.Streams <= maxBenchStreams, fmt.Sprintf("--streams has to be from 1 to %d", maxBenchStreams))
+	demand(c.Callers >= 1 && c.Callers <= maxCallers, fmt.Sprintf("--callers has to be from 1 to %d", maxCallers))
+	demand(c.Samples >= 1 && c.Samples <= maxSamples, fmt.Sprintf("--samples has to be from 1 to %d", maxSamples))
+	for _, name := range c.Attack {
+		demand(slices.Contains(abuse.Names(), name), fmt.Sprintf("--attack %s: there is no such attack; there are %s", name, strings.Join(abuse.Names(), ", ")))
+	}
 	demand(c.History >= 1 && c.History <= maxHistory, fmt.Sprintf("--history has to be from 1 to %d", maxHistory))
 	if c.ManagerURL == "" {
 		demand(c.TokenFile == "" && c.managerTLSFlags == managerTLSFlags{}, "--token-file and the flags of TLS with the manager are for --manager-url")
@@ -143,23 +167,18 @@ func (c *benchAbuseCommand) manager(ctx context.Context, b *bench) (abuse.Target
 	return abuse.Target{URL: c.ManagerURL, Token: token, TLS: cfg}, nil
 }
 
-// print makes the table, and an error if an attack has succeeded.
+// print makes the table, and an error if an attack has succeeded or is no result.
 func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
-	lines := [][]string{{"ATTACK", "P99 WITHOUT", "P99 WITH", "RATIO", "REQUESTS", "REFUSED", ""}}
-	succeeded := 0
+	lines := [][]string{{"ATTACK", "SERVED", "REFUSED", "P99 WITHOUT", "P99 WITH", "RATIO", "GOOD CLIENT", "FAILED", ""}}
 	for _, r := range results {
-		verdict := "ok"
-		if !r.Passed {
-			verdict = "FELT"
-			succeeded++
-		}
 		if c.JSON {
 			if err := std.out.object(r); err != nil {
 				return err
 			}
 		}
 		lines = append(lines, []string{
-			r.Attack, millis(r.Without), millis(r.With), strconv.FormatFloat(r.Ratio(), 'f', 2, 64), strconv.Itoa(r.Felt), strconv.Itoa(r.Refused), verdict,
+			r.Attack, strconv.FormatInt(r.Served, 10), strconv.FormatInt(r.Repelled, 10), millis(r.Without), millis(r.With),
+			strconv.FormatFloat(r.Ratio(), 'f', 2, 64), strconv.Itoa(r.Felt), strconv.Itoa(r.Refused), verdictOf(r),
 		})
 	}
 	if !c.JSON {
@@ -167,10 +186,44 @@ func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
 			return err
 		}
 	}
-	if succeeded > 0 {
+	return judge(std, results)
+}
+
+func verdictOf(r abuse.Result) string {
+	switch {
+	case r.Problem != "":
+		return "NO RESULT"
+	case !r.Passed:
+		return "FELT"
+	}
+	return "ok"
+}
+
+// judge says on standard error what the table has no room for.
+func judge(std streams, results []abuse.Result) error {
+	felt, void := 0, 0
+	for _, r := range results {
+		switch {
+		case r.Problem != "":
+			void++
+			_ = std.err.line("%s: no result: %s", r.Attack, r.Problem)
+		case !r.Passed:
+			felt++
+		}
+		if r.Refusal != "" {
+			_ = std.err.line("%s: the good client was refused: %s", r.Attack, r.Refusal)
+		}
+	}
+	switch {
+	case felt > 0:
 		return &failure{
-			err:    fmt.Errorf("%d of %d attacks were felt by a good client", succeeded, len(results)),
+			err:    fmt.Errorf("%d of %d attacks were felt by a good client, and %d are no result", felt, len(results), void),
 			advice: fmt.Sprintf("Its p99 may be at most %.0f times that without the attack, and none of its requests may fail. A machine that does much else beside makes both worse.", abuse.Most),
+		}
+	case void > 0:
+		return &failure{
+			err:    fmt.Errorf("%d of %d attacks are no result", void, len(results)),
+			advice: "Make each round longer with --duration, or look whether the manager can be reached.",
 		}
 	}
 	return nil

@@ -1,13 +1,16 @@
 package abuse
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,29 +22,36 @@ const (
 	goodPatience = 5 * time.Second
 )
 
-// goodClient does what a service and its administrator do: it reads its list, a tenant, and changes one.
+// goodClient does what a service and its administrator do: it reads its list and a tenant, opens a stream of events, changes the
+// tenant, and resumes the stream to hear of that.
 type goodClient struct {
 	manager     Target
 	http        *http.Client
 	key, tenant string
-	keys        []string // ids of those that were made
+	last        string // id of an event, from when a stream was opened
+
+	keys, tenants []string // ids of those that were made
 }
 
 // felt is what became of its requests.
 type felt struct {
 	took    []time.Duration
 	refused int
+	err     error // the first refusal
 }
 
-// work makes requests, one after the other, until ctx ends.
+// work makes requests, one after the other, until ctx ends, and one at least.
 func (g *goodClient) work(ctx context.Context) felt {
 	var out felt
-	for n := 0; ctx.Err() == nil; n++ {
+	for n := 0; n == 0 || ctx.Err() == nil; n++ {
 		began := time.Now()
 		err := g.request(context.WithoutCancel(ctx), n)
 		out.took = append(out.took, time.Since(began))
 		if err != nil {
 			out.refused++
+			if out.err == nil {
+				out.err = err
+			}
 		}
 		_ = sleep(ctx, goodEvery) // the loop looks
 	}
@@ -51,15 +61,81 @@ func (g *goodClient) work(ctx context.Context) felt {
 func (g *goodClient) request(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, goodPatience)
 	defer cancel()
-	switch n % 3 { //nolint:mnd // each kind in turn
-	case 0:
-		return g.do(ctx, http.MethodGet, "/v1/tenants/active?service="+goodService, g.key, "", nil)
-	case 1:
-		return g.do(ctx, http.MethodGet, "/v1/tenants/"+g.tenant, g.key, "", nil)
-	default:
-		return g.do(ctx, http.MethodPatch, "/v1/tenants/"+g.tenant, g.key, `{"name":"good `+strconv.Itoa(n)+`"}`, nil)
-	}
+	kinds := []func(context.Context, int) error{g.list, g.get, g.open, g.change, g.resume}
+	return kinds[n%len(kinds)](ctx, n)
 }
+
+func (g *goodClient) list(ctx context.Context, _ int) error {
+	return g.do(ctx, http.MethodGet, "/v1/tenants/active?service="+goodService, g.key, "", nil)
+}
+
+func (g *goodClient) get(ctx context.Context, _ int) error {
+	return g.do(ctx, http.MethodGet, "/v1/tenants/"+g.tenant, g.key, "", nil)
+}
+
+func (g *goodClient) change(ctx context.Context, n int) error {
+	return g.do(ctx, http.MethodPatch, "/v1/tenants/"+g.tenant, g.key, `{"name":"good `+strconv.Itoa(n)+`"}`, nil)
+}
+
+// open begins a stream, and waits for the heartbeat that says how far it is.
+func (g *goodClient) open(ctx context.Context, _ int) (err error) {
+	g.last, _, err = g.firstOf(ctx, "")
+	return err
+}
+
+// resume waits for the event of the change that was made since.
+func (g *goodClient) resume(ctx context.Context, _ int) error {
+	if g.last == "" {
+		return errors.New("no stream was opened that could be resumed")
+	}
+	_, name, err := g.firstOf(ctx, g.last)
+	if err == nil && name != "" {
+		err = fmt.Errorf("the stream was resumed, and began with a %.40s instead of the event that was due", name)
+	}
+	return err
+}
+
+// firstOf returns what a stream begins with. An event has no name.
+func (g *goodClient) firstOf(ctx context.Context, last string) (id, name string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the stream
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.manager.URL+"/v1/tenants/events?service="+goodService, http.NoBody)
+	if err != nil {
+		return "", "", err
+	}
+	req.Header.Set("X-API-Key", g.key)
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := g.http.Do(req)
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = resp.Body.Close() }() // it has been read as far as it matters
+	if resp.StatusCode != http.StatusOK {
+		return "", "", errors.New("stream of events: " + resp.Status)
+	}
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		field, value, _ := strings.Cut(lines.Text(), ": ")
+		switch field {
+		case "id":
+			id = value
+		case "event":
+			name = value
+		case "":
+			return id, name, nil
+		}
+	}
+	return "", "", errors.New("the stream of events ended before anything came")
+}
+
+// refusal is an answer that is no success.
+type refusal struct {
+	text  string
+	again time.Duration // Retry-After; 0 where there is none
+}
+
+func (r *refusal) Error() string { return r.text }
 
 // do sends a request, with the token where it changes something, and reads the answer into into.
 func (g *goodClient) do(ctx context.Context, method, path, key, body string, into any) error {
@@ -83,75 +159,11 @@ func (g *goodClient) do(ctx context.Context, method, path, key, body string, int
 		return err
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: %s %.200s", method, path, resp.Status, data)
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0 where it is something else
+		return &refusal{fmt.Sprintf("%s %s: %s %.200s", method, path, resp.Status, data), time.Duration(seconds) * time.Second}
 	}
 	if into != nil {
 		return json.Unmarshal(data, into)
 	}
 	return nil
-}
-
-// close revokes the keys that were made; the tenants stay.
-func (g *goodClient) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodPatience)
-	defer cancel()
-	for _, id := range g.keys {
-		_ = g.do(ctx, http.MethodDelete, "/v1/admin/keys/"+id, "", "", nil) // they are of no use to anybody
-	}
-	g.http.CloseIdleConnections()
-}
-
-// prepare makes keys and tenants, and with them the events that an attack resumes from. The key of the attacker goes into cfg.
-func prepare(ctx context.Context, cfg *Config) (*goodClient, error) {
-	g := &goodClient{manager: cfg.Manager, http: cfg.Manager.client(true)}
-	err := g.prepare(ctx, cfg)
-	return g, err
-}
-
-func (g *goodClient) prepare(ctx context.Context, cfg *Config) error {
-	for service, key := range map[string]*string{goodService: &g.key, badService: &cfg.Manager.Key} {
-		var made struct{ ID, Key string }
-		if err := g.do(ctx, http.MethodPost, "/v1/admin/keys", "", `{"service":"`+service+`","name":"bench"}`, &made); err != nil {
-			return err
-		}
-		*key = made.Key
-		g.keys = append(g.keys, made.ID)
-	}
-	cfg.Decoy.Key, cfg.Decoy.Token = cfg.Manager.Key, cfg.Manager.Token
-	var err error
-	if g.tenant, err = g.makeTenant(ctx, "good", goodService); err != nil {
-		return err
-	}
-	bad, err := g.makeTenant(ctx, "bad", badService)
-	if err != nil {
-		return err
-	}
-	for i := range min(manyRows, cfg.History/few) {
-		if _, err := g.makeTenant(ctx, "row "+strconv.Itoa(i), badService); err != nil {
-			return err
-		}
-	}
-	for i := 3 * min(manyRows, cfg.History/few); i < cfg.History; i++ { //nolint:mnd // about what the rows have made
-		if err := g.do(ctx, http.MethodPatch, "/v1/tenants/"+bad, "", `{"name":"bad `+strconv.Itoa(i)+`"}`, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// manyRows make a list that fills what a connection takes before anybody has read of it.
-const manyRows = 600
-
-// few is which part of a short history is rows.
-const few = 4
-
-func (g *goodClient) makeTenant(ctx context.Context, name, service string) (string, error) {
-	slug := name + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	slug = string(bytes.ReplaceAll([]byte(slug), []byte(" "), []byte("-")))
-	var made struct{ ID string }
-	body := `{"name":"` + name + `","slug":"` + slug + `","owner":{"email":"bench@example.com"}}`
-	if err := g.do(ctx, http.MethodPost, "/v1/tenants", "", body, &made); err != nil {
-		return "", err
-	}
-	return made.ID, g.do(ctx, http.MethodPost, "/v1/tenants/"+made.ID+"/associations/"+service, "", `{"isolationMode":"isolated"}`, nil)
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/http2wire"
 )
 
 // wireAnswer is what came over a connection. Without a status it was closed without an answer.
@@ -148,16 +149,6 @@ func leave(t *testing.T, url, text string) {
 	_ = conn.Close()
 }
 
-// What a client of HTTP/2 needs to keep its window shut.
-const (
-	http2Preface            = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-	http2Headers            = 0x1
-	http2Settings           = 0x4
-	http2EndStreamAndHeader = 0x5
-	http2EndHeader          = 0x4
-	http2FrameHead          = 9
-)
-
 // shutWindow makes the call over HTTP/2 with a window of 0, and returns when the head of its answer has come. done goes away.
 func (e *edge) shutWindow(t *testing.T, r edgeRequest) (first byte, done func()) {
 	t.Helper()
@@ -168,57 +159,23 @@ func (e *edge) shutWindow(t *testing.T, r edgeRequest) (first byte, done func())
 	}
 	done = func() { _ = conn.Close() }
 	_ = conn.SetDeadline(time.Now().Add(patience)) // shows at the reading
-	var out bytes.Buffer
-	out.WriteString(http2Preface)
-	http2Frame(&out, http2Settings, 0, 0, []byte{0, 4, 0, 0, 0, 0})
 	fields := [][2]string{{":method", r.method}, {":scheme", "https"}, {":authority", "x"}, {":path", r.target}}
 	for name := range r.header {
 		fields = append(fields, [2]string{strings.ToLower(name), r.header.Get(name)})
 	}
-	flags := byte(http2EndStreamAndHeader)
-	if r.body != "" {
-		flags = http2EndHeader
-	}
-	http2Frame(&out, http2Headers, flags, 1, http2Fields(fields))
-	if r.body != "" {
-		http2Frame(&out, 0, 1, 1, []byte(r.body))
-	}
+	var out bytes.Buffer
+	http2wire.Begin(&out, 0)
+	http2wire.Request(&out, 1, fields, r.body)
 	if _, err := conn.Write(out.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		head := make([]byte, http2FrameHead)
-		if _, err := io.ReadFull(conn, head); err != nil {
+		frame, err := http2wire.Read(conn)
+		if err != nil {
 			t.Fatalf("no head of an answer: %v", err)
 		}
-		payload := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
-		if _, err := io.ReadFull(conn, payload); err != nil {
-			t.Fatal(err)
-		}
-		if head[3] == http2Headers && len(payload) > 0 {
-			return payload[0], done
+		if frame.Type == http2wire.Headers && len(frame.Payload) > 0 {
+			return frame.Payload[0], done
 		}
 	}
-}
-
-func http2Frame(out *bytes.Buffer, kind, flags byte, stream uint32, payload []byte) {
-	head := make([]byte, http2FrameHead)
-	binary.BigEndian.PutUint32(head, uint32(len(payload))<<8) //nolint:gosec // short
-	head[3], head[4] = kind, flags
-	binary.BigEndian.PutUint32(head[5:], stream)
-	out.Write(head)
-	out.Write(payload)
-}
-
-// http2Fields writes each as a literal that is not indexed; none is longer than what fits into seven bits.
-func http2Fields(of [][2]string) []byte {
-	var out bytes.Buffer
-	for _, field := range of {
-		out.WriteByte(0)
-		for _, text := range field {
-			out.WriteByte(byte(len(text))) //nolint:gosec // short
-			out.WriteString(text)
-		}
-	}
-	return out.Bytes()
 }
