@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -30,6 +31,15 @@ func migrationFiles(d goose.Dialect) (fs.FS, []goose.ProviderOption, error) {
 	return files, nil, err
 }
 
+// migration is the right to migrate.
+type migration struct {
+	dialect goose.Dialect // how goose calls the database
+	pool    *sql.DB       // by which it is done
+	// run calls what migrates, and calls it again where it failed for a reason that passes.
+	run  func(ctx context.Context, up func(context.Context) error) error
+	done func()
+}
+
 // migrateLimit is for a ctx without a deadline: a large table takes as long as it takes, and one that is broken off begins
 // again.
 const migrateLimit = 12 * time.Hour
@@ -42,16 +52,16 @@ func (s *Store) migrate(ctx context.Context, migrations migrationSet) error {
 
 // bringUp works on a schema that a newer program has made, as long as that one says that this one may.
 func (s *Store) bringUp(ctx context.Context, migrations migrationSet) error {
-	name, done, err := s.db.migrating(ctx, s.writer)
+	m, err := s.db.migrating(ctx, s.writer)
 	if err != nil {
 		return err
 	}
-	defer done()
-	files, options, err := migrations(name)
+	defer m.done()
+	files, options, err := migrations(m.dialect)
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(name, s.writer, files, append(options, goose.WithTableName(migrationTable))...)
+	provider, err := goose.NewProvider(m.dialect, m.pool, files, append(options, goose.WithTableName(migrationTable))...)
 	if err != nil {
 		return err
 	}
@@ -66,8 +76,10 @@ func (s *Store) bringUp(ctx context.Context, migrations migrationSet) error {
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "the database's schema is being brought up to date; a large database takes its time",
 			slog.Int64("from", current), slog.Int64("to", known))
 	}
-	_, err = provider.Up(ctx)
-	return err
+	return m.run(ctx, func(ctx context.Context) error {
+		_, err := provider.Up(ctx)
+		return err
+	})
 }
 
 // versions does not take as long as a migration may, or a database that hangs would not be noticed.

@@ -147,7 +147,7 @@ func TestAMigrationHasTime(t *testing.T) {
 func TestWhoWaitsForTheMigrationOfAnotherSaysSo(t *testing.T) {
 	db := database{dsn: testserver.SharedPostgres(t).Database(t)}
 	s := db.open(t)
-	_, done, err := s.db.migrating(t.Context(), s.writer)
+	m, err := s.db.migrating(t.Context(), s.writer)
 	do(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -156,7 +156,7 @@ func TestWhoWaitsForTheMigrationOfAnotherSaysSo(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || strings.Count(out.String(), "another process brings") != 1 {
 		t.Errorf("%v; the log says %s", err, out)
 	}
-	done()
+	m.done()
 	db.open(t)
 }
 

@@ -5,12 +5,10 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 )
 
 const (
@@ -23,20 +21,6 @@ const (
 	connectLimit = 2 * time.Second
 	releaseLimit = time.Second
 )
-
-func (p *postgres) migrating(ctx context.Context, writer *sql.DB) (goose.Dialect, func(), error) {
-	conn, err := writer.Conn(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	waits := func() {
-		p.log.LogAttrs(ctx, slog.LevelInfo, "another process brings the database's schema up to date; waiting for it")
-	}
-	if err := waitForLock(ctx, conn, lockMigrate, 0, waits, func() error { return nil }); err != nil {
-		return "", nil, errors.Join(err, hangUp(conn))
-	}
-	return goose.DialectPostgres, func() { _ = hangUp(conn) }, nil
-}
 
 // lead has a connection of its own, whose session has the lock.
 func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error) {

@@ -167,8 +167,9 @@ func (l *sqlite) unavailable(err error) bool {
 }
 
 // migrating needs no lock but that of the file.
-func (l *sqlite) migrating(context.Context, *sql.DB) (goose.Dialect, func(), error) {
-	return goose.DialectSQLite3, func() {}, nil
+func (l *sqlite) migrating(_ context.Context, writer *sql.DB) (migration, error) {
+	run := func(ctx context.Context, up func(context.Context) error) error { return up(ctx) }
+	return migration{dialect: goose.DialectSQLite3, pool: writer, run: run, done: func() {}}, nil
 }
 
 // lead is at once: whoever has the file open is alone.

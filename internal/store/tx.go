@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"strings"
 	"time"
-
-	"github.com/pressly/goose/v3"
 )
 
 // callLimit bounds a call whose ctx has no deadline.
@@ -30,8 +28,8 @@ type dialect interface {
 	// unavailable reports whether err means that the database cannot be used now. Connections that the error says are of no use
 	// are made again.
 	unavailable(err error) bool
-	// migrating returns how goose calls the database, and keeps other processes from migrating until done.
-	migrating(ctx context.Context, writer *sql.DB) (name goose.Dialect, done func(), err error)
+	// migrating keeps other processes from migrating until it is done.
+	migrating(ctx context.Context, writer *sql.DB) (migration, error)
 	// lead waits until this process is the one that relays for env.
 	lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error)
 	backup(ctx context.Context, path string) error
