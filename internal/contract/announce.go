@@ -2,6 +2,7 @@ package contract
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -104,16 +105,20 @@ func (c Connections) Reactivated(p tenant.ServiceReactivated) tenant.ServiceReac
 	return p
 }
 
-// connected are the modules of databases that have more than limits.
+// connected are the modules that GET answers with more than limits, sorted: of databases, of RabbitMQ and of streams.
 func (c Connections) connected() []string {
-	databases := within(c.put.get(fieldDatabases))
+	f := c.Fields()
 	var out []string
-	for _, module := range c.Modules() {
-		if !same(withoutLimits(databases.get(module)), emptyObject) {
-			out = append(out, module)
+	for _, field := range []json.RawMessage{f.Databases, f.RabbitMQ, f.Streaming} {
+		modules := within(field)
+		for _, m := range modules.all() {
+			if !same(withoutLimits(m.value), emptyObject) {
+				out = append(out, m.name)
+			}
 		}
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // connectionSettings are the limits of the association as an event has them. Nil where there are none.

@@ -16,20 +16,17 @@ type Before struct {
 	Connection       []byte `json:"connection,omitempty"`
 }
 
-// Connections are those that b stands for: services are shown what they were shown, but for a flat rabbitmq, which breaks
-// readers and becomes messaging.rabbitmq.
+// Connections are those that b stands for: services are shown what they were shown, but for what breaks readers. A flat
+// rabbitmq becomes messaging.rabbitmq, and a known field that is null, or of another type, is left out.
 func (b Before) Connections() Connections {
-	c := Connections{created: LimitsOf(b.MaxOpenConns, b.MaxIdleConns)}
+	c := Connections{created: LimitsOf(b.MaxOpenConns, b.MaxIdleConns).sound()}
 	c.created.StatementTimeout = b.timeout()
 	for _, m := range []member{{fieldDatabases, b.Databases}, {fieldSettings, b.Connection}, {fieldRabbitMQ, b.RabbitMQ}} {
-		switch {
-		case len(m.value) == 0 || isNull(m.value):
-		case m.name == fieldRabbitMQ && isFlat(m.value):
-			c.put.set(fieldMessaging, wrap(fieldRabbitMQ, m.value))
-		default:
+		if len(m.value) > 0 {
 			c.put.set(m.name, m.value)
 		}
 	}
+	c.put = soundPut(c.put)
 	return c
 }
 
@@ -48,7 +45,7 @@ func isFlat(rabbitmq json.RawMessage) bool {
 		return false
 	}
 	for _, m := range o.all() {
-		if kindOf(m.value) != "an object" {
+		if !isNull(m.value) && kindOf(m.value) != "an object" {
 			return true
 		}
 	}
@@ -70,30 +67,50 @@ func (c Connections) Before() Before {
 
 // TakeOver returns c with what a program of then has changed since: what it found was c.Before(), and what it left is now.
 func (c Connections) TakeOver(now Before) Connections {
-	then := c.Before()
-	put := within(c.put.encode()) // its own
-	replace := func(name string, was, is []byte) {
-		switch {
-		case same(was, is):
-		case len(is) == 0:
-			put.remove(name)
-		default:
-			put.set(name, is)
-		}
-	}
-	replace(fieldDatabases, then.Databases, now.Databases)
-	replace(fieldSettings, then.Connection, now.Connection)
-	replace(fieldRabbitMQ, then.RabbitMQ, now.RabbitMQ)
-	out := Connections{created: c.created, put: put}
+	then, theirs := c.Before(), now.Connections()
+	out := Connections{created: c.created, put: within(c.put.encode())} // its own
+	out.replace(fieldDatabases, then.Databases, theirs.put.get(fieldDatabases))
+	out.replace(fieldSettings, then.Connection, theirs.put.get(fieldSettings))
+	out.replaceRabbitMQ(then.RabbitMQ, theirs.put)
 	if then.MaxOpenConns == now.MaxOpenConns && then.MaxIdleConns == now.MaxIdleConns && then.timeout() == now.timeout() {
 		return out
 	}
-	limits := LimitsOf(now.MaxOpenConns, now.MaxIdleConns)
-	limits.StatementTimeout = now.timeout()
-	change := wrap(fieldSettings, limits.fill(nil))
+	change := wrap(fieldSettings, theirs.created.fill(nil))
 	if now.Module != "" {
 		change = wrap(fieldDatabases, wrap(now.Module, change))
 	}
 	out.put = within(merge(out.put.encode(), change))
 	return out
+}
+
+func (c *Connections) replace(name string, was, is json.RawMessage) {
+	switch {
+	case same(was, is):
+	case len(is) == 0:
+		c.put.remove(name)
+	default:
+		c.put.set(name, is)
+	}
+}
+
+// replaceRabbitMQ knows that they have changed, under one name, what may be the shared connection: they were shown that as
+// the only module's, and put one that is flat.
+func (c *Connections) replaceRabbitMQ(was json.RawMessage, theirs object) {
+	is := theirs.get(fieldRabbitMQ)
+	messaging := within(theirs.get(fieldMessaging))
+	shared := messaging.get(fieldRabbitMQ)
+	if shared == nil && same(was, is) {
+		return
+	}
+	messaging = within(c.put.get(fieldMessaging))
+	switch {
+	case shared != nil:
+		messaging.set(fieldRabbitMQ, shared)
+	case c.put.get(fieldRabbitMQ) == nil:
+		messaging.remove(fieldRabbitMQ)
+	}
+	if shared != nil || c.put.get(fieldMessaging) != nil {
+		c.put.set(fieldMessaging, messaging.encode())
+	}
+	c.replace(fieldRabbitMQ, c.put.get(fieldRabbitMQ), is)
 }

@@ -68,8 +68,12 @@ func ParsePatch(data []byte) (Patch, error) {
 	if !ok {
 		return Patch{}, &Invalid{Code: codeBody, Message: "the connections are not a JSON object"}
 	}
+	module, err := takeModule(&changes)
+	if err != nil {
+		return Patch{}, err
+	}
 	spellSecrets(&changes)
-	limits := takeLimits(&changes)
+	limits := takeLimits(&changes, module)
 	return Patch{fields: changes.encode(), limits: limits}, nil
 }
 
@@ -113,9 +117,20 @@ func modulesOf(value json.RawMessage) []string {
 	return names
 }
 
+// takeModule removes the name of the module whose limits are beside the connections, and returns it. Empty is none.
+func takeModule(changes *object) (string, error) {
+	var module string
+	_ = json.Unmarshal(changes.get(fieldModule), &module) // checked; null and nothing are none
+	changes.remove(fieldModule)
+	if module == "" {
+		return "", nil
+	}
+	return module, checkModule(module)
+}
+
 // takeLimits removes the limits that a PUT may name beside the connections, and returns them as the change that they mean:
 // of databases.MODULE.connectionSettings, or of connectionSettings where no module is named. Nil for none.
-func takeLimits(changes *object) json.RawMessage {
+func takeLimits(changes *object, module string) json.RawMessage {
 	var settings object
 	for _, name := range []string{fieldMaxOpen, fieldMaxIdle, fieldTimeout} {
 		if value := changes.get(name); value != nil {
@@ -123,9 +138,6 @@ func takeLimits(changes *object) json.RawMessage {
 			changes.remove(name)
 		}
 	}
-	var module string
-	_ = json.Unmarshal(changes.get(fieldModule), &module) // checked; null and nothing are none
-	changes.remove(fieldModule)
 	if len(settings.all()) == 0 {
 		return nil
 	}
@@ -181,12 +193,12 @@ func (c Connections) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireConnections{c.created, c.put.encode()})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote, also that of a program with fewer rules.
 func (c *Connections) UnmarshalJSON(data []byte) error {
 	var wire wireConnections
 	if err := json.Unmarshal(data, &wire); err != nil {
 		return err
 	}
-	*c = Connections{created: wire.Created, put: within(wire.Put)}
+	*c = Connections{created: wire.Created.sound(), put: soundPut(within(wire.Put))}
 	return nil
 }

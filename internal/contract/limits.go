@@ -26,23 +26,16 @@ func LimitsOf(maxOpen, maxIdle int) Limits {
 	return l
 }
 
-// readLimits takes a field of another kind for none: what was stored before there were rules has some.
+// readLimits takes null, and a field of another kind, for none: what was stored before there were rules has some.
 func readLimits(settings json.RawMessage) Limits {
-	o := within(settings)
+	o := within(limits.sound(settings))
 	var l Limits
-	read := func(name string, into any) bool {
-		value := o.get(name)
-		return value != nil && json.Unmarshal(value, into) == nil
-	}
-	var open, idle int
-	if read(fieldMaxOpen, &open) {
-		l.MaxOpenConns = &open
-	}
-	if read(fieldMaxIdle, &idle) {
-		l.MaxIdleConns = &idle
-	}
-	if !read(fieldTimeout, &l.StatementTimeout) {
-		l.StatementTimeout = ""
+	for name, into := range map[string]any{
+		fieldMaxOpen: &l.MaxOpenConns, fieldMaxIdle: &l.MaxIdleConns, fieldTimeout: &l.StatementTimeout,
+	} {
+		if value := o.get(name); value != nil {
+			_ = json.Unmarshal(value, into) // which is sound
+		}
 	}
 	return l
 }
@@ -56,17 +49,18 @@ func (l Limits) or(under Limits) Limits {
 	}
 }
 
-// fill adds to settings, as they were put, what they do not say of the limits that count.
+// fill adds to settings, as they were put, what they do not say of the limits that count. An empty timeout says nothing.
 func (l Limits) fill(settings json.RawMessage) json.RawMessage {
 	o := within(settings)
-	add := func(name string, value any, given bool) {
-		if given && o.get(name) == nil {
+	own := readLimits(settings)
+	add := func(name string, value any, missing bool) {
+		if missing {
 			o.set(name, encode(value))
 		}
 	}
-	add(fieldMaxOpen, l.MaxOpenConns, l.MaxOpenConns != nil)
-	add(fieldMaxIdle, l.MaxIdleConns, l.MaxIdleConns != nil)
-	add(fieldTimeout, l.StatementTimeout, l.StatementTimeout != "")
+	add(fieldMaxOpen, l.MaxOpenConns, l.MaxOpenConns != nil && own.MaxOpenConns == nil)
+	add(fieldMaxIdle, l.MaxIdleConns, l.MaxIdleConns != nil && own.MaxIdleConns == nil)
+	add(fieldTimeout, l.StatementTimeout, l.StatementTimeout != "" && own.StatementTimeout == "")
 	if settings == nil && len(o.all()) == 0 {
 		return nil
 	}

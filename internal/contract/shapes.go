@@ -194,6 +194,8 @@ func isNumber(value json.RawMessage) bool {
 	return err == nil && n <= math.MaxInt32
 }
 
+func isLimit(n int) bool { return 0 <= n && n <= math.MaxInt32 }
+
 func isFlag(value json.RawMessage) bool {
 	var b bool
 	return json.Unmarshal(value, &b) == nil
