@@ -43,21 +43,22 @@
 //
 // A server can answer pings and pass nothing on: a replica that lost its master, a node of a Cluster that lost the others.
 // A manager may send heartbeats, see [Publisher.Heartbeat]; once PubSub has heard one it gives up a connection on which
-// for more than two intervals nothing comes. Stream hears none: what it reads is what the server has.
+// for more than two intervals nothing comes. Stream expects none, but one that it hears and that is ahead of what it read
+// shows that the manager cannot add to the stream.
 //
 // # What the server has to allow
 //
 // A listener on channels needs SUBSCRIBE, PING and, without an environment, PSUBSCRIBE. A reader of a stream needs XREAD and
-// XREVRANGE on its key, and SELECT where Config.DB is not 0. A publisher needs PUBLISH, and XADD for a stream. An ACL that
+// XREVRANGE on its key, SELECT where Config.DB is not 0, and SUBSCRIBE and PING for the heartbeats. A publisher needs PUBLISH, and XADD for a stream. An ACL that
 // limits channels has to name [HeartbeatChannelName] or a pattern over it and, literally, [ChannelPattern] for a listener
 // without an environment:
 //
 //	ACL SETUSER listener on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +subscribe +psubscribe +ping
-//	ACL SETUSER reader on >PASSWORD ~tenant-events-stream:* -@all +xread +xrevrange
+//	ACL SETUSER reader on >PASSWORD ~tenant-events-stream:* resetchannels &tenant-heartbeat:* -@all +xread +xrevrange +subscribe +ping
 //	ACL SETUSER publisher on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +publish
 //	ACL SETUSER publisher ~tenant-events-stream:* +xadd
 //
-// A listener that may not hear heartbeats gets events all the same. In a Cluster a reader of a stream, and every publisher,
+// A listener, or a reader, that may not hear heartbeats gets events all the same. In a Cluster a reader of a stream, and every publisher,
 // needs CLUSTER SLOTS as well. The user at Sentinels, for all of them, needs SENTINEL GET-MASTER-ADDR-BY-NAME alone.
 //
 // # What the driver prints

@@ -2,7 +2,6 @@ package redisevents
 
 import (
 	"context"
-	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -12,7 +11,8 @@ import (
 type Stream struct {
 	source
 
-	key string
+	key   string
+	beats string // the channel of heartbeats
 }
 
 var _ tenant.Feed = (*Stream)(nil)
@@ -24,7 +24,7 @@ func NewStream(cfg Config, environment string) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stream{source: from, key: StreamKey(environment)}, nil
+	return &Stream{source: from, key: StreamKey(environment), beats: HeartbeatChannelName(environment)}, nil
 }
 
 // Run reads and delivers until ctx ends, and returns ctx's error within moments of that, whatever the connection is
@@ -35,6 +35,8 @@ func NewStream(cfg Config, environment string) (*Stream, error) {
 //     a [tenant.Feed] says so of each, and a list that is read once more does no harm;
 //   - SignalEvent or SignalBadEvent for every entry;
 //   - SignalGap when entries may be gone that were not read, with the reason;
+//   - SignalHeartbeat for every heartbeat, 250 ms after it was heard, because the entry that made its version comes by
+//     another connection;
 //   - SignalLost for every attempt that failed and for every connection that broke, with the reason: [ErrSilent],
 //     [ErrRefused], [ErrProtocol] or what the network said.
 //
@@ -53,8 +55,13 @@ func NewStream(cfg Config, environment string) (*Stream, error) {
 // Nothing proves that while there is no entry yet to stand on. If more comes then at once than one read takes, that is
 // told as a gap too. Two streams that have an entry of the same id are not told apart.
 //
+// A stream to which the manager cannot add (Redis is full, or the ACL forbids it) looks like one to which it has nothing to
+// add. So Run listens to the manager's heartbeats on a connection of its own, by which a reader sees that it is behind. None
+// is expected, and none comes where Config.NoHeartbeats is set. A user that may not hear them gets the entries all the same:
+// one SignalSubscribed has the refusal as Err, and that Run does not ask for them again.
+//
 // It waits between attempts as [PubSub.Run] does. Several calls at once do not disturb each other.
 func (s *Stream) Run(ctx context.Context, sink func(tenant.Signal)) error {
-	at := &cursor{batch: maxBatch}
-	return s.keepUp(ctx, sink, func(ctx context.Context) (time.Duration, error) { return s.session(ctx, sink, at) })
+	r := &streamRun{feed: s, at: cursor{batch: maxBatch}, turns: make(chan turn), lacks: make(chan error, 1)}
+	return r.run(ctx, sink)
 }

@@ -25,6 +25,7 @@ type streamSession struct {
 	*link
 
 	feed   *Stream
+	of     *streamRun
 	sink   func(tenant.Signal)
 	client redis.UniversalClient
 	at     *cursor
@@ -36,7 +37,8 @@ type streamSession struct {
 }
 
 // session runs one session to its end, as PubSub's does, and moves the cursor by what it delivered.
-func (s *Stream) session(parent context.Context, sink func(tenant.Signal), at *cursor) (time.Duration, error) {
+func (r *streamRun) session(parent context.Context, sink func(tenant.Signal)) (time.Duration, error) {
+	s, at := r.feed, &r.at
 	cluster := s.cfg().isCluster()
 	ctx, link := s.open(parent, !cluster)
 	link.dials.budget = &atomic.Int64{}
@@ -46,7 +48,7 @@ func (s *Stream) session(parent context.Context, sink func(tenant.Signal), at *c
 		link.close()
 		return 0, fmt.Errorf("read stream %q: %w", s.key, err)
 	}
-	session := &streamSession{link: link, feed: s, sink: sink, client: client, at: at, cluster: cluster}
+	session := &streamSession{link: link, feed: s, of: r, sink: sink, client: client, at: at, cluster: cluster}
 
 	err = session.run(parent, ctx)
 	var lived time.Duration
@@ -96,7 +98,9 @@ func (s *streamSession) run(parent, ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.tell(parent, answer.entries, gap)
+		if len(answer.entries) > 0 || gap != "" || s.since.IsZero() || len(s.of.lacks) > 0 {
+			s.of.onTurn(parent, func() { s.tell(parent, answer.entries, gap) })
+		}
 		if early := min(block/2, maxPause) - time.Since(began); len(answer.entries) == 0 && early > 0 {
 			pause(ctx, early) // a server that does not wait when it should
 		}
@@ -113,9 +117,11 @@ func (s *streamSession) block() time.Duration {
 
 // tell delivers what was read, unless parent, the ctx of Run, has ended.
 func (s *streamSession) tell(parent context.Context, entries []redis.XMessage, gap string) {
-	if s.since.IsZero() && parent.Err() == nil {
-		s.since = time.Now()
-		s.sink(tenant.Signal{Kind: tenant.SignalSubscribed})
+	if lacks := s.of.lack(); parent.Err() == nil && (s.since.IsZero() || lacks != nil) {
+		if s.since.IsZero() {
+			s.since = time.Now()
+		}
+		s.sink(tenant.Signal{Kind: tenant.SignalSubscribed, Err: lacks})
 	}
 	if gap != "" && parent.Err() == nil {
 		s.sink(tenant.Signal{Kind: tenant.SignalGap, Err: fmt.Errorf("stream %q: %s", s.feed.key, gap)})
