@@ -12,12 +12,32 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-func (w *world) associate(rec *record, service string, req managerapi.CreateAssociationRequest, now time.Time) ([]happening, error) {
-	if err := w.checkService(service); err != nil {
-		return nil, err
-	}
-	connections, err := newConnections(req)
+// newAssociation is what the body of a POST asks for.
+type newAssociation struct {
+	isolation   string
+	connections contract.Connections
+}
+
+// readAssociation takes the body as it came: what the request of managerapi has no field for is kept too.
+func readAssociation(body []byte) (newAssociation, error) {
+	patch, err := contract.ParseNew(body)
 	if err != nil {
+		return newAssociation{}, inOurWords(err)
+	}
+	var req struct {
+		IsolationMode string `json:"isolationMode"`
+		MaxOpenConns  int    `json:"maxOpenConns"`
+		MaxIdleConns  int    `json:"maxIdleConns"`
+	}
+	if err := tenant.Unmarshal(body, &req); err != nil {
+		return newAssociation{}, refuse(http.StatusBadRequest, "INVALID_BODY", err.Error())
+	}
+	connections, err := contract.NewConnections(contract.LimitsOf(req.MaxOpenConns, req.MaxIdleConns)).Merge(patch)
+	return newAssociation{req.IsolationMode, connections}, inOurWords(err)
+}
+
+func (w *world) associate(rec *record, service string, n newAssociation, now time.Time) ([]happening, error) {
+	if err := w.checkService(service); err != nil {
 		return nil, err
 	}
 	if a := rec.association(service); a != nil && a.status != managerapi.StatusPurged {
@@ -28,25 +48,12 @@ func (w *world) associate(rec *record, service string, req managerapi.CreateAsso
 	}
 	rec.drop(service)
 	a := &association{
-		service: service, status: managerapi.StatusActive, isolation: req.IsolationMode, createdAt: now, updatedAt: now,
-		connections: connections,
+		service: service, status: managerapi.StatusActive, isolation: n.isolation, createdAt: now, updatedAt: now,
+		connections: n.connections,
 	}
 	rec.associations = append(rec.associations, a)
-	payload := connections.Associated(tenant.ServiceAssociated{ServiceName: service, IsolationMode: req.IsolationMode})
+	payload := n.connections.Associated(tenant.ServiceAssociated{ServiceName: service, IsolationMode: n.isolation})
 	return []happening{rec.happening(tenant.EventServiceAssociated, payload, rec.entered(service))}, nil
-}
-
-func newConnections(req managerapi.CreateAssociationRequest) (contract.Connections, error) {
-	body, err := json.Marshal(req)
-	if err != nil {
-		return contract.Connections{}, notJSON()
-	}
-	patch, err := contract.ParseNew(body)
-	if err != nil {
-		return contract.Connections{}, inOurWords(err)
-	}
-	connections, err := contract.NewConnections(contract.LimitsOf(req.MaxOpenConns, req.MaxIdleConns)).Merge(patch)
-	return connections, inOurWords(err)
 }
 
 func (w *world) suspendService(rec *record, a *association) ([]happening, error) {

@@ -49,7 +49,7 @@ func (m *Manager) Add(ctx context.Context, service string, ids ...string) error 
 		happened := make([]happening, 0, 2*len(ids))
 		for _, id := range ids {
 			rec, created := m.world.create(id, m.requestFor(id), now)
-			associated, err := m.world.associate(rec, service, managerapi.CreateAssociationRequest{}, now)
+			associated, err := m.world.associate(rec, service, newAssociation{}, now)
 			if err != nil {
 				return nil, err
 			}
@@ -111,8 +111,20 @@ func (m *Manager) Delete(ctx context.Context, id string) error {
 // Associate makes a tenant active for a service. It is managerapi.ErrAccessDenied while the tenant is suspended, because
 // the event would announce as active what is not.
 func (m *Manager) Associate(ctx context.Context, id, service string, req managerapi.CreateAssociationRequest) (managerapi.Association, error) {
-	err := m.changeTenant(ctx, "associate", id, func(rec *record) ([]happening, error) {
-		return m.world.associate(rec, service, req, rec.UpdatedAt.Time)
+	body, err := json.Marshal(req)
+	if err != nil {
+		return managerapi.Association{}, named("associate", notJSON())
+	}
+	return m.postAssociation(ctx, id, service, body)
+}
+
+func (m *Manager) postAssociation(ctx context.Context, id, service string, body []byte) (managerapi.Association, error) {
+	asked, err := readAssociation(body)
+	if err != nil {
+		return managerapi.Association{}, named("associate", err)
+	}
+	err = m.changeTenant(ctx, "associate", id, func(rec *record) ([]happening, error) {
+		return m.world.associate(rec, service, asked, rec.UpdatedAt.Time)
 	})
 	if refused(err) {
 		return managerapi.Association{}, err

@@ -127,3 +127,62 @@ func TestX21NamesAreExact(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestX17ANewAssociationHasTheRulesOfTheManager, over HTTP and in Go.
+func TestX17ANewAssociationHasTheRulesOfTheManager(t *testing.T) {
+	s := serve(t)
+	must(t, s.Add(t.Context(), "other", "a"))
+	for _, limits := range []managerapi.CreateAssociationRequest{{MaxOpenConns: -3}, {MaxIdleConns: 3_000_000_000}} {
+		if _, err := s.Associate(t.Context(), "a", service, limits); errorCode(err) != "INVALID_BODY" {
+			t.Errorf("%+v: %v", limits, err)
+		}
+	}
+	for _, tt := range []struct{ service, body, want string }{
+		{service, `{"maxOpenConns":-3}`, "INVALID_BODY"},
+		{service, `{"maxIdleConns":3000000000}`, "INVALID_BODY"},
+		{service, `{"databases":{"m":{"postgresql":{"port":"5432"}}}}`, "INVALID_BODY"},
+		{service, `[]`, "INVALID_BODY"},
+		{"led%20ger", `{}`, "INVALID_SERVICE"},
+	} {
+		resp, got := s.call(t, "POST", "/v1/tenants/a/associations/"+tt.service, tt.body)
+		if resp.StatusCode != 400 || !strings.Contains(got, tt.want) {
+			t.Errorf("%s %s: %d %s", tt.service, tt.body, resp.StatusCode, got)
+		}
+	}
+}
+
+func errorCode(err error) string {
+	if refusal, ok := errors.AsType[*managerapi.Error](err); ok {
+		return refusal.Code
+	}
+	return ""
+}
+
+// TestX19ANewAssociationIsTakenAsItWasPosted: secrets in the spelling of REST, what nobody has a field for, and no module of
+// null.
+func TestX19ANewAssociationIsTakenAsItWasPosted(t *testing.T) {
+	s := serve(t)
+	must(t, s.Add(t.Context(), "other", "a"))
+	resp, got := s.call(t, "POST", "/v1/tenants/a/associations/"+service,
+		`{"secretPaths":{"m":{"postgresqlRw":"p","x":1}},"messagingConfig":{"rabbitmqSecretPath":"q"},"databases":{"m":null,"d":{"redis":{"port":1.0}}}}`)
+	if resp.StatusCode != 201 {
+		t.Fatalf("%d %s", resp.StatusCode, got)
+	}
+	const want = `{"service_name":"` + service + `","isolation_mode":"","modules":["d"],"secret_paths":{"m":{"postgresql_rw":"p","x":1}},` +
+		`"messaging_config":{"rabbitmq_secret_path":"q"}}`
+	events := s.Events()
+	if got := string(events[len(events)-1].Payload); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestX20NamesInOtherLettersGetASlug(t *testing.T) {
+	m := tenanttest.NewManager()
+	one, err := m.Create(t.Context(), managerapi.CreateTenantRequest{Name: "\u65e5\u672c"})
+	must(t, err)
+	two, err := m.Create(t.Context(), managerapi.CreateTenantRequest{Name: "\u4e2d\u56fd"})
+	must(t, err)
+	if one.Slug == "" || one.Slug == two.Slug {
+		t.Errorf("the slugs are %q and %q", one.Slug, two.Slug)
+	}
+}

@@ -176,11 +176,11 @@ func (m *Manager) serveUpdate(r *http.Request) (int, any, error) {
 }
 
 func (m *Manager) serveAssociate(r *http.Request) (int, any, error) {
-	var req managerapi.CreateAssociationRequest
-	if err := readJSON(r, &req); err != nil {
+	var body json.RawMessage
+	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
-	association, err := m.Associate(lasting(r), r.PathValue("id"), r.PathValue("service"), req)
+	association, err := m.postAssociation(lasting(r), r.PathValue("id"), r.PathValue("service"), body)
 	return http.StatusCreated, association, err
 }
 

@@ -77,10 +77,18 @@ func ParsePatch(data []byte) (Patch, error) {
 	return Patch{fields: changes.encode(), limits: limits}, nil
 }
 
-// ParseNew reads, of the body of a POST that makes an association, what is known of its connections already. Fields that a
-// PUT does not know are nobody's. What breaks a rule is an *[Invalid].
+// ParseNew reads, of the body of a POST that makes an association, what is known of its connections already. Its limits are
+// those of [LimitsOf], and are checked here alone. Fields that a PUT does not know are nobody's. What breaks a rule is an
+// *[Invalid].
 func ParseNew(data []byte) (Patch, error) {
 	asked := within(data)
+	for _, name := range []string{fieldMaxOpen, fieldMaxIdle} {
+		if value := asked.get(name); value != nil {
+			if err := number.check(name, value); err != nil {
+				return Patch{}, err
+			}
+		}
+	}
 	var fields object
 	for _, name := range []string{
 		fieldDatabases, fieldRabbitMQ, fieldMessaging, fieldStreaming, fieldSettings, fieldSecretPaths, fieldMessagingConfig,

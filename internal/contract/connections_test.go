@@ -276,6 +276,24 @@ func TestX17TheConnectionsAreBounded(t *testing.T) {
 	}
 }
 
+// TestX17LimitsOfAPOSTHaveTheRulesOfAPUT.
+func TestX17LimitsOfAPOSTHaveTheRulesOfAPUT(t *testing.T) {
+	for _, value := range []string{`3000000000`, `-5`, `"1"`, `1.0`} {
+		for _, name := range []string{fieldMaxOpen, fieldMaxIdle} {
+			body := at(name, value)
+			_, put := ParsePatch(body)
+			_, post := ParseNew(body)
+			wantInvalid(t, post, codeBody, name+" has to be a whole number from 0 to 2147483647")
+			if fmt.Sprint(put) != fmt.Sprint(post) {
+				t.Errorf("a PUT of %s: %v, a POST: %v", body, put, post)
+			}
+		}
+	}
+	if _, err := ParseNew([]byte(`{"maxOpenConns":2147483647,"maxIdleConns":null,"module":7}`)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestX19SecretsAreSpelledAsInEvents(t *testing.T) {
 	c := after(t, Connections{}, `{"secretPaths":{"m":{"postgresqlRw":"a","postgresqlRo":"b","mongodb":"c","more":1}},"messagingConfig":{"rabbitmqSecretPath":"d"}}`)
 	got := c.Associated(tenant.ServiceAssociated{ServiceName: "ledger"})

@@ -124,9 +124,6 @@ func (s *Server) registerAssociations(a *api) {
 }
 
 func (s *Server) associate(ctx context.Context, in *associationInput, req associationBody) (*reply[managerapi.Association], error) {
-	if err := checkLimits(req.MaxOpenConns, req.MaxIdleConns); err != nil {
-		return nil, err
-	}
 	var made store.Association
 	err := s.onAssociation(ctx, in, func() (err error) {
 		made, err = s.store.Associate(ctx, in.ID, in.Service, store.NewAssociation{
@@ -220,13 +217,4 @@ func connectionsOf(t store.Tenant, a store.Association) *reply[connectionsView] 
 		ID: t.ID, TenantSlug: t.Slug, TenantName: t.Name, Service: a.Service, Status: a.Status,
 		IsolationMode: a.IsolationMode, fields: a.Connections.Fields(), CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
 	}}
-}
-
-func checkLimits(limits ...int) error {
-	for _, limit := range limits {
-		if limit < 0 {
-			return refuse(http.StatusBadRequest, "INVALID_LIMIT", "a limit of connections cannot be negative")
-		}
-	}
-	return nil
 }
