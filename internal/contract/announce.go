@@ -37,11 +37,13 @@ func Announce(before, after Connections) Announcement {
 	if len(modules) == 0 {
 		modules = []string{""}
 	}
+	limitsBefore, limitsAfter, told := before.limits(), after.limits(), map[string]bool{}
 	for _, module := range modules {
-		was, is := before.Limits(module).settings(), after.Limits(module).settings()
+		was, is := limitsBefore(module).settings(), limitsAfter(module).settings()
 		if was == is {
 			continue
 		}
+		told[module] = true
 		updated := tenant.ConnectionsUpdated{Module: module, MaxOpenConns: is.MaxOpenConns, MaxIdleConns: is.MaxIdleConns}
 		if is.StatementTimeout != "" {
 			updated.StatementTimeout = encode(is.StatementTimeout)
@@ -50,13 +52,13 @@ func Announce(before, after Connections) Announcement {
 	}
 	old, now := before.Fields(), after.Fields()
 	out.Rebuild = !same(old.RabbitMQ, now.RabbitMQ) || !same(old.Messaging, now.Messaging) ||
-		!same(old.Streaming, now.Streaming) || databasesDiffer(before, after)
+		!same(old.Streaming, now.Streaming) || databasesDiffer(before, after, told)
 	return out
 }
 
-// databasesDiffer leaves the limits out, which have events of their own. A module that has nothing but limits makes no
-// difference when it comes, because there is nothing to build; when one goes, what was built for it has to go.
-func databasesDiffer(before, after Connections) bool {
+// databasesDiffer leaves the limits out, which have events of their own. A module that comes with nothing but limits makes no
+// difference where its limits are told; when one goes, what was built for it has to go.
+func databasesDiffer(before, after Connections, told map[string]bool) bool {
 	was, is := within(before.put.get(fieldDatabases)), within(after.put.get(fieldDatabases))
 	for _, m := range was.all() {
 		if now := is.get(m.name); now == nil || !same(withoutLimits(m.value), withoutLimits(now)) {
@@ -64,7 +66,7 @@ func databasesDiffer(before, after Connections) bool {
 		}
 	}
 	for _, m := range is.all() {
-		if was.get(m.name) == nil && !same(withoutLimits(m.value), emptyObject) {
+		if was.get(m.name) == nil && !(told[m.name] && same(withoutLimits(m.value), emptyObject)) {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // The names of what the connections have.
@@ -31,8 +32,8 @@ const (
 	maxModule   = 255 // bytes of a name
 )
 
-// theManagers are the fields of the answer that no PUT changes, in any case. A client that sends back what it was shown
-// means no harm.
+// theManagers are the fields of the answer that no PUT changes. A client that sends back what it was shown means no harm. In
+// another case they are not kept either: a reader that is written in Go would take another tenant's id for the answer's.
 var theManagers = []string{
 	"id", "tenantSlug", "tenantName", "service", "status", "isolationMode", "createdAt", "updatedAt",
 }
@@ -64,10 +65,11 @@ func ParsePatch(data []byte) (Patch, error) {
 	if err := body.check("", data); err != nil {
 		return Patch{}, err
 	}
-	changes, ok := readObject(body.exact(data, theManagers...))
+	changes, ok := readObject(data)
 	if !ok {
 		return Patch{}, &Invalid{Code: codeBody, Message: "the connections are not a JSON object"}
 	}
+	removeTheManagers(&changes)
 	module, err := takeModule(&changes)
 	if err != nil {
 		return Patch{}, err
@@ -75,6 +77,14 @@ func ParsePatch(data []byte) (Patch, error) {
 	spellSecrets(&changes)
 	limits := takeLimits(&changes, module)
 	return Patch{fields: changes.encode(), limits: limits}, nil
+}
+
+func removeTheManagers(changes *object) {
+	for _, m := range changes.all() {
+		if slices.ContainsFunc(theManagers, func(name string) bool { return strings.EqualFold(name, m.name) }) {
+			changes.remove(m.name)
+		}
+	}
 }
 
 // ParseNew reads, of the body of a POST that makes an association, what is known of its connections already. Its limits are
@@ -102,12 +112,14 @@ func ParseNew(data []byte) (Patch, error) {
 
 // Merge returns c with what p changes. It returns an *[Invalid] when that is too large.
 func (c Connections) Merge(p Patch) (Connections, error) {
-	put := c.put.encode()
-	for _, step := range []json.RawMessage{p.fields, p.limits} {
-		if len(step) > 0 {
-			put = merge(put, step)
-		}
+	merged := readTree(c.put.encode())
+	if len(p.fields) > 0 {
+		merged = merged.merge(readTree(p.fields), false)
 	}
+	if len(p.limits) > 0 { // one that is removed makes no module that was not there
+		merged = merged.merge(readTree(p.limits), true)
+	}
+	put := merged.encode()
 	out := Connections{created: c.created, put: within(put)}
 	return out, out.checkSize(len(put))
 }

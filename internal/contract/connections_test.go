@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -80,11 +81,69 @@ func TestX14WhatNobodyKnowsIsHandedOn(t *testing.T) {
 	wantShown(t, again, shown(c))
 }
 
-// TestX21WhatOnlyDiffersInCaseIsNotHandedOn, because readers written in Go would take it for the field that it is not.
-func TestX21WhatOnlyDiffersInCaseIsNotHandedOn(t *testing.T) {
-	c := after(t, Connections{}, `{"Databases":{"m":7},"ID":"other","StatementTimeout":30,"databases":{"M":{"PostgreSQL":1,"postgresql":{"PORT":"x","port":1}},"m":{}},
-		"connectionSettings":{"MAXOPENCONNS":"many"},"messaging":{"RabbitMQ":7}}`)
-	wantShown(t, c, `{"databases":{"M":{"postgresql":{"port":1}},"m":{}},"messaging":{},"connectionSettings":{}}`)
+// TestX21ANameInAnotherCaseIsAnotherField, which nobody here knows, so that it is handed on as it was put and means nothing; but
+// those of the manager's own answer are never a client's, in any case.
+func TestX21ANameInAnotherCaseIsAnotherField(t *testing.T) {
+	const put = `"databases":{"M":{"PostgreSQL":1,"postgresql":{"Host":"x","port":1}},"m":{}},"messaging":{"RabbitMQ":7},` +
+		`"connectionSettings":{"MAXOPENCONNS":"many"},"Databases":{"m":7},"MaxOpenConns":9`
+	c := after(t, NewConnections(LimitsOf(0, 0)), `{`+put+`,"ID":"other","Service":"x","tenantSLUG":"y"}`)
+	wantShown(t, c, `{`+put+`}`)
+	if limits := c.Limits("m"); limits != (Limits{}) {
+		t.Errorf("it means %+v", limits)
+	}
+	c = after(t, c, `{"DATABASES":{"m":null},"databases":{"M":{"postgresql":{"host":"y","HOST":null}}},"Databases":null}`)
+	wantShown(t, c, `{"databases":{"M":{"PostgreSQL":1,"postgresql":{"Host":"x","port":1,"host":"y"}},"m":{}},"messaging":{"RabbitMQ":7},`+
+		`"connectionSettings":{"MAXOPENCONNS":"many"},"DATABASES":{},"MaxOpenConns":9}`)
+}
+
+func TestX16ALimitThatIsRemovedMakesNoModule(t *testing.T) {
+	for _, body := range []string{
+		`{"module":"z","maxOpenConns":null}`, `{"maxOpenConns":null}`, `{"module":"z","maxOpenConns":null,"maxIdleConns":null,"statementTimeout":null}`,
+	} {
+		wantShown(t, after(t, Connections{}, body), `{}`)
+		wantShown(t, after(t, Connections{}, `{"databases":{"a":{}}}`, body), `{"databases":{"a":{}}}`)
+	}
+	wantShown(t, after(t, Connections{}, `{"module":"z","maxOpenConns":null,"maxIdleConns":1}`), `{"databases":{"z":{"connectionSettings":{"maxIdleConns":1}}}}`)
+	wantShown(t, after(t, Connections{}, `{"module":"z","maxOpenConns":2}`, `{"module":"z","maxOpenConns":null}`), `{"databases":{"z":{"connectionSettings":{}}}}`)
+}
+
+// allocated is how many bytes fn allocates, which grows as what it reads again and again does.
+func allocated(fn func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	fn()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestX17AChangeCostsWhatItsSizeIs, however deep it is and however many modules it has: others wait for it.
+func TestX17AChangeCostsWhatItsSizeIs(t *testing.T) {
+	const size = 256 << 10
+	deep := func(depth int) func() {
+		body := strings.Repeat(`{"x":`, depth) + `"` + strings.Repeat("n", size) + `"` + strings.Repeat("}", depth)
+		return func() { after(t, Connections{}, body, body) }
+	}
+	wide := func(modules int) func() {
+		var parts []string
+		for i := range modules {
+			parts = append(parts, fmt.Sprintf(`"m%d":{"note":%q}`, i, strings.Repeat("n", size/modules)))
+		}
+		body := `{"databases":{` + strings.Join(parts, ",") + `}}`
+		return func() {
+			c := after(t, Connections{}, body)
+			again := after(t, c, `{"maxOpenConns":7}`)
+			if len(Announce(c, again).Limits) != modules || shown(again) == "" {
+				t.Error("it says too little")
+			}
+		}
+	}
+	for name, kind := range map[string]struct{ few, many func() }{
+		"depth": {deep(3), deep(60)}, "modules": {wide(2), wide(200)},
+	} {
+		if few, many := allocated(kind.few), allocated(kind.many); many > 4*few {
+			t.Errorf("%s: %d bytes, and %d for a document of the same size", name, few, many)
+		}
+	}
 }
 
 func TestX15BothFormsOfRabbitMQAreShownWhereOneModuleIsMeant(t *testing.T) {
@@ -151,6 +210,9 @@ func TestX16WhatIsAnnounced(t *testing.T) {
 		{"both", start, `{"databases":{"a":{"mongodb":{"uri":"y"},"connectionSettings":{"maxOpenConns":9}}}}`, "[a 9/0] true"},
 		{"a module without limits", start, `{"databases":{"c":{"postgresql":{"host":"x"}}}}`, "[] true"},
 		{"a module with nothing but limits", start, `{"module":"c","maxOpenConns":4}`, "[c 4/0] false"},
+		{"a module with nothing", start, `{"databases":{"c":{}}}`, "[] true"},
+		{"a module with the limits that count", start, `{"databases":{"c":{"connectionSettings":{"maxOpenConns":0}}}}`, "[] true"},
+		{"a module that was not there loses a limit", start, `{"module":"c","maxOpenConns":null}`, "[] false"},
 		{"a module goes", start, `{"databases":{"b":null}}`, "[] true"},
 		{"all go", start, `{"databases":null,"maxOpenConns":5}`, "[ 5/0] true"},
 		{"another setting", start, `{"databases":{"a":{"connectionSettings":{"warm":true}}}}`, "[] true"},

@@ -86,8 +86,13 @@ func (c Connections) association() Limits {
 
 // Limits are those that count for a module: its own, else those of the association. A module that is not there has the
 // association's.
-func (c Connections) Limits(module string) Limits {
-	databases := within(c.put.get(fieldDatabases))
-	entry := within(databases.get(module))
-	return readLimits(entry.get(fieldSettings)).or(c.association())
+func (c Connections) Limits(module string) Limits { return c.limits()(module) }
+
+// limits reads what all modules have once, however many are asked for.
+func (c Connections) limits() func(module string) Limits {
+	databases, under := within(c.put.get(fieldDatabases)), c.association()
+	return func(module string) Limits {
+		entry := within(databases.get(module))
+		return readLimits(entry.get(fieldSettings)).or(under)
+	}
 }

@@ -107,21 +107,9 @@ func encode(v any) json.RawMessage {
 	return data
 }
 
-// merge changes target by patch as RFC 7396 says: objects merge, null removes, anything else replaces.
+// merge changes target, an object or nothing, by patch as RFC 7396 says.
 func merge(target, patch json.RawMessage) json.RawMessage {
-	changes, ok := readObject(patch)
-	if !ok {
-		return bytes.Clone(patch)
-	}
-	out := within(target)
-	for _, m := range changes.all() {
-		if isNull(m.value) {
-			out.remove(m.name)
-		} else {
-			out.set(m.name, merge(out.get(m.name), m.value))
-		}
-	}
-	return out.encode()
+	return readTree(target).merge(readTree(patch), false).encode()
 }
 
 func isNull(value json.RawMessage) bool { return string(bytes.TrimSpace(value)) == "null" }

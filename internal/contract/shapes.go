@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 )
 
 // shape is what a known field has to be: of one kind, or an object with fields of its own. Fields that are in no shape are
@@ -115,38 +113,6 @@ func (s *shape) checkMember(path string, m member) error {
 		return err
 	}
 	return s.each.check(under, m.value)
-}
-
-// exact leaves out what is a known field but for its case. Nobody meant it to be kept, and readers written in Go, which take
-// it for the field itself, would fail at one of another type. also are more names of the outermost object.
-func (s *shape) exact(value json.RawMessage, also ...string) json.RawMessage {
-	o, ok := readObject(value)
-	if !ok || s.fits != nil {
-		return value
-	}
-	for _, m := range o.all() {
-		field := s.fields[m.name]
-		if s.each != nil {
-			field = s.each
-		}
-		switch {
-		case field != nil:
-			o.set(m.name, field.exact(m.value))
-		case s.folds(m.name, also):
-			o.remove(m.name)
-		}
-	}
-	return o.encode()
-}
-
-func (s *shape) folds(name string, also []string) bool {
-	same := func(known string) bool { return strings.EqualFold(known, name) }
-	for known := range s.fields {
-		if same(known) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(also, same)
 }
 
 func (s *shape) misfit(path string, value json.RawMessage) error {

@@ -10,7 +10,8 @@ func soundPut(put object) object {
 	if flat {
 		put.remove(fieldRabbitMQ)
 	}
-	out := within(body.exact(body.sound(put.encode()), theManagers...))
+	out := within(body.sound(put.encode()))
+	removeTheManagers(&out)
 	if flat {
 		messaging := within(out.get(fieldMessaging))
 		messaging.set(fieldRabbitMQ, body.fields[fieldMessaging].fields[fieldRabbitMQ].sound(rabbitmq))

@@ -38,7 +38,7 @@ func TestX15AFlatRabbitMQOfAnOldReplicaIsMoved(t *testing.T) {
 // TestX17WhatWasStoredIsHandedOnAsReadersTakeIt: one field of another type fails their whole decode.
 func TestX17WhatWasStoredIsHandedOnAsReadersTakeIt(t *testing.T) {
 	const bad = `{"m":{"postgresql":{"host":"h","port":"5432","ssl":null,"Port":"x"},"mongodb":"uri","redis":{"port":null}},"n":null,"o":7}`
-	const want = `{"databases":{"m":{"postgresql":{"host":"h","ssl":null},"redis":{"port":null}}},"connectionSettings":{"warm":true}}`
+	const want = `{"databases":{"m":{"postgresql":{"host":"h","ssl":null,"Port":"x"},"redis":{"port":null}}},"connectionSettings":{"warm":true}}`
 	before := Before{Databases: []byte(bad), Connection: []byte(`{"statementTimeout":30,"maxOpenConns":null,"warm":true}`)}
 	wantShown(t, before.Connections(), want)
 	wantShown(t, Connections{}.TakeOver(before), want)
@@ -47,7 +47,7 @@ func TestX17WhatWasStoredIsHandedOnAsReadersTakeIt(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"created":{"maxOpenConns":-5,"maxIdleConns":3},"put":{"rabbitmq":{"host":"mq"},"databases":`+bad+`}}`), &stored); err != nil {
 		t.Fatal(err)
 	}
-	wantShown(t, stored, `{"databases":{"m":{"postgresql":{"host":"h","ssl":null},"redis":{"port":null},"connectionSettings":{"maxIdleConns":3}}},`+
+	wantShown(t, stored, `{"databases":{"m":{"postgresql":{"host":"h","ssl":null,"Port":"x"},"redis":{"port":null},"connectionSettings":{"maxIdleConns":3}}},`+
 		`"rabbitmq":{"m":{"host":"mq"}},"messaging":{"rabbitmq":{"host":"mq"}},"connectionSettings":{"maxIdleConns":3}}`)
 	wantShown(t, Before{MaxOpenConns: -5, MaxIdleConns: 3_000_000_000}.Connections(), `{}`)
 }

@@ -55,12 +55,13 @@ func (c Connections) databases() json.RawMessage {
 	if !ok {
 		return put
 	}
+	limits := c.limits()
 	for _, m := range modules.all() {
 		entry, ok := readObject(m.value)
 		if !ok {
 			continue
 		}
-		if settings := c.Limits(m.name).fill(entry.get(fieldSettings)); settings != nil {
+		if settings := limits(m.name).fill(entry.get(fieldSettings)); settings != nil {
 			entry.set(fieldSettings, settings)
 		}
 		modules.set(m.name, entry.encode())

@@ -307,6 +307,9 @@ func (c *change) saveConnections(ctx context.Context, r *record, a *Association)
 	if err != nil {
 		return err
 	}
+	if a.Status == purged {
+		data.connections = nil
+	}
 	_, err = c.exec(ctx, `UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,
 		data.settings, data.connections, c.store.env, a.Service, r.seq)
 	return err

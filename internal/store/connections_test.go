@@ -120,6 +120,41 @@ func TestX16ConnectionsOfBeforeGoOn(t *testing.T) {
 	})
 }
 
+// TestX16WhatAnOlderProgramPurgesIsGone: it empties the settings alone. One that is made again has none of it, whatever made it.
+func TestX16WhatAnOlderProgramPurgesIsGone(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		s := db.open(t)
+		id := create(t, s, acme()).ID
+		associate(t, s, id, "ledger")
+		put(t, s, id, `{"streaming":{"m":{"kafka":{"password":"canary"}}},"zone":"canary"}`)
+		writeBefore(t, s, id, contract.Before{}, false)
+		do(t, s.write(t.Context(), "purge as before", func(ctx context.Context, q tx) error {
+			_, err := q.exec(ctx, `UPDATE associations SET status = 'purged'`)
+			return err
+		}))
+		do(t, s.Close())
+		s = db.open(t)
+		wantNoConnections(t, s)
+		associate(t, s, id, "ledger")
+		wantFields(t, s, id, `{"connectionSettings":{"maxOpenConns":7}}`)
+		put(t, s, id, `{"zone":"canary"}`)
+		do(t, s.Disassociate(t.Context(), id, "ledger", true))
+		wantNoConnections(t, s)
+	})
+}
+
+func wantNoConnections(t *testing.T, s *Store) {
+	t.Helper()
+	do(t, s.read(t.Context(), "look", func(ctx context.Context, q tx) error {
+		var n int
+		err := q.row(ctx, `SELECT COUNT(*) FROM associations WHERE connections IS NOT NULL`).Scan(&n)
+		if n > 0 {
+			t.Error("what was purged is there still")
+		}
+		return err
+	}))
+}
+
 func TestX19EventsSayWhatIsKnownOfTheConnections(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		id := create(t, s, acme()).ID

@@ -174,8 +174,14 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 		if _, err := s.seal.open(canary, s.environment, canaryText); err != nil {
 			return ErrWrongKey
 		}
-		return nil
+		return s.finishPurges(ctx, t)
 	})
+}
+
+// finishPurges removes what a program of before leaves of an association that it purges: it does not know of the connections.
+func (s *Store) finishPurges(ctx context.Context, t tx) error {
+	_, err := t.exec(ctx, `UPDATE associations SET connections = NULL WHERE env = ?1 AND status = 'purged' AND connections IS NOT NULL`, s.env)
+	return err
 }
 
 // checkKey refuses a weak key where data is begun with it, and warns where there is such data already.
