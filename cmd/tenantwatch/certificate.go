@@ -53,31 +53,35 @@ func (c *certificate) config() *tls.Config {
 func (c *certificate) get(ctx context.Context) *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.looked) >= certificateEvery {
-		c.look(ctx)
+	if time.Since(c.looked) < certificateEvery {
+		return c.current
+	}
+	failing := c.failing
+	if err := c.look(ctx); err != nil && !failing { // once, for files that are being written too
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "the TLS certificate cannot be read; the one before is used", slog.Any("error", err))
 	}
 	return c.current
 }
 
-// again looks into the files now.
-func (c *certificate) again(ctx context.Context) {
+// again looks into the files now, and reports whether another certificate was taken up. After an error the one before is used,
+// which is for the caller to tell.
+func (c *certificate) again(ctx context.Context) (renewed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.look(ctx)
+	before := c.current
+	err = c.look(ctx)
+	return c.current != before, err
 }
 
-// look takes up what has changed. Files that cannot be read, because they are being written, leave the one before, and are told
-// of once.
-func (c *certificate) look(ctx context.Context) {
+// look takes up what has changed. Files that cannot be read, because they are being written, leave the one before.
+func (c *certificate) look(ctx context.Context) error {
 	c.looked = time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), certificateEvery) // who connects may hang up meanwhile
 	defer cancel()
 	err := c.load(ctx)
-	if err != nil && !c.failing {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "the TLS certificate cannot be read; the one before is used", slog.Any("error", err))
-	}
 	c.failing = err != nil
 	c.tell(ctx)
+	return err
 }
 
 func (c *certificate) load(ctx context.Context) error {

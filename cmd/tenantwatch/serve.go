@@ -121,10 +121,18 @@ func (c *serveCommand) logger(stderr *printer) *slog.Logger {
 // hungUp is what SIGHUP does: what is read from files is looked at again. Ending would be an outage, because SIGHUP is how
 // many programs are told to read their settings again.
 func (m *manager) hungUp(ctx context.Context, logger *slog.Logger) {
-	if m != nil && m.certificate != nil {
-		m.certificate.again(ctx)
+	if m == nil || m.certificate == nil {
+		logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: there is no certificate to look at; settings need a restart")
+		return
 	}
-	logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: a renewed certificate is taken up; other settings need a restart")
+	switch renewed, err := m.certificate.again(ctx); {
+	case err != nil:
+		logger.LogAttrs(ctx, slog.LevelWarn, "SIGHUP: what is in the files is refused, and the certificate before is used", slog.Any("error", err))
+	case renewed:
+		logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: the renewed certificate is taken up; other settings need a restart")
+	default:
+		logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: the certificate is the one before; other settings need a restart")
+	}
 }
 
 // openManager starts everything but the serving and the relaying. On an error nothing is left.
