@@ -157,6 +157,12 @@ type serviceDisassociateCommand struct {
 	Purge bool `help:"Delete the tenant's data in this service too."`
 }
 
+// Help is what --help adds.
+func (c *serviceDisassociateCommand) Help() string {
+	return `A tenant that has no association with the service is disassociated already, unless no key and no tenant knows the service, ` +
+		`which is taken for a slip of the pen.`
+}
+
 // Run ends the association.
 func (c *serviceDisassociateCommand) Run(ctx context.Context, std streams) error {
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
@@ -167,9 +173,21 @@ func (c *serviceDisassociateCommand) Run(ctx context.Context, std streams) error
 				return err
 			}
 		}
-		if err := end(ctx, c.ID, c.Service); err != nil {
+		err := end(ctx, c.ID, c.Service)
+		if noAssociation(err) && !c.Purge { // what was left of one that has ended without --purge is there still
+			if unknown, _, problem := s.isNew(ctx, c.Service); problem == nil && !unknown {
+				return s.tell(transition{ID: c.ID, Service: c.Service, Status: status})
+			}
+		}
+		if err != nil {
 			return err
 		}
 		return s.tell(transition{ID: c.ID, Service: c.Service, Status: status, Changed: true})
 	})
+}
+
+// noAssociation reports whether the tenant is there, and has none with the service.
+func noAssociation(err error) bool {
+	answer, answered := errors.AsType[*managerapi.Error](err)
+	return answered && errors.Is(err, managerapi.ErrTenantNotFound) && answer.Code == codeNoAssociation
 }

@@ -18,6 +18,7 @@ const pageSize = 500
 const (
 	codeAlreadySuspended  = "ALREADY_SUSPENDED"
 	codeNotSuspended      = "NOT_SUSPENDED"
+	codeNoAssociation     = "ASSOCIATION_NOT_FOUND"
 	codeAlreadyAssociated = "ALREADY_ASSOCIATED"
 )
 
