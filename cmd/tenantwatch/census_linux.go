@@ -5,6 +5,9 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // seesItself reports whether /proc is there, and has the ids that we know processes by. In a container that was made by hand it
@@ -16,12 +19,9 @@ func seesItself() bool {
 
 // takeCensus returns the process groups of which somebody lives, and our children that have ended and were not waited for.
 // Such processes do not live, though a signal finds them: in a container there may be nobody who waits for orphans, or only
-// now and then. One that is blind sees nobody, and what is left of a group gets no grace there.
-func takeCensus(blind bool) (living map[int]bool, ended []int, err error) {
+// now and then.
+func takeCensus() (living map[int]bool, ended []int, err error) {
 	living = map[int]bool{}
-	if blind {
-		return living, nil, nil
-	}
 	folder, err := os.Open("/proc")
 	if err != nil {
 		return nil, nil, err
@@ -68,4 +68,22 @@ func readStat(pid string, buffer []byte) (state byte, parent, group int, ok bool
 	parent, err1 := strconv.Atoi(string(fields[1]))
 	group, err2 := strconv.Atoi(string(fields[2]))
 	return fields[0][0], parent, group, err1 == nil && err2 == nil
+}
+
+// siginfo is what waitid fills in, as far as the id of the process; the package unix has no name for that.
+type siginfo struct {
+	_   [3]int32
+	_   [0]uintptr // a union follows, which is aligned as its longest member is
+	pid int32
+	_   [112]byte
+}
+
+// anyEnded returns a child of ours that has ended and was not waited for, and 0 when there is none.
+func anyEnded() int {
+	var info siginfo
+	where := (*unix.Siginfo)(unsafe.Pointer(&info)) //nolint:gosec // it is no smaller
+	if err := unix.Waitid(unix.P_ALL, 0, where, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
+		return 0
+	}
+	return int(info.pid)
 }

@@ -208,9 +208,13 @@ func (k *keeper) look() {
 	}
 	k.orphans = false
 	k.mu.Unlock()
-	living, ended, err := takeCensus(k.blind)
-	if err != nil {
-		return // nothing is known, and it is looked again
+	var living map[int]bool // one that is blind sees nobody, and what is left of a group gets no grace there
+	var ended []int
+	if !k.blind {
+		var err error
+		if living, ended, err = takeCensus(); err != nil {
+			return // nothing is known, and it is looked again
+		}
 	}
 	k.mu.Lock()
 	for c, all := range asked {
@@ -220,7 +224,10 @@ func (k *keeper) look() {
 		}
 	}
 	k.mu.Unlock()
-	if k.adopts {
+	switch {
+	case k.adopts && k.blind:
+		k.buryUnseen()
+	case k.adopts:
 		k.bury(ended)
 	}
 }
@@ -235,5 +242,21 @@ func (k *keeper) bury(ended []int) {
 		if k.children[pid] == nil {
 			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil) // if it is not there, so much the better
 		}
+	}
+}
+
+// buryUnseen does the same without a list of processes. The system names one that has ended, and the same one until it was
+// waited for: behind one of ours there may be others, and it is looked again.
+func (k *keeper) buryUnseen() {
+	k.starting.Lock()
+	defer k.starting.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for pid := anyEnded(); pid != 0; pid = anyEnded() {
+		if k.children[pid] != nil {
+			k.orphans = true
+			return
+		}
+		_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,10 +96,12 @@ func TestX30WhoEndsInTimeIsNotKilled(t *testing.T) {
 	dev.interrupt()
 }
 
-// inside starts "work" as the first process of a namespace of its own, as in a container.
-func (r readyLine) inside(t *testing.T, args ...string) *process {
+// inside starts "work" as the first process of a namespace of its own, as in a container. Options of unshare say whether /proc
+// is that of the namespace.
+func (r readyLine) inside(t *testing.T, options []string, args ...string) *process {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "unshare", "--pid", "--fork", "--mount-proc", "true").CombinedOutput(); err != nil {
+	options = append([]string{"--pid", "--fork", "--kill-child"}, options...)
+	if out, err := exec.CommandContext(t.Context(), "unshare", append(options, "true")...).CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: there may be no namespaces here: %v: %s", err, out)
 	}
 	path, err := exec.LookPath("tenantwatch")
@@ -106,7 +109,7 @@ func (r readyLine) inside(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t}
-	p.cmd = exec.CommandContext(t.Context(), "unshare", append([]string{"--pid", "--fork", "--mount-proc", "--kill-child", path}, r.workArguments(args...)...)...)
+	p.cmd = exec.CommandContext(t.Context(), "unshare", slices.Concat(options, []string{path}, r.workArguments(args...))...)
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + noNap}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	if err := p.cmd.Start(); err != nil {
@@ -141,15 +144,22 @@ func childrenOf(t *testing.T, parent int) (pids []int, zombies int) {
 }
 
 func TestX31NoZombiesAsTheFirstProcess(t *testing.T) {
-	for what, script := range map[string]string{
-		"left in the group": `sleep 0.05 & exit 1`,
-		"left the group":    `setsid sleep 0.05 & exit 1`,
-		"forked twice":      `(setsid sh -c "sleep 0.05 & sleep 0.02" &) ; exit 1`,
-		"while it runs":     `n=0; while [ $n -lt 80 ]; do (setsid sleep 0.01 &); n=$((n+1)); echo "  started "; sleep 0.01; done; sleep 1000`,
+	const meanwhile = `n=0; while [ $n -lt 80 ]; do (setsid sleep 0.01 &); n=$((n+1)); echo "  started "; sleep 0.01; done; sleep 1000`
+	own := []string{"--mount-proc"}
+	for what, tt := range map[string]struct {
+		options []string
+		script  string
+	}{
+		"left in the group": {own, `sleep 0.05 & exit 1`},
+		"left the group":    {own, `setsid sleep 0.05 & exit 1`},
+		"forked twice":      {own, `(setsid sh -c "sleep 0.05 & sleep 0.02" &) ; exit 1`},
+		"while it runs":     {own, meanwhile},
+		"left the group, with the list of the machine": {nil, `setsid sleep 0.05 & exit 1`},
+		"while it runs, with /proc of ours":            {nil, meanwhile},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dev, ready := startDev(t, "4")
-			work := ready.inside(t, "--stop-grace", "200ms", "--max-backoff", "100ms", "--", "sh", "-c", script)
+			work := ready.inside(t, tt.options, "--stop-grace", "200ms", "--max-backoff", "100ms", "--", "sh", "-c", tt.script)
 			work.awaitTimes(&work.out, "  started ", 80)
 			until(t, func() bool { pids, _ := childrenOf(t, work.cmd.Process.Pid); return len(pids) == 1 }, "it is not there")
 			first, _ := childrenOf(t, work.cmd.Process.Pid)
