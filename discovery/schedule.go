@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -93,7 +94,7 @@ func (s *schedule) failed(now time.Time, err error, spread time.Duration) {
 		wait = longestBackoff/2 + s.dice.upTo(longestBackoff/2)
 	}
 	if asked := retryDelay(err); asked > 0 {
-		wait = max(wait, min(asked, longestRetryAfter)+s.dice.upTo(spread))
+		wait = max(wait, min(asked, longestRetryAfter)+s.dice.upTo(min(spread, math.MaxInt64-longestRetryAfter)))
 	}
 	s.failures++
 	s.notBefore = later(now.Add(wait), s.lastBegin.Add(spread))

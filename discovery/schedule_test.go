@@ -3,6 +3,7 @@ package discovery
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -43,6 +44,17 @@ func TestBackoff(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two of the longest durations are not added.
+func TestX26TheLongestSpread(t *testing.T) {
+	now, asked := time.Now(), time.Minute
+	for range 200 {
+		s := schedule{}
+		if s.failed(now, statusError{status: 503, delay: asked}, math.MaxInt64); s.notBefore.Before(now.Add(asked)) {
+			t.Fatalf("it is asked again at %s, and the manager asked for %s", s.notBefore, asked)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -34,7 +35,8 @@ func (p retryPolicy) wait(n int, retryAfter time.Duration) time.Duration {
 		}
 		bound *= 2
 	}
-	return retryAfter + rand.N(bound+1) //nolint:gosec // a jitter is no secret
+	bound = min(bound, math.MaxInt64-1-retryAfter) // nobody sees the end of it, but it has to be one
+	return retryAfter + rand.N(bound+1)            //nolint:gosec // a jitter is no secret
 }
 
 // sleep waits for wait. It does not wait at all when ctx would end first.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,9 +114,13 @@ func TestBackoffGrowsUpToItsBound(t *testing.T) {
 			t.Errorf("retry %d waits %s to %s, want all of 0 to %s", n, shortest, longest, bound)
 		}
 	}
-	huge := retryPolicy{base: 1, ceiling: 1<<63 - 2}
-	if wait := huge.wait(1000, 0); wait < 0 {
-		t.Errorf("overflow: %s", wait)
+	for _, base := range []time.Duration{1, math.MaxInt64} {
+		huge := retryPolicy{base: base, ceiling: math.MaxInt64}
+		for range 100 {
+			if wait := huge.wait(1000, MaxRetryAfter); wait < MaxRetryAfter {
+				t.Fatalf("overflow: %s", wait)
+			}
+		}
 	}
 }
 

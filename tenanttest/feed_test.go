@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -137,6 +138,17 @@ func TestFeedLinkDown(t *testing.T) {
 		r.want(t, "subscribed @10s")
 		publish(t, f, "b")
 		r.want(t, "b @10s")
+	})
+}
+
+func TestX26TheLongestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := tenanttest.NewFeed(tenanttest.WithBackoff(math.MaxInt64/2+1, math.MaxInt64))
+		r := record(t, f)
+		synctest.Wait()
+		f.Disconnect(errors.New("reset"))
+		time.Sleep(time.Hour)
+		r.want(t, "subscribed", "lost: reset")
 	})
 }
 

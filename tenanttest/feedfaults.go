@@ -124,7 +124,7 @@ func (f *Feed) cut(r *run) {
 	}
 	r.queue = kept
 	r.subscribed = false
-	r.retryAt, r.backoff = now.Add(f.firstBackoff), min(2*f.firstBackoff, f.mostBackoff)
+	r.retryAt, r.backoff = now.Add(f.firstBackoff), f.doubled(f.firstBackoff)
 	r.push(step{signal: tenant.Signal{Kind: tenant.SignalLost, Err: f.downErr}})
 }
 

@@ -62,6 +62,14 @@ func (f *Feed) next(r *run) step {
 	return f.attempt(r)
 }
 
+// doubled is the back-off after this one.
+func (f *Feed) doubled(backoff time.Duration) time.Duration {
+	if backoff > f.mostBackoff/2 { // and twice as much might be more than there is room for
+		return f.mostBackoff
+	}
+	return 2 * backoff
+}
+
 // attempt is called with the lock held.
 func (f *Feed) attempt(r *run) step {
 	if wait := time.Until(r.retryAt); wait > 0 {
@@ -69,7 +77,7 @@ func (f *Feed) attempt(r *run) step {
 	}
 	if f.downErr != nil {
 		r.retryAt = time.Now().Add(r.backoff)
-		r.backoff = min(2*r.backoff, f.mostBackoff)
+		r.backoff = f.doubled(r.backoff)
 		return step{signal: tenant.Signal{Kind: tenant.SignalLost, Err: f.downErr}}
 	}
 	if f.silent {

@@ -135,7 +135,7 @@ func (c *workCommand) display(std streams, s settings) display {
 func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.TenantDiscovery, r *runner) error {
 	makeThreads(spareThreads)
 	cfg := worker.Config{
-		Work: r.work, Limit: c.Limit, RampPerSecond: c.Ramp, StopGrace: c.StopGrace + graceForKill,
+		Work: r.work, Limit: c.Limit, RampPerSecond: c.Ramp, StopGrace: withTimeToKill(c.StopGrace),
 		MinBackoff: c.MinBackoff, MaxBackoff: c.MaxBackoff, Logger: logger(c.Verbose, std.err),
 	}
 	if r.signal != nil {
@@ -160,6 +160,11 @@ func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.T
 		err = &failure{err: err, advice: "SIGKILL did not end them: look for processes that wait for a disk or for a file system on the network."}
 	}
 	return err
+}
+
+// withTimeToKill is how long the group waits for a process that has so long a grace. Nobody sees the end of the longest one.
+func withTimeToKill(grace time.Duration) time.Duration {
+	return min(grace, math.MaxInt64-graceForKill) + graceForKill
 }
 
 // makeThreads makes so many threads, which the runtime keeps for when it needs some.

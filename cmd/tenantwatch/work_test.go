@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -273,5 +274,14 @@ func TestC1WorkEndedWhileItStarts(t *testing.T) {
 		"--redis-url", "redis://127.0.0.1:1", "--api-key-file", "-", "--", "tenantjob", "wait")
 	if code != exitDone || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and nothing", code, stderr)
+	}
+}
+
+// TestX26TheLongestGrace is not made the shortest by what is added to it.
+func TestX26TheLongestGrace(t *testing.T) {
+	for _, grace := range []time.Duration{math.MaxInt64, math.MaxInt64 - graceForKill, 0} {
+		if all := withTimeToKill(grace); all < grace || all < graceForKill {
+			t.Errorf("%d with the time to kill is %d", grace, all)
+		}
 	}
 }

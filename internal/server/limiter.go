@@ -166,7 +166,8 @@ func (l *limiter) spend(s *share) error {
 	now := time.Now()
 	s.tokens, s.at = l.filled(s, now), now
 	if s.tokens < 1 {
-		return l.refusal(time.Duration((1 - s.tokens) / l.rate * float64(time.Second)))
+		wait := (1 - s.tokens) / l.rate * float64(time.Second)
+		return l.refusal(time.Duration(min(wait, math.MaxInt64/2))) // of a rate that is next to nothing it would overflow
 	}
 	s.tokens--
 	return nil

@@ -12,6 +12,22 @@ import (
 	"time"
 )
 
+// One request in longer than there are durations.
+func TestX26ARateOfNextToNothing(t *testing.T) {
+	l := newRate(1e-300, shortage{status: 429})
+	if _, err := l.try("somebody"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.try("somebody")
+	refusal, ok := errors.AsType[*apiError](err)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	if again, err := strconv.Atoi(refusal.header.Get("Retry-After")); err != nil || again < 1_000_000 {
+		t.Errorf("again after %d s, %v", again, err)
+	}
+}
+
 func TestARateFillsWithTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newRate(10, shortage{status: 429, code: "X", text: "they are short"})
