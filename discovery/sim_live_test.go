@@ -38,6 +38,7 @@ type liveSim struct {
 	held   []func() // answers to release
 
 	unseen   bool           // something is missing of which nothing tells
+	silent   bool           // the feed brings nothing, or late
 	faulty   bool           // the feed does not bring every event at once
 	garble   int            // how many events arrive as garbage
 	gather   int            // how many are held back, to be shuffled
@@ -59,8 +60,12 @@ type liveSim struct {
 	retired  []*tally    // of discoveries that were closed
 	closing  atomic.Bool // the next callback closes the discovery
 
-	holesMu sync.Mutex // guards holes
+	holesMu sync.Mutex // guards holes and hearing
 	holes   simHoles
+	hearing hearing
+
+	heart heart
+	xadd  refusedXAdd
 
 	mu  sync.Mutex // guards err
 	err error
@@ -86,6 +91,9 @@ func drawLive(seed uint64) schedule.Schedule {
 			s.World.Flags = append(s.World.Flags, flag)
 		}
 	}
+	if w := rand.New(rand.NewPCG(seed, 20)).IntN(4); w < 2 && s.World.Has("versions") { //nolint:gosec // to be repeated
+		s.World.Flags = append(s.World.Flags, []string{"beating", "stream"}[w])
+	}
 	slices.Sort(s.World.Flags)
 	for range 5 + r.IntN(55) {
 		s.Steps = append(s.Steps, liveOperations.Draw(r))
@@ -95,7 +103,7 @@ func drawLive(seed uint64) schedule.Schedule {
 
 func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 	t.Helper()
-	s := &liveSim{t: t, world: w, truth: newTruth(), feed: tenanttest.NewFeed(), rand: rand.New(rand.NewPCG(uint64(w.Numbers["dice"]), 4))} //nolint:gosec // to be repeated
+	s := &liveSim{t: t, world: w, truth: newTruth(), feed: newSimFeed(w), rand: rand.New(rand.NewPCG(uint64(w.Numbers["dice"]), 4))} //nolint:gosec // to be repeated
 	s.ctx, s.cancel = context.WithCancel(t.Context())
 	options := []tenanttest.Option{tenanttest.WithPublisher(s.publish), tenanttest.WithEnvironment("test")}
 	if !w.Has("versions") {
@@ -103,7 +111,7 @@ func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 	}
 	s.manager = tenanttest.NewManager(options...)
 	s.cfg = discovery.Config{
-		ServiceName: service, TMClient: s.manager.Fetcher(), Feed: tapped{s.feed, s}, Logger: slog.New(slog.DiscardHandler), Environment: "test",
+		ServiceName: service, TMClient: asked{s.manager.Fetcher(), s}, Feed: tapped{s.feed, s}, Logger: slog.New(slog.DiscardHandler), Environment: "test",
 		ResyncInterval: 30 * 24 * time.Hour, // which would hide what it heals
 		ResyncSpread:   time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
 		NotifyInitial:  w.Has("notify"),
@@ -119,6 +127,10 @@ func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 
 func (s *liveSim) run(steps []schedule.Step) {
 	defer s.end()
+	s.heart.on(true)
+	if s.world.Has("beating") || s.world.Has("stream") {
+		s.work.Go(s.beat)
+	}
 	s.start()
 	for _, st := range append(slices.Clone(steps), schedule.Step{Op: "quiesce"}) {
 		s.must(liveOperations.Do(s, st))
@@ -170,6 +182,9 @@ func (s *liveSim) publish(ctx context.Context, evt tenant.Event) error {
 	case s.garble > 0:
 		s.garble--
 		s.feed.PublishRaw([]byte(`{"event_type":`))
+		return nil
+	case s.xadd.refuses:
+		s.xadd.keep(evt)
 		return nil
 	case s.gather > 0:
 		s.gathered = append(s.gathered, evt)
@@ -233,7 +248,7 @@ func (s *liveSim) start() {
 	d.Load(uint64(s.world.Numbers["dice"])) //nolint:gosec // a seed may be anything
 	s.d, s.truth.at = d, 0
 	s.holesMu.Lock()
-	s.holes = simHoles{}
+	s.holes, s.hearing = simHoles{}, hearing{}
 	s.holesMu.Unlock()
 	s.closing.Store(false)
 	s.began, s.requests, s.refreshes, s.patience = time.Now(), s.manager.Requests(), 0, 0

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
@@ -19,6 +20,10 @@ func (s *liveSim) check() {
 	s.must(s.truth.invented(set))
 	if s.world.Has("versions") && status.State == discovery.Live {
 		s.must(s.complete(set, status))
+	}
+	s.heart.heard(s.feed.Subscribers() > 0 && !s.silent)
+	if status.State == discovery.Live {
+		s.must(s.audible(status))
 	}
 	for _, y := range s.tallies() {
 		s.must(y.err())
@@ -49,7 +54,10 @@ type tapped struct {
 // Run runs the feed.
 func (f tapped) Run(ctx context.Context, sink func(tenant.Signal)) error {
 	return f.Feed.Run(ctx, func(sig tenant.Signal) {
-		f.sim.heard(sig.Event)
+		if sig.Event.Environment != "another" {
+			f.sim.heard(sig.Event)
+		}
+		f.sim.listens(sig)
 		sink(sig)
 	})
 }
@@ -81,7 +89,8 @@ func consistent(set tenantSet, status discovery.Status, d *discovery.TenantDisco
 	case discovery.Syncing:
 		fits = status.FeedConnected
 	case discovery.Polling:
-		fits = !status.FeedConnected && status.SnapshotError == nil
+		unheard := errorsIs(status.FeedError, redisevents.ErrNoHeartbeat)
+		fits = status.FeedConnected == unheard && status.SnapshotError == nil
 	case discovery.Stale:
 		fits = status.SnapshotError != nil
 	default:
@@ -145,6 +154,8 @@ func (s *liveSim) quiesce() {
 	s.patience = 0
 	s.letGo()
 	s.garble = 0
+	s.heart.on(true)
+	s.letIn()
 	s.feed.ClearFaults()
 	s.must(s.feed.Flush(s.ctx))
 	s.feed.Connect()
@@ -155,7 +166,7 @@ func (s *liveSim) quiesce() {
 	case s.unseen:
 		s.feed.Gap(nil)
 	}
-	s.unseen, s.faulty = false, false
+	s.unseen, s.faulty, s.silent = false, false, false
 	// the longest back-off, the guard's delay and the callbacks that are slow
 	s.pass(s.cfg.ResyncSpread + 60*time.Second)
 	set, status := setOf(s.d.All()), s.d.Status()

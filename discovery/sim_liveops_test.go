@@ -85,8 +85,8 @@ func feedFault(name string, weight, most int, lossy bool, do func(s *liveSim, n 
 var liveFeedFaults = schedule.Operations[*liveSim]{
 	feedFault("drop", 3, 5, true, func(s *liveSim, n int) { s.feed.Drop(n) }),
 	feedFault("double", 3, 5, false, func(s *liveSim, n int) { s.unseen = s.unseen || s.world.Has("anonymous"); s.feed.Duplicate(n) }),
-	feedFault("delay", 3, 15_000, false, func(s *liveSim, n int) { s.feed.Delay(time.Duration(n) * time.Millisecond) }),
-	feedFault("silence", 2, 1, true, func(s *liveSim, _ int) { s.feed.Silence(true) }),
+	feedFault("delay", 3, 15_000, false, func(s *liveSim, n int) { s.silent = true; s.feed.Delay(time.Duration(n) * time.Millisecond) }),
+	feedFault("silence", 2, 1, true, func(s *liveSim, _ int) { s.silent = true; s.feed.Silence(true) }),
 	feedFault("sound", 2, 1, true, func(s *liveSim, _ int) { s.feed.Silence(false) }),
 	feedFault("disconnect", 3, 1, false, func(s *liveSim, _ int) { s.feed.Disconnect(nil) }),
 	feedFault("refuse", 1, 1, false, func(s *liveSim, _ int) { s.feed.Refuse(nil) }),
@@ -106,6 +106,19 @@ var liveFeedFaults = schedule.Operations[*liveSim]{
 	feedFault("garble", 2, 2, false, func(s *liveSim, n int) { s.garble = n }),
 	feedFault("gap", 1, 1, false, func(s *liveSim, _ int) { s.feed.Gap(nil) }),
 	{Name: "beat", Weight: 3, Do: func(s *liveSim, _, _ int) { s.feed.Heartbeat(s.manager.Version()) }},
+	{Name: "stopbeats", Weight: 2, Do: func(s *liveSim, _, _ int) { s.heart.on(false) }},
+	{Name: "startbeats", Weight: 2, Do: func(s *liveSim, _, _ int) { s.heart.on(true) }},
+	feedFault("otherbeat", 1, 3, false, func(s *liveSim, n int) { // of the manager of another environment
+		s.feed.Heartbeat(tenant.Version{Epoch: fmt.Sprint("other", n), Revision: s.manager.Version().Revision + 1})
+	}),
+	feedFault("otherevent", 1, 3, false, func(s *liveSim, n int) {
+		v := s.manager.Version()
+		evt := tenant.Event{EventType: tenant.EventUpdated, TenantID: s.id(n), Environment: "another", Epoch: v.Epoch, Revision: v.Revision + 1}
+		s.must(s.feed.Publish(s.ctx, evt))
+	}),
+	{Name: "otherlist", Weight: 1, Draw: schedule.UpTo(2), Do: func(s *liveSim, a, _ int) { s.manager.ListEnvironment(a, "another"); s.refresh() }},
+	feedFault("refusexadd", 3, 1, false, func(s *liveSim, _ int) { s.xadd.refuses = s.world.Has("stream") }),
+	feedFault("takexadd", 3, 1, false, func(s *liveSim, _ int) { s.letIn() }),
 	{Name: "replay", Weight: 4, Draw: schedule.OneOf(60), Do: func(s *liveSim, a, _ int) {
 		if len(s.past) > 0 { // one that may never have come, or before the discovery was made
 			s.unseen, s.faulty = true, true
@@ -260,7 +273,9 @@ func (s *liveSim) month(_, _ int) {
 	s.feed.Drop(1)
 	_ = s.manager.Suspend(s.ctx, s.id(0)) // or it is none
 	s.feed.Drop(0)
+	s.heart.on(false) // by which it would be told
 	s.pass(s.cfg.ResyncInterval * 6 / 5)
+	s.heart.on(true)
 	if set := setOf(s.d.All()); set != s.truth.now() {
 		s.fail(fmt.Errorf("after a month the set is %v, the truth %v", set, s.truth.now()))
 	}

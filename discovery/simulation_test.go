@@ -15,7 +15,7 @@ import (
 )
 
 // worldNumbers: how many tenants there are at the beginning, the spread in milliseconds, and what seeds all jitter. The flags
-// are versions, beatless, base, undated, mixed, slow, panics, stuck, notify and file.
+// are versions, beatless, base, undated, mixed, slow, panics, stuck, notify and file, and for heartbeats hearing, beating and stream.
 var worldNumbers = []string{"tenants", "spread", "dice"}
 
 var (

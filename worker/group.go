@@ -81,6 +81,11 @@ type Config struct {
 }
 
 // Group keeps one run of Work for each tenant. Make it with NewGroup.
+//
+// A manager announces one change of a tenant's connections by several events, one after the other. They restart its run once:
+// the first of them ends the run at once, and the next run begins when none has come for 100 ms, half a second after the
+// first at the latest. With Config.Reconfigured nothing is held up: the run is told of each, or of the last of those that came
+// while it was being told.
 type Group struct {
 	cfg Config
 

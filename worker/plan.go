@@ -15,6 +15,13 @@ const rampSlack = 10 * time.Millisecond
 // cooling is a tenant that is gone, and whose last run began less than half of minBackoff ago. Nobody is told of it.
 const cooling = GivenUp + 1
 
+// The news of one change comes one after the other, a few milliseconds apart: the next run begins once none has come for
+// newsQuiet, and mostNews after the first at the latest.
+const (
+	newsQuiet = 100 * time.Millisecond
+	mostNews  = 500 * time.Millisecond
+)
+
 // rules are what a plan goes by.
 type rules struct {
 	limit                  int           // 0: none
@@ -52,6 +59,8 @@ type task struct {
 	due           time.Time     // of stopping and backing off
 	index         int           // in the deadlines, -1 elsewhere
 
+	news     time.Time // when the first of those came that the next run waits for the end of
+	quiet    time.Time // when that run may begin
 	began    time.Time // the last run
 	retry    bool      // the next run follows one that failed
 	failures int       // in a row
@@ -101,7 +110,7 @@ func (p *plan) change(now time.Time, c tenant.Change) {
 func (p *plan) add(now time.Time, old *task, id string) {
 	if old != nil {
 		old.id, old.active, old.first = id, true, false
-		old.failures, old.restarts, old.lastErr, old.retry = 0, 0, nil, false
+		old.failures, old.restarts, old.lastErr, old.retry, old.quiet = 0, 0, nil, false, time.Time{}
 		if old.state == cooling {
 			p.startAgain(now, old)
 		} else {
@@ -126,6 +135,9 @@ func (p *plan) remove(now time.Time, t *task) {
 }
 
 func (p *plan) reconfigure(now time.Time, t *task, reason tenant.EventType) {
+	if !p.hook { // which is told of each, and restarts nothing
+		t.hear(now)
+	}
 	switch t.state {
 	case Running:
 		p.tell(now, t, reason)
@@ -134,6 +146,14 @@ func (p *plan) reconfigure(now time.Time, t *task, reason tenant.EventType) {
 		p.startAgain(now, t)
 	default: // a run that is to begin, or to follow, sees what is new; what is done is done
 	}
+}
+
+// hear puts off the next run until no more news of the same change can be on its way.
+func (t *task) hear(now time.Time) {
+	if t.news.IsZero() || !now.Before(t.quiet) {
+		t.news = now
+	}
+	t.quiet = earlierOf(now.Add(newsQuiet), t.news.Add(mostNews))
 }
 
 // tell calls the hook, one at a time for a tenant, or restarts the run where there is none.
@@ -334,14 +354,18 @@ func (p *plan) enqueue(now time.Time, t *task) {
 	}
 }
 
-// startAgain lets the runs of a tenant begin half of minBackoff apart, whatever happens to it.
+// startAgain lets the runs of a tenant begin half of minBackoff apart, whatever happens to it, and once for one change.
 func (p *plan) startAgain(now time.Time, t *task) {
-	if !p.early(now, t) {
+	at := t.quiet
+	if p.early(now, t) {
+		at = later(at, t.began.Add(p.minBackoff/2))
+	}
+	if !now.Before(at) {
 		p.enqueue(now, t)
 		return
 	}
 	p.move(now, t, Restarting)
-	p.schedule(t, t.began.Add(p.minBackoff/2))
+	p.schedule(t, at)
 }
 
 // part forgets a tenant that is gone, once it may be started again at once.
@@ -396,6 +420,13 @@ func (p *plan) schedule(t *task, at time.Time) {
 }
 
 func (p *plan) order(o order) { p.orders = append(p.orders, o) }
+
+func earlierOf(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {

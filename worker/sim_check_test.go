@@ -71,7 +71,7 @@ func (m *model) adopt(t *simTenant, status worker.Status) {
 	r := t.run
 	if r == nil {
 		t.state, t.since, t.lined, t.turn = is.State, is.Since, is.Since, 0
-		t.lo, t.hi = is.Since, is.Since.Add(m.max)
+		t.lo, t.hi = is.Since, is.Since.Add(max(m.max, 500*time.Millisecond)) // or the news is waited for
 		return
 	}
 	r.due = false

@@ -47,6 +47,8 @@ type simTenant struct {
 	freed  bool      // nor was that of the run that it has
 
 	begun time.Time // its last run
+	news  time.Time // when the first of those came that the next run waits for the end of
+	quiet time.Time // when that is
 
 	failures, restarts int
 	retry              bool // the next run is a restart
@@ -116,7 +118,7 @@ func (m *model) change(now time.Time, t *simTenant, c tenant.Change) {
 	case !m.stopped.IsZero():
 	case c.Kind == tenant.Added && !t.active:
 		t.active, t.id, t.failures, t.restarts, t.last, t.vague = true, c.TenantID, 0, 0, outcome{}, false
-		t.first = false
+		t.first, t.quiet = false, time.Time{}
 		if t.run != nil {
 			t.run.back = true
 			return
@@ -137,6 +139,9 @@ func (m *model) change(now time.Time, t *simTenant, c tenant.Change) {
 
 func (m *model) reconfigured(now time.Time, t *simTenant, reason tenant.EventType) {
 	r := t.run
+	if !m.hook {
+		t.hear(now)
+	}
 	switch {
 	case r == nil && (t.state == worker.Restarting || t.state == worker.GivenUp):
 		t.failures = 0
@@ -293,9 +298,25 @@ func (m *model) failed(now time.Time, t *simTenant, r *simRun) {
 	}
 }
 
-// again puts a tenant into the line, or lets it wait until half of min has passed since its last run began.
+// hear is for news that the next run has to wait for the end of: 100 ms after the last, half a second after the first.
+func (t *simTenant) hear(now time.Time) {
+	if !now.Before(t.quiet) {
+		t.news = now
+	}
+	t.quiet = now.Add(100 * time.Millisecond)
+	if most := t.news.Add(500 * time.Millisecond); most.Before(t.quiet) {
+		t.quiet = most
+	}
+}
+
+// again puts a tenant into the line, or lets it wait until half of min has passed since its last run began, and until no more
+// news of the same change comes.
 func (m *model) again(now time.Time, t *simTenant, turn int) {
-	if soonest := t.begun.Add(m.min / 2); !t.begun.IsZero() && now.Before(soonest) {
+	soonest := t.quiet
+	if !t.begun.IsZero() {
+		soonest = later(soonest, t.begun.Add(m.min/2))
+	}
+	if now.Before(soonest) {
 		t.state, t.since, t.lo, t.hi, t.lined, t.turn = worker.Restarting, now, soonest, soonest, soonest, 0
 	} else {
 		t.line(now, turn)

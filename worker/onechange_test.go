@@ -1,0 +1,62 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestW02OneChangeRestartsARunOnce, however many events it has and however they come apart. The run ends with the first of
+// them, and the next begins a tenth of a second after the last; news without an end does not hold it up for long.
+func TestW02OneChangeRestartsARunOnce(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		events int
+		apart  time.Duration
+		starts int
+		within time.Duration // from the first event to the last start
+	}{
+		{"one event", 1, 0, 1, 100 * time.Millisecond},
+		{"at once", 6, 0, 1, 100 * time.Millisecond},
+		{"a few milliseconds apart", 6, 7 * time.Millisecond, 1, 135 * time.Millisecond},
+		{"as far apart as a relay sends them", 4, 90 * time.Millisecond, 1, 370 * time.Millisecond},
+		{"two changes", 2, time.Second, 2, 1100 * time.Millisecond},
+		{"without an end", 100, 50 * time.Millisecond, 10, 5050 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var starts []time.Time
+				var ended time.Time
+				b := start(t, Config{}, func(ctx context.Context, _ string) error {
+					starts = append(starts, time.Now())
+					<-ctx.Done()
+					if errors.Is(context.Cause(ctx), ErrReconfigured) && ended.IsZero() {
+						ended = time.Now()
+					}
+					return nil
+				})
+				b.add("a")
+				time.Sleep(time.Minute)
+				began := time.Now()
+				for range tc.events {
+					b.reconfigure("a")
+					synctest.Wait()
+					time.Sleep(tc.apart)
+				}
+				time.Sleep(time.Minute)
+				if !ended.Equal(began) {
+					t.Errorf("the run was told %v after the first event", ended.Sub(began))
+				}
+				if n := len(starts) - 1; n < 1 || n > tc.starts || tc.starts == 1 && n != 1 {
+					t.Errorf("%d restarts for %d events", n, tc.events)
+				}
+				if took := starts[len(starts)-1].Sub(began); took > tc.within {
+					t.Errorf("the last run began after %v", took)
+				}
+				b.stop()
+			})
+		})
+	}
+}
