@@ -68,9 +68,10 @@ func (c *Core) Apply(now time.Time, batch ...tenant.Signal) {
 }
 
 // Handle takes in an event that did not come by the feed, as HandleEvent does, and waits for nothing.
-func (c *Core) Handle(now time.Time, evt tenant.Event) {
+func (c *Core) Handle(now time.Time, evt tenant.Event) (err error) {
 	v := judge(evt, c.cfg.ServiceName, c.cfg.Environment)
-	c.at(now, func() { _ = c.handle(now, v, &waiter{}) })
+	c.at(now, func() { err = c.handle(now, v, &waiter{}) })
+	return err
 }
 
 // Ask begins a request.

@@ -57,9 +57,11 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 			}
 		}},
 		{Name: "handle", Weight: 3, Draw: schedule.OneOf(8), Do: func(s *coreSim, a, _ int) { // by a user, who knows it from elsewhere
-			if len(s.wire) > 0 {
-				s.taken(s.wire[a%len(s.wire)])
-				s.core.Handle(s.now, s.past[len(s.past)-1].event)
+			if len(s.wire) == 0 {
+				return
+			}
+			if w := s.wire[a%len(s.wire)]; s.core.Handle(s.now, w.event) == nil { // before the bootstrap it is refused
+				s.taken(w)
 			}
 		}},
 		{Name: "up", Weight: 5, Do: func(s *coreSim, _, _ int) { s.subscribe() }},
