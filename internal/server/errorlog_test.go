@@ -22,11 +22,11 @@ func TestX42AFloodOfFailedHandshakes(t *testing.T) {
 				errors.Print("http: Accept error: too many open files; retrying in 5ms")
 			}
 		}
-		time.Sleep(noiseEvery + time.Second)
+		time.Sleep(linesEvery + time.Second)
 		if got := out.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "Accept error") || !strings.Contains(got, "more_of_the_kind=9998 within=10s") {
 			t.Errorf("the log:\n%s", got)
 		}
-		time.Sleep(noiseEvery)
+		time.Sleep(linesEvery)
 		errors.Print("http: TLS handshake error from 192.0.2.1:1: EOF")
 		errors.Print("http: TLS handshake error from 192.0.2.1:2: EOF")
 		n.close()

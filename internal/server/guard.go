@@ -80,25 +80,38 @@ func routeOf(pattern string) string {
 	return "none"
 }
 
-// logRequest says nothing of the query and of the body.
+// linesEach is how many lines of each kind there are about a caller in a while, before the others are counted.
+const linesEach = 10
+
+// logRequest says nothing of the query and of the body. Each change has its line. Of what a caller may bring about at will,
+// refusals, failures, answers that it breaks off and readings, the log has a few in a while, and a count.
 func (s *Server) logRequest(r *http.Request, route string, status int, left *note, took time.Duration) {
-	level, message := slog.LevelInfo, "request refused"
-	switch {
-	case route == readyPath:
+	if route == readyPath {
 		return // a balancer asks on; that it is not ready any more, and ready again, is a line each
-	case status == http.StatusUnauthorized:
-		if _, err := s.limits.unknowns.try(""); err != nil {
-			return
-		}
-	case status >= http.StatusInternalServerError:
-		level, message = slog.LevelError, "request failed"
-	case status < http.StatusBadRequest && left.cause != nil:
-		level, message = slog.LevelWarn, "answer broken off"
-	case status < http.StatusBadRequest && left.deed.Result == "":
-		return
-	case status < http.StatusBadRequest:
-		message = "done"
 	}
+	one := line{level: slog.LevelInfo, attrs: left.attrs(r, route, status, took)}
+	switch d := left.deed; {
+	case status >= http.StatusInternalServerError:
+		one.level, one.text = slog.LevelError, "request failed"
+	case status >= http.StatusBadRequest:
+		one.text = "request refused"
+	case left.cause != nil:
+		one.level, one.text = slog.LevelWarn, "answer broken off"
+	case d.Result == "":
+		return
+	case d.Result == store.ResultRead:
+		one.text = "read"
+	default:
+		one.text = "done"
+	}
+	if left.deed.Result != "" && left.deed.Result != store.ResultRead { // a change, whatever became of its answer
+		s.log.LogAttrs(r.Context(), one.level, one.text, one.attrs...)
+		return
+	}
+	s.lines.say(r.Context(), one.text+" "+left.caller, one)
+}
+
+func (left *note) attrs(r *http.Request, route string, status int, took time.Duration) []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("method", methodOf(r)), slog.String("route", route), slog.Int("status", status),
 		slog.String("took", took.String()), slog.String("remote", left.address),
@@ -116,7 +129,7 @@ func (s *Server) logRequest(r *http.Request, route string, status int, left *not
 	if left.cause != nil {
 		attrs = append(attrs, slog.String("error", left.cause.Error()))
 	}
-	s.log.LogAttrs(r.Context(), level, message, attrs...)
+	return attrs
 }
 
 // methodOf keeps methods that clients make up out of labels.

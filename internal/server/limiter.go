@@ -248,23 +248,17 @@ func (s *share) leave(w *waiter) {
 
 // limits are all that is short. Each has a pool of its own in the database, so that none of them waits for another.
 type limits struct {
-	rates    *limiter // requests of a key or a token
-	unknowns *limiter // log lines about callers that showed nothing, or something wrong
-	lookups  *limiter // of keys and tokens
-	reads    *limiter // calls that read
-	changes  *limiter // calls that change something
-	lists    *limiter // of active tenants
-	catchUp  *limiter // readings of old events, of streams
-	streams  *limiter
+	rates   *limiter // requests of a key or a token
+	lookups *limiter // of keys and tokens
+	reads   *limiter // calls that read
+	changes *limiter // calls that change something
+	lists   *limiter // of active tenants
+	catchUp *limiter // readings of old events, of streams
+	streams *limiter
 }
 
-const (
-	// unknownLines is how many log lines a second there are at most about callers that are not known, and twice as many at
-	// once: anybody can make such requests. The metrics count them all.
-	unknownLines = 5
-	// streamsRetry is after how long a client that was one too many may try again.
-	streamsRetry = 15 * time.Second
-)
+// streamsRetry is after how long a client that was one too many may try again.
+const streamsRetry = 15 * time.Second
 
 func newLimits(cfg Config) limits {
 	room := cfg.Store.Room()
@@ -276,14 +270,13 @@ func newLimits(cfg Config) limits {
 		})
 	}
 	l := limits{
-		rates:    newRate(cfg.RateLimit, shortage{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS", text: "requests are short: this key, or this token, makes more of them than it may each second"}),
-		unknowns: newRate(unknownLines, shortage{}),
-		lookups:  busy(room.Lookups, "TOO_MANY_LOOKUPS", "lookups of keys"),
-		reads:    busy(room.Reads, "TOO_MANY_READS", "readings of the database"),
-		changes:  busy(room.Changes, "TOO_MANY_CHANGES", "changes"),
-		lists:    busy(room.Lists, "TOO_MANY_LISTS", "readings of lists"),
-		catchUp:  busy(catchUpAtOnce(), "TOO_MANY_READS", "readings of old events"),
-		streams:  busy(cfg.MaxStreams, "TOO_MANY_STREAMS", ""),
+		rates:   newRate(cfg.RateLimit, shortage{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS", text: "requests are short: this key, or this token, makes more of them than it may each second"}),
+		lookups: busy(room.Lookups, "TOO_MANY_LOOKUPS", "lookups of keys"),
+		reads:   busy(room.Reads, "TOO_MANY_READS", "readings of the database"),
+		changes: busy(room.Changes, "TOO_MANY_CHANGES", "changes"),
+		lists:   busy(room.Lists, "TOO_MANY_LISTS", "readings of lists"),
+		catchUp: busy(catchUpAtOnce(), "TOO_MANY_READS", "readings of old events"),
+		streams: busy(cfg.MaxStreams, "TOO_MANY_STREAMS", ""),
 	}
 	l.streams.short.again = streamsRetry
 	l.streams.short.others = ""

@@ -65,7 +65,8 @@ type Server struct {
 	limits  limits
 	faces   *faces
 	lookups *lookups
-	noise   *noise
+	noise   noise
+	lines   *lines   // about requests
 	shown   standing // by the streams that there are
 	proxies proxies
 	ready   readiness
@@ -95,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg = withDefaults(cfg)
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store), limits: newLimits(cfg), faces: newFaces(), lookups: newLookups(), noise: newNoise(cfg.Logger),
+		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store), limits: newLimits(cfg), faces: newFaces(), lookups: newLookups(), noise: newNoise(cfg.Logger), lines: newLines(cfg.Logger, linesEach),
 		shown: standing{all: map[[sha256.Size]byte]*shown{}}, ready: readiness{once: newOnce()}, ping: cfg.Store.Ping,
 		beat: heartbeatInterval, recheck: standingEvery, closing: make(chan struct{}),
 	}
@@ -127,6 +128,7 @@ func (s *Server) MeterProvider() metric.MeterProvider { return s.metrics.provide
 func (s *Server) Close(ctx context.Context) error {
 	s.endStreams()
 	s.noise.close()
+	s.lines.close()
 	return s.metrics.shutdown(ctx)
 }
 

@@ -21,6 +21,9 @@ type Deed struct {
 	Target, Result string
 }
 
+// ResultRead is the result of a reading; all others are changes.
+const ResultRead = "read"
+
 type deedKey struct{}
 
 // WithDeed returns a ctx for one call of the store.
@@ -164,7 +167,7 @@ func (s *Store) noteReading(ctx context.Context, what, target string) error {
 	if !ok {
 		return nil // this process, for itself
 	}
-	done := d.row(what, target, "read")
+	done := d.row(what, target, ResultRead)
 	mine := s.readings.add(done)
 	select {
 	case s.readings.writing <- struct{}{}: // this one writes for all that wait

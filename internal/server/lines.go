@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// linesEvery is how long a while is in which there are few lines of each kind.
+	linesEvery = 10 * time.Second
+	// maxKinds is how many kinds are told apart at a time; those of all others are one kind together.
+	maxKinds   = 1000
+	otherKinds = "others"
+)
+
+// lines lets few lines of each kind into the log, of what clients can bring about as often as they like. At the end of a while a
+// line says how many were left out, and as long as there are any, that is the only one.
+type lines struct {
+	log  *slog.Logger
+	most int // of a kind in a while, before they are counted
+
+	mu    sync.Mutex // guards kinds
+	kinds map[string]*kindOfLine
+}
+
+type kindOfLine struct {
+	said, left int
+	last       line // of those that were left out
+	timer      *time.Timer
+}
+
+type line struct {
+	level slog.Level
+	text  string
+	attrs []slog.Attr
+}
+
+func newLines(log *slog.Logger, most int) *lines {
+	return &lines{log: log, most: most, kinds: map[string]*kindOfLine{}}
+}
+
+// say writes the line, or counts it.
+func (l *lines) say(ctx context.Context, kind string, one line) {
+	if l.admits(kind, one) {
+		l.log.LogAttrs(ctx, one.level, one.text, one.attrs...)
+	}
+}
+
+func (l *lines) admits(kind string, one line) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kinds[kind] == nil && len(l.kinds) >= maxKinds {
+		kind = otherKinds
+	}
+	k := l.kinds[kind]
+	if k == nil {
+		k = &kindOfLine{timer: time.AfterFunc(linesEvery, func() { l.sumUp(kind) })}
+		l.kinds[kind] = k
+	}
+	if k.said < l.most {
+		k.said++
+		return true
+	}
+	k.left++
+	k.last = one
+	return false
+}
+
+// sumUp says how many there were besides, and goes on as long as there are any.
+func (l *lines) sumUp(kind string) {
+	if one, any := l.sum(kind); any {
+		l.log.LogAttrs(context.Background(), one.level, one.text, append(one.attrs, slog.String("within", linesEvery.String()))...)
+	}
+}
+
+func (l *lines) sum(kind string) (one line, any bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.kinds[kind]
+	if k == nil { // closed
+		return line{}, false
+	}
+	if k.left == 0 {
+		delete(l.kinds, kind)
+		return line{}, false
+	}
+	one = k.summary()
+	k.left = 0
+	k.timer.Reset(linesEvery)
+	return one, true
+}
+
+// summary is the last line, with a count of the others.
+func (k *kindOfLine) summary() line {
+	one := k.last
+	one.attrs = append(one.attrs[:len(one.attrs):len(one.attrs)], slog.Int("more_of_the_kind", k.left-1))
+	return one
+}
+
+// close says what was not said yet.
+func (l *lines) close() {
+	for _, one := range l.rest() {
+		l.log.LogAttrs(context.Background(), one.level, one.text, one.attrs...)
+	}
+}
+
+func (l *lines) rest() (out []line) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.kinds {
+		k.timer.Stop()
+		if k.left > 0 {
+			out = append(out, k.summary())
+		}
+	}
+	clear(l.kinds)
+	return out
+}
