@@ -86,15 +86,20 @@ func newOnce() *once {
 	return &once{fresh: freshFor, asking: make(chan struct{}, 1)}
 }
 
-// ask returns the answer of at most fresh ago. Whoever asks does not end the question for the others by going away.
+// ask returns the answer of at most fresh ago, within limit, which is for the waiting and for the question together. Whoever asks
+// does not end the question for the others by going away.
 func (o *once) ask(ctx context.Context, limit time.Duration, question func(context.Context) error) error {
-	o.asking <- struct{}{} // for at most limit
-	defer func() { <-o.asking }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	select {
+	case o.asking <- struct{}{}:
+		defer func() { <-o.asking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if !o.at.IsZero() && time.Since(o.at) < o.fresh {
 		return o.err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	defer cancel()
 	o.err = question(ctx)
 	o.at = time.Now()
 	return o.err

@@ -19,14 +19,17 @@ func TestX38AKeyCannotTellWhetherATenantIsThere(t *testing.T) {
 	}
 }
 
-// TestX38ATenantThatNoServiceHas is for tokens, whether it never had one or has left its last.
+// TestX38ATenantThatNoServiceHas is for tokens, whether it never had one, has left its last, or that one was purged.
 func TestX38ATenantThatNoServiceHas(t *testing.T) {
 	h := start(t)
 	left := h.tenant(t, "Acme")
 	h.want(t, 204, "DELETE", "/v1/tenants/"+left+"/associations/ledger", "")
 	fresh := idOf(t, h.want(t, 201, "POST", "/v1/tenants", `{"name":"Fresh"}`).body)
 	stranger := with("X-API-Key", makeKey(t, h.store, "payments"))
-	for _, id := range []string{left, fresh} {
+	purged := h.tenant(t, "Purged")
+	h.want(t, 200, "GET", "/v1/tenants/"+purged, "", without("Authorization"))
+	h.want(t, 204, "DELETE", "/v1/tenants/"+purged+"/associations/ledger?purge=true", "")
+	for _, id := range []string{left, fresh, purged} {
 		h.want(t, 404, "GET", "/v1/tenants/"+id, "", stranger, without("Authorization"))
 		h.want(t, 404, "GET", "/v1/tenants/"+id, "", without("Authorization"))
 		h.want(t, 200, "GET", "/v1/tenants/"+id, "", without("X-API-Key"))

@@ -27,28 +27,63 @@ type lookup struct {
 	done  chan struct{} // closed when the rest is there
 	found store.Key
 	err   error
+	late  bool // the one that made it had no more time
 }
 
 func newLookups() *lookups { return &lookups{all: map[[sha256.Size]byte]*asked{}} }
 
-// do returns what look finds, or what it finds for somebody else that came before it began.
+// do returns what look finds, or what it finds for somebody else that came before it began, until ctx ends. look has as much time
+// as the one that makes it; who has more asks again.
 func (l *lookups) do(ctx context.Context, digest [sha256.Size]byte, look func(context.Context) (store.Key, error)) (store.Key, error) {
+	for {
+		found, late, err := l.one(ctx, digest, look)
+		if !late || ctx.Err() != nil {
+			return found, err
+		}
+	}
+}
+
+func (l *lookups) one(ctx context.Context, digest [sha256.Size]byte, look func(context.Context) (store.Key, error)) (found store.Key, late bool, err error) {
 	a, mine, first := l.join(digest)
 	defer l.leave(digest, a)
-	if first { // and so it is made by this one, whether its client stays or not
-		a.turn <- struct{}{}
-		l.begin(a)
-		mine.found, mine.err = look(context.WithoutCancel(ctx))
-		close(mine.done)
-		<-a.turn
-		return mine.found, mine.err
+	if first {
+		l.make(ctx, a, mine, look)
+		return mine.found, false, mine.err
 	}
 	select {
 	case <-mine.done:
-		return mine.found, mine.err
+		return mine.found, mine.late, mine.err
 	case <-ctx.Done():
-		return store.Key{}, ctx.Err()
+		return store.Key{}, false, ctx.Err()
 	}
+}
+
+// make is done by the one that came first, whether its client stays or not, for as long as it has time.
+func (l *lookups) make(ctx context.Context, a *asked, mine *lookup, look func(context.Context) (store.Key, error)) {
+	ctx, cancel := staying(ctx)
+	defer cancel()
+	defer close(mine.done)
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-ctx.Done():
+		l.begin(a)
+		mine.late, mine.err = true, ctx.Err()
+		return
+	}
+	l.begin(a)
+	mine.found, mine.err = look(ctx)
+	mine.late = mine.err != nil && ctx.Err() != nil
+}
+
+// staying is ctx without its cancellation, and with its deadline.
+func staying(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, bounded := ctx.Deadline()
+	ctx = context.WithoutCancel(ctx)
+	if !bounded {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, end)
 }
 
 func (l *lookups) join(digest [sha256.Size]byte) (a *asked, mine *lookup, first bool) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,5 +68,45 @@ func TestX36AClientThatIsGoneDoesNotEndTheLookupOfOthers(t *testing.T) {
 		}
 		leave()
 		running.Wait()
+	})
+}
+
+// TestX37ALookupKeepsItsTime although the database is silent, and another that has more time is under way or was joined.
+func TestX37ALookupKeepsItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLookups()
+		var answers atomic.Bool
+		look := func(ctx context.Context) (store.Key, error) {
+			if answers.Load() {
+				return store.Key{ID: "k"}, nil
+			}
+			<-ctx.Done()
+			return store.Key{}, store.ErrUnavailable
+		}
+		var running sync.WaitGroup
+		ask := func(limit, want time.Duration, found bool) {
+			began := time.Now()
+			running.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				got, err := l.do(ctx, [sha256.Size]byte{1}, look)
+				if took := time.Since(began); took != want || (err == nil) != found || found && got.ID != "k" {
+					t.Errorf("with %s: %+v and %v after %s, want %s", limit, got, err, took, want)
+				}
+			})
+			synctest.Wait()
+		}
+		ask(10*time.Second, 10*time.Second, false) // is under way
+		ask(2*time.Second, 2*time.Second, false)   // waits for its turn
+		ask(4*time.Second, 4*time.Second, false)   // has joined that one, and has more time
+		ask(time.Second, time.Second, false)       // has joined it too
+		running.Wait()
+		ask(2*time.Second, 2*time.Second, false)
+		ask(10*time.Second, 2*time.Second, true)
+		answers.Store(true)
+		running.Wait()
+		if len(l.all) != 0 {
+			t.Errorf("%d are remembered", len(l.all))
+		}
 	})
 }

@@ -50,22 +50,40 @@ func CheckProxies(list []string) error {
 func parseProxies(list []string) (proxies, error) {
 	var out proxies
 	for _, one := range list {
-		if addr, err := netip.ParseAddr(one); err == nil {
-			out = append(out, netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()))
-			continue
-		}
-		prefix, err := netip.ParsePrefix(one)
+		prefix, err := parseProxy(one)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not an address or a network, as in 10.0.0.0/8", one)
+			return nil, err
 		}
-		out = append(out, prefix.Masked())
+		out = append(out, prefix)
 	}
 	return out, nil
 }
 
+// mappedBits is how much of an address of IPv4 that is written as one of IPv6 says just that.
+const mappedBits = 96
+
+// parseProxy returns networks of IPv4 in the form in which addresses are compared, however they are written.
+func parseProxy(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, fmt.Errorf("%q is not an address or a network, as in 10.0.0.0/8", text)
+	case !prefix.Addr().Is4In6():
+		return prefix.Masked(), nil
+	case prefix.Bits() < mappedBits:
+		return netip.Prefix{}, fmt.Errorf("%q is larger than all of IPv4: say 0.0.0.0/0 for that", text)
+	}
+	return netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mappedBits).Masked(), nil
+}
+
+// trust takes an address with a zone, as link-local ones have it, for the one without.
 func (p proxies) trust(text string) bool {
 	addr, err := netip.ParseAddr(text)
-	return err == nil && slices.ContainsFunc(p, func(known netip.Prefix) bool { return known.Contains(addr.Unmap()) })
+	addr = addr.Unmap().WithZone("")
+	return err == nil && slices.ContainsFunc(p, func(known netip.Prefix) bool { return known.Contains(addr) })
 }
 
 // address is where a request comes from: the peer, or, if that is a proxy which is trusted, what it says in X-Forwarded-For. Of

@@ -8,7 +8,7 @@ import (
 
 // TestX23TheAddressBehindAProxy: a proxy that is trusted says it, and nobody else.
 func TestX23TheAddressBehindAProxy(t *testing.T) {
-	trusted, err := parseProxies([]string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32"})
+	trusted, err := parseProxies([]string{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::ffff:172.16.0.0/108", "::ffff:192.0.2.77", "fe80::/10"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +28,10 @@ func TestX23TheAddressBehindAProxy(t *testing.T) {
 		{"[2001:db8::5]:1", []string{"2001:db9::1"}, "2001:db9::1"},
 		{"[::ffff:10.1.1.1]:1", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
 		{"10.1.1.1:1", []string{"unknown"}, "10.1.1.1"},
+		{"172.16.9.9:1", []string{"198.51.100.7"}, "198.51.100.7"}, // the network is written as one of IPv6
+		{"172.32.0.1:1", []string{"198.51.100.7"}, "172.32.0.1"},
+		{"192.0.2.77:1", []string{"198.51.100.7"}, "198.51.100.7"},
+		{"[fe80::1%eth0]:1", []string{"198.51.100.7"}, "198.51.100.7"},
 		{"10.1.1.1:1", []string{"198.51.100.7, unknown, 10.2.2.2"}, "10.2.2.2"},
 		{"10.1.1.1:1", []string{"10.3.3.3, 10.2.2.2"}, "10.3.3.3"}, // all of them are ours
 		{"10.1.1.1:1", []string{""}, "10.1.1.1"},
@@ -38,7 +42,7 @@ func TestX23TheAddressBehindAProxy(t *testing.T) {
 			t.Errorf("%s %q: %s, want %s", tt.peer, tt.forwarded, got, tt.want)
 		}
 	}
-	for _, odd := range []string{"", "proxy.example", "10.0.0.0/33", "10.0.0.0/8/8"} {
+	for _, odd := range []string{"", "proxy.example", "10.0.0.0/33", "10.0.0.0/8/8", "::ffff:0.0.0.0/90", "fe80::1%eth0", "fe80::%eth0/10"} {
 		if _, err := New(Config{Store: openStore(t), TrustedProxies: []string{odd}}); err == nil {
 			t.Errorf("%q was taken for a proxy", odd)
 		}

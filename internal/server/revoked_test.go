@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -122,6 +123,25 @@ func TestX37TheLookIsAtMostFiveSecondsOld(t *testing.T) {
 		if asked != 2 {
 			t.Errorf("asked %d times, want 2", asked)
 		}
+	})
+}
+
+// TestX37TheLookKeepsItsTime: who waits for the one that asks waits for no longer than it may take.
+func TestX37TheLookKeepsItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOnce()
+		var running sync.WaitGroup
+		for range 100 {
+			running.Go(func() {
+				began := time.Now()
+				err := o.ask(t.Context(), standingLimit, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+				if took := time.Since(began); took > standingLimit || err == nil {
+					t.Errorf("%v after %s", err, took)
+				}
+			})
+			time.Sleep(10 * time.Millisecond)
+		}
+		running.Wait()
 	})
 }
 

@@ -83,8 +83,8 @@ func (s *Server) createTenant(ctx context.Context, _ *nothing, req managerapi.Cr
 	return answer, nil
 }
 
-// getTenant shows a key the tenants that are or were its service's. One that no service has is for tokens: whoever creates a
-// tenant shall find it before it is associated.
+// getTenant shows a key the tenants that are its service's, suspended ones too. One that no service has, or has any more, is for
+// tokens: whoever creates a tenant shall find it before it is associated.
 func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantView], error) {
 	if err := checkTenantID(in.ID); err != nil {
 		return nil, err
@@ -98,6 +98,7 @@ func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantV
 		if err != nil {
 			return nil, aboutTenant(err)
 		}
+		associations = slices.DeleteFunc(associations, func(a store.Association) bool { return a.Status == managerapi.StatusPurged })
 		mine := func(a store.Association) bool { return who.sees(a.Service) }
 		unclaimed := len(associations) == 0 && who.token != ""
 		if !unclaimed && !slices.ContainsFunc(associations, mine) {
