@@ -34,6 +34,7 @@ type databaseFlags struct {
 type database struct {
 	dsn, environment, keyFile string
 	tenantID                  func(n int64) string // how ids are made; nil is the store's way
+	migrating                 func()               // is told that a migration is what takes so long; may be nil
 }
 
 // The settings of a database.
@@ -174,7 +175,7 @@ func (d database) options(ctx context.Context, logger *slog.Logger) (store.Optio
 	if err != nil {
 		return store.Options{}, &failure{err: fmt.Errorf("read the encryption key: %w", err), advice: advice, permanent: true}
 	}
-	return store.Options{Environment: d.environment, Key: key, TenantID: d.tenantID, Logger: logger}, nil
+	return store.Options{Environment: d.environment, Key: key, TenantID: d.tenantID, Logger: logger, Migrating: d.migrating}, nil
 }
 
 // explain says what to do about an error of the store.

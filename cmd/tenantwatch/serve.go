@@ -142,7 +142,11 @@ func openManager(ctx context.Context, s serveSettings, logger *slog.Logger) (*ma
 		func() error { return m.listen(ctx, s, logger) },
 		func() error { return m.openPublisher(s) },
 		func() error {
-			return m.whileOthersWait(logger, func() error { return m.openStore(ctx, s.database, logger) })
+			return m.whileOthersWait(logger, func(migrating func()) error {
+				d := s.database
+				d.migrating = migrating
+				return m.openStore(ctx, d, logger)
+			})
 		},
 		func() error { return m.openRelay(s, logger) },
 	}
@@ -273,10 +277,12 @@ func (m *manager) listen(ctx context.Context, s serveSettings, logger *slog.Logg
 	return nil
 }
 
-// whileOthersWait says on the listeners that the process lives, and is not ready, until open has returned.
-func (m *manager) whileOthersWait(logger *slog.Logger, open func() error) error {
-	end := server.WaitingRoom(logger, m.secure, m.plain...)
-	return errors.Join(open(), end())
+// whileOthersWait says on the listeners that the process lives, and is not ready, until open has returned. open calls migrating
+// when that is what takes so long.
+func (m *manager) whileOthersWait(logger *slog.Logger, open func(migrating func()) error) error {
+	var migrating atomic.Bool
+	end := server.WaitingRoom(logger, m.secure, migrating.Load, m.plain...)
+	return errors.Join(open(func() { migrating.Store(true) }), end())
 }
 
 // ignoreClosed drops the error of a listener that the server has closed already.

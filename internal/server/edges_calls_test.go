@@ -119,7 +119,7 @@ func waitingRoom(t *testing.T) string {
 	if !ok {
 		t.Fatal("a listener of another kind")
 	}
-	end := WaitingRoom(slog.New(slog.DiscardHandler), nil, listener)
+	end := WaitingRoom(slog.New(slog.DiscardHandler), nil, func() bool { return true }, listener)
 	t.Cleanup(func() {
 		if err := end(); err != nil {
 			t.Error(err)

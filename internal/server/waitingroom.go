@@ -12,19 +12,23 @@ import (
 	"time"
 )
 
-// codeMigrating is why nothing is served yet.
-const codeMigrating = "MIGRATING"
+// Why nothing is served yet.
+const (
+	codeStarting  = "STARTING"
+	codeMigrating = "MIGRATING"
+)
 
 // roomTimeout is how long who is in the waiting room may take to leave it.
 const roomTimeout = time.Second
 
 // WaitingRoom serves on the listeners before there is a server: it says that the process lives, and that it is not ready. A
 // migration may take hours, and whoever watches the process would end it if nothing answered. secure is nil for plain HTTP.
+// migrating reports whether it is a migration that takes so long, and is called by many at once.
 //
 // end stops it and leaves the listeners open, for Serve. Those who come meanwhile wait for that.
-func WaitingRoom(logger *slog.Logger, secure *tls.Config, listeners ...*net.TCPListener) (end func() error) {
+func WaitingRoom(logger *slog.Logger, secure *tls.Config, migrating func() bool, listeners ...*net.TCPListener) (end func() error) {
 	room := &http.Server{
-		Handler: waitingHandler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: readTimeout,
+		Handler: waitingHandler(migrating), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: readTimeout,
 		MaxHeaderBytes: maxHeaderBytes, DisableGeneralOptionsHandler: true,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
@@ -55,7 +59,7 @@ func WaitingRoom(logger *slog.Logger, secure *tls.Config, listeners ...*net.TCPL
 
 // waitingHandler keeps nobody's connection, so that who asks again gets the server that is there by then. It has no mux, which
 // would redirect who spells a path in another way.
-func waitingHandler() http.Handler {
+func waitingHandler(migrating func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		if r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -63,9 +67,15 @@ func waitingHandler() http.Handler {
 			_ = writeJSON(w, health{"ok"}) // it has a JSON form
 			return
 		}
-		writeError(w, r, refuse(http.StatusServiceUnavailable, codeMigrating,
-			"the manager is starting: it opens the database, and may be migrating it to its own schema").with("Retry-After", "5"))
+		writeError(w, r, notYet(migrating()).with("Retry-After", "5"))
 	})
+}
+
+func notYet(migrating bool) *apiError {
+	if migrating {
+		return refuse(http.StatusServiceUnavailable, codeMigrating, "the manager is starting: the database is being migrated to its schema, which takes its time")
+	}
+	return refuse(http.StatusServiceUnavailable, codeStarting, "the manager is starting: it opens the database")
 }
 
 // lentListener is not closed by who has borrowed it.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -23,7 +24,12 @@ func TestX45WhoComesTooEarlyIsTold(t *testing.T) {
 		t.Fatalf("a listener of another kind: %T", listener)
 	}
 	base := "http://" + listener.Addr().String()
-	end := WaitingRoom(slog.New(slog.DiscardHandler), nil, tcp)
+	var migrating atomic.Bool
+	end := WaitingRoom(slog.New(slog.DiscardHandler), nil, migrating.Load, tcp)
+	if got := ask(t, base+"/readyz"); !strings.HasPrefix(got, "503 ") || !strings.Contains(got, `"STARTING"`) || strings.Contains(got, "igrat") {
+		t.Errorf("before anything is migrated: %s", got)
+	}
+	migrating.Store(true)
 	for path, want := range map[string]string{
 		"/healthz": `200 {"status":"ok"}`, "/readyz": "503 MIGRATING", "/v1/tenants/active?service=ledger": "503 MIGRATING", "/": "503 MIGRATING",
 		"/./v1/tenants/active": "503 MIGRATING", // and no redirect

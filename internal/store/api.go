@@ -28,6 +28,9 @@ type Options struct {
 	TenantID func(n int64) string
 	// Logger is for what happens beside the calls. Nil is silent.
 	Logger *slog.Logger
+	// Migrating is called by Open, on its goroutine, before the schema or the environment's name is changed, which may take
+	// hours, and when another process is about that. It may be called more than once. Nil is nobody.
+	Migrating func()
 }
 
 // The errors that a caller acts on.

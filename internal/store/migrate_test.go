@@ -147,7 +147,7 @@ func TestAMigrationHasTime(t *testing.T) {
 func TestWhoWaitsForTheMigrationOfAnotherSaysSo(t *testing.T) {
 	db := database{dsn: testserver.SharedPostgres(t).Database(t)}
 	s := db.open(t)
-	m, err := s.db.migrating(t.Context(), s.writer)
+	m, err := s.db.migrating(t.Context(), s.writer, func() {})
 	do(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

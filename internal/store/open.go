@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -29,6 +28,8 @@ type Store struct {
 	env         int64 // its row
 	seal        *sealer
 	readings    *readLog
+	reserve     reserve
+	migrating   func() // Options.Migrating
 	tenantID    func(n int64) string
 	logger      *slog.Logger
 
@@ -69,20 +70,6 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
-// pingBytes are more than what a change writes as a rule, so that a disk that is almost full is seen.
-const pingBytes = 64 << 10
-
-// Ping writes to the database as much as a change does, and so tells whether changes can be made.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.write(ctx, "ping the database", func(ctx context.Context, t tx) error {
-		filler := make([]byte, pingBytes)
-		_, _ = rand.Read(filler) // it never fails; nothing may compress it
-		_, err := t.exec(ctx, `INSERT INTO probes (env, at, filler) VALUES (?1, ?2, ?3)
-			ON CONFLICT (env) DO UPDATE SET at = excluded.at, filler = excluded.filler`, s.env, micros(time.Now()), filler)
-		return err
-	})
-}
-
 // Environment is the one that the store was opened with, in its normal form.
 func (s *Store) Environment() string { return s.environment }
 
@@ -110,10 +97,13 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	}
 	s := &Store{
 		db: db, environment: environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
-		readings: newReadLog(),
+		readings: newReadLog(), migrating: o.Migrating,
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.migrating == nil {
+		s.migrating = func() {}
 	}
 	if s.tenantID == nil {
 		s.tenantID = func(int64) string { return strings.ReplaceAll(uuid.NewString(), "-", "") }

@@ -24,12 +24,13 @@ const (
 	blockersEvery = 250 * time.Millisecond
 )
 
-func (p *postgres) migrating(ctx context.Context, writer *sql.DB) (migration, error) {
+func (p *postgres) migrating(ctx context.Context, writer *sql.DB, othersDo func()) (migration, error) {
 	conn, err := writer.Conn(ctx)
 	if err != nil {
 		return migration{}, err
 	}
 	waits := func() {
+		othersDo()
 		p.log.LogAttrs(ctx, slog.LevelInfo, "another process brings the database's schema up to date; waiting for it")
 	}
 	if err := waitForLock(ctx, conn, lockMigrate, 0, waits, func() error { return nil }); err != nil {

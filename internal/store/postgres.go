@@ -244,3 +244,6 @@ func (p *postgres) close() error {
 	}
 	return nil
 }
+
+// free is known to the server alone.
+func (p *postgres) free() (bytes uint64, known bool) { return 0, false }

@@ -167,7 +167,7 @@ func (l *sqlite) unavailable(err error) bool {
 }
 
 // migrating needs no lock but that of the file.
-func (l *sqlite) migrating(_ context.Context, writer *sql.DB) (migration, error) {
+func (l *sqlite) migrating(_ context.Context, writer *sql.DB, _ func()) (migration, error) {
 	run := func(ctx context.Context, up func(context.Context) error) error { return up(ctx) }
 	return migration{dialect: goose.DialectSQLite3, pool: writer, run: run, done: func() {}}, nil
 }

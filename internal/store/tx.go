@@ -28,11 +28,13 @@ type dialect interface {
 	// unavailable reports whether err means that the database cannot be used now. Connections that the error says are of no use
 	// are made again.
 	unavailable(err error) bool
-	// migrating keeps other processes from migrating until it is done.
-	migrating(ctx context.Context, writer *sql.DB) (migration, error)
+	// migrating keeps other processes from migrating until it is done. waits is called when another one does.
+	migrating(ctx context.Context, writer *sql.DB, waits func()) (migration, error)
 	// lead waits until this process is the one that relays for env.
 	lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error)
 	backup(ctx context.Context, path string) error
+	// free is how many bytes can still be written, where that can be told without asking a server.
+	free() (bytes uint64, known bool)
 	close() error
 }
 
@@ -61,8 +63,13 @@ func (s *Store) write(ctx context.Context, what string, fn func(context.Context,
 	err := s.transact(ctx, s.writer, nil, fn)
 	if err == nil {
 		s.log.note()
+		return nil
 	}
-	return s.explain(ctx, what, err)
+	err = s.explain(ctx, what, err)
+	if errors.Is(err, ErrUnavailable) {
+		s.reserve.there(time.Time{}) // perhaps there is no room
+	}
+	return err
 }
 
 // read runs fn in a transaction that sees one state.

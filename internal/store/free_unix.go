@@ -1,0 +1,17 @@
+//go:build linux || darwin
+
+package store
+
+import (
+	"path/filepath"
+	"syscall"
+)
+
+// free is what others than the superuser can still write where the file is.
+func (l *sqlite) free() (bytes uint64, known bool) {
+	var disk syscall.Statfs_t
+	if syscall.Statfs(filepath.Dir(l.path), &disk) != nil || disk.Bsize <= 0 {
+		return 0, false
+	}
+	return disk.Bavail * uint64(disk.Bsize), true //nolint:gosec,unconvert // it is positive, and of another type on each system
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// roomy is a database that knows how much is free.
+type roomy struct {
+	dialect
+
+	bytes uint64
+}
+
+func (r *roomy) free() (uint64, bool) { return r.bytes, true }
+
+// TestX48APingWritesLittle as a rule, and as much as a change when there is a doubt whether that can be written.
+func TestX48APingWritesLittle(t *testing.T) {
+	db := sqliteFile(t)
+	s := db.open(t)
+	disk := &roomy{s.db, 2 * reserveMargin}
+	s.db = disk
+	// Each page is in the log once for each time that it was changed, so that the log tells what was written.
+	ping := func() (much bool) {
+		t.Helper()
+		before := walSize(t, db)
+		do(t, s.Ping(t.Context()))
+		written := walSize(t, db) - before
+		if written == 0 {
+			t.Error("nothing was written")
+		}
+		return written >= reserveBytes
+	}
+	if !ping() {
+		t.Error("the first ping did not try whether there is room")
+	}
+	if ping() || ping() {
+		t.Error("there is no doubt, and much was written")
+	}
+	s.reserve.at = s.reserve.at.Add(-reserveEvery)
+	if !ping() || ping() {
+		t.Error("after a while it is tried once")
+	}
+	disk.bytes = reserveMargin - 1
+	if !ping() || !ping() {
+		t.Error("when little is free it is tried each time")
+	}
+	disk.bytes = reserveMargin
+	if ping() {
+		t.Error("there is room again")
+	}
+}
+
+// TestX48APingAfterAChangeThatFailed tries at once whether there is room: a few bytes may fit where a tenant does not.
+func TestX48APingAfterAChangeThatFailed(t *testing.T) {
+	s := sqliteFile(t).open(t)
+	do(t, s.Ping(t.Context()))
+	limitPages(t, s, 1) // which is taken as: no more than there are
+	large := named("Acme")
+	large.Metadata = map[string]string{"k": strings.Repeat("v", 128<<10)}
+	if _, _, err := s.CreateTenant(t.Context(), large); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("a change on a full disk: %v", err)
+	}
+	if !s.reserve.inDoubt() {
+		t.Error("nobody doubts that there is room")
+	}
+	limitPages(t, s, 100_000)
+	do(t, s.Ping(t.Context()))
+	if s.reserve.inDoubt() {
+		t.Error("it is doubted after it was tried")
+	}
+}
+
+func limitPages(t *testing.T, s *Store, pages int) {
+	t.Helper()
+	_, err := s.writer.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
+	do(t, err)
+}
+
+// TestX45MigratingIsSaid when something is migrated, and not of a database that is as it has to be.
+func TestX45MigratingIsSaid(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		for i, want := range []int{1, 0} {
+			told := 0
+			s, err := Open(t.Context(), db.dsn, Options{Environment: testEnvironment, Key: testKey, Migrating: func() { told++ }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			do(t, s.Close())
+			if told != want {
+				t.Errorf("opening %d: told %d times, want %d", i, told, want)
+			}
+		}
+	})
+}
+
+func walSize(t *testing.T, db database) int64 {
+	t.Helper()
+	info, err := os.Stat(strings.TrimPrefix(db.dsn, "sqlite:") + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
