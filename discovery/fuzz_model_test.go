@@ -200,7 +200,7 @@ func readRows(body []byte) reply {
 	return found
 }
 
-// readFields reads a row, each of whose ids and statuses has to be a string or null, and the last of them counts.
+// readFields reads a row, each of whose ids and statuses has to be a string, and the last of them counts.
 func readFields(row []byte) (id, status string, usable bool) {
 	dec := json.NewDecoder(bytes.NewReader(row))
 	_, _ = dec.Token()
@@ -214,9 +214,9 @@ func readFields(row []byte) (id, status string, usable bool) {
 		text, isText := value.(string)
 		switch name {
 		case "id":
-			id, usable = text, isText || value == nil
+			id, usable = text, isText
 		case "status":
-			status, usable = text, isText || value == nil
+			status, usable = text, isText
 		}
 	}
 	return id, status, usable

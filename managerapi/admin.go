@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -131,24 +132,39 @@ type EventPage struct {
 	Raw []json.RawMessage `json:"-"`
 }
 
-// UnmarshalJSON reads a page, and keeps the events as they are too.
+// UnmarshalJSON reads a page, and keeps the events as they are too. Names are exact.
 func (p *EventPage) UnmarshalJSON(data []byte) error {
-	var page struct {
-		Epoch  string            `json:"epoch"`
-		Events []json.RawMessage `json:"events"`
-		Next   uint64            `json:"next"`
-	}
-	if err := json.Unmarshal(data, &page); err != nil {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
 		return err
 	}
-	events := make([]tenant.Event, len(page.Events))
-	for i, raw := range page.Events {
-		if err := json.Unmarshal(raw, &events[i]); err != nil {
+	var page EventPage
+	for name, into := range map[string]any{"epoch": &page.Epoch, "events": &page.Raw, "next": &page.Next} {
+		if err := readMember(fields, name, into); err != nil {
+			return err
+		}
+	}
+	page.Events = make([]tenant.Event, len(page.Raw))
+	for i, raw := range page.Raw {
+		if err := json.Unmarshal(raw, &page.Events[i]); err != nil {
 			return fmt.Errorf("event %d of the page: %w", i+1, err)
 		}
 	}
-	*p = EventPage{Epoch: page.Epoch, Events: events, Next: page.Next, Raw: page.Events}
+	*p = page
 	return nil
+}
+
+// readMember leaves into as it is where there is no such member. Its error names the member.
+func readMember(fields map[string]json.RawMessage, name string, into any) error {
+	raw, ok := fields[name]
+	if !ok {
+		return nil
+	}
+	err := json.Unmarshal(raw, into)
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		wrongType.Field = name
+	}
+	return err
 }
 
 // Tenants returns one page of the tenants that the query selects.

@@ -1,7 +1,9 @@
 package managerapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 )
@@ -66,6 +68,19 @@ func (c *Client) UpdateConnections(ctx context.Context, tenantID, service string
 	return c.onAssociation(ctx, associationCall{
 		op: "update connections", method: http.MethodPut, tenantID: tenantID, service: service, under: []string{"connections"},
 	}, change, nil)
+}
+
+// PatchConnections changes them by a JSON object as RFC 7396 has it: objects merge, anything else replaces, and null removes,
+// which [UpdateConnectionsRequest] has no way to say of a module, of secretPaths or of a limit. {"databases":{"ledger":null}}
+// removes a module. What is not an object is [ErrInvalidArgument].
+func (c *Client) PatchConnections(ctx context.Context, tenantID, service string, patch SecretJSON) error {
+	const op = "patch connections"
+	if !json.Valid(patch) || !bytes.HasPrefix(bytes.TrimLeft(patch, whiteSpace), []byte("{")) {
+		return fmt.Errorf("%s: %w: the connections are not a JSON object", op, ErrInvalidArgument)
+	}
+	return c.onAssociation(ctx, associationCall{
+		op: op, method: http.MethodPut, tenantID: tenantID, service: service, under: []string{"connections"},
+	}, patch, nil)
 }
 
 // RotateCredentials asks the manager to make new credentials for service's use of a tenant. The manager accepts at once

@@ -80,6 +80,9 @@ func (r *request) mayRepeat(err error) bool {
 
 // do tries the request until it succeeds, must not be tried again, or ctx ends.
 func (c *Client) do(ctx context.Context, req *request) error {
+	if err := checkPath(req.path); err != nil {
+		return fmt.Errorf("%s: %w", req.op, err)
+	}
 	var last error
 	for retries := 0; ; retries++ {
 		err := c.attempt(ctx, req)
@@ -122,6 +125,9 @@ func (c *Client) attempt(ctx context.Context, req *request) error {
 func (c *Client) send(ctx context.Context, req request, in, out any) (int, error) {
 	req.limit = cmp.Or(req.limit, c.settings.otherLimit)
 	if in != nil {
+		if err := checkBody(in); err != nil {
+			return 0, fmt.Errorf("%s: %w", req.op, err)
+		}
 		data, err := json.Marshal(in)
 		if err != nil {
 			return 0, fmt.Errorf("%s: encode: %w", req.op, err)

@@ -54,6 +54,9 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	"Client.UpdateConnections": func(ctx context.Context, c *Client) error {
 		return c.UpdateConnections(ctx, "acme", "ledger", UpdateConnectionsRequest{})
 	},
+	"Client.PatchConnections": func(ctx context.Context, c *Client) error {
+		return c.PatchConnections(ctx, "acme", "ledger", SecretJSON(`{"databases":null}`))
+	},
 	"Client.RotateCredentials": func(ctx context.Context, c *Client) error { return c.RotateCredentials(ctx, "acme", "ledger") },
 	"Client.InvalidateCache":   func(ctx context.Context, c *Client) error { return c.InvalidateCache(ctx, "acme", "ledger", "") },
 	"Client.Keys":              does(func(ctx context.Context, c *Client) ([]KeyInfo, error) { return c.Keys(ctx, "ledger") }),
@@ -183,7 +186,7 @@ func TestEdgesOfTheHTTPClient(t *testing.T) {
 // deaf are the operations to which a success is enough, whatever its body is.
 var deaf = []string{
 	"Client.UpdateTenant", "Client.SuspendTenant", "Client.ReactivateTenant", "Client.DeleteTenant", "Client.SuspendAssociation",
-	"Client.ReactivateAssociation", "Client.DeleteAssociation", "Client.PurgeAssociation", "Client.UpdateConnections",
+	"Client.ReactivateAssociation", "Client.DeleteAssociation", "Client.PurgeAssociation", "Client.UpdateConnections", "Client.PatchConnections",
 	"Client.RotateCredentials", "Client.InvalidateCache", "Client.RevokeKey", "Client.RevokeToken", "Client.RetryEvent",
 }
 

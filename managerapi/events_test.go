@@ -22,3 +22,13 @@ func TestAPageOfEventsThatCannotBeReadIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestX21APageOfEventsHasExactNames.
+func TestX21APageOfEventsHasExactNames(t *testing.T) {
+	const evt = `{"event_type":"tenant.created","tenant_id":"acme","x":"<"}`
+	m := startManager(t, always(200, `{"epoch":"e","Epoch":"other","Events":7,"events":[`+evt+`],"next":1,"NEXT":2}`))
+	page, err := newClient(t, m.URL, WithBearerToken(StaticKey("t"))).Events(t.Context(), 0, 0)
+	if err != nil || page.Epoch != "e" || page.Next != 1 || len(page.Raw) != 1 || string(page.Raw[0]) != evt {
+		t.Errorf("got %+v, %v", page, err)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // What a manager sends beyond the fields that have a name here is kept in Other, and goes out again beside them, so that a
@@ -48,7 +50,7 @@ func (r UpdateConnectionsRequest) MarshalJSON() ([]byte, error) {
 }
 
 // readWithOther gives fields only the names that they have, to the letter: encoding/json takes one in another case for
-// the same.
+// the same. Those below them are exact too.
 func readWithOther(data []byte, fields any, keep func(other map[string]SecretJSON)) error {
 	var all map[string]SecretJSON
 	if err := json.Unmarshal(data, &all); err != nil {
@@ -65,7 +67,7 @@ func readWithOther(data []byte, fields any, keep func(other map[string]SecretJSO
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(exact, fields); err != nil {
+	if err := tenant.Unmarshal(exact, fields); err != nil {
 		return err
 	}
 	keep(nil)

@@ -32,3 +32,15 @@ func TestX14WhatHasNoFieldIsHandedOn(t *testing.T) {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
+
+// TestX21ARequestThatIsReadHasExactNames, below its own fields too.
+func TestX21ARequestThatIsReadHasExactNames(t *testing.T) {
+	const body = `{"secretPaths":{"m":{"mongodb":"right","MongoDB":"wrong"}},"messagingConfig":{"RABBITMQ_SECRET_PATH":"wrong"}}`
+	var r managerapi.UpdateConnectionsRequest
+	if err := json.Unmarshal([]byte(body), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.SecretPaths["m"].MongoDB != "right" || r.MessagingConfig == nil || r.MessagingConfig.RabbitMQSecretPath != "" {
+		t.Errorf("got %+v %+v", r.SecretPaths, r.MessagingConfig)
+	}
+}

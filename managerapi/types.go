@@ -131,7 +131,7 @@ type DatabaseConnections struct {
 // UpdateConnectionsRequest is the body of PUT /v1/tenants/{id}/associations/{service}/connections. What is empty is not
 // sent. The pool limits of one module, or without a Module of all that have none of their own, are MaxOpenConns,
 // MaxIdleConns and StatementTimeout; the other fields are those that [Connections] shows. The manager merges them into what
-// it has (RFC 7396): a field that is SecretJSON("null") is removed.
+// it has (RFC 7396): a field that is SecretJSON("null") is removed. [Client.PatchConnections] removes everything else.
 type UpdateConnectionsRequest struct {
 	Module       string `json:"module,omitempty"`
 	MaxOpenConns int    `json:"maxOpenConns,omitempty"`

@@ -15,7 +15,7 @@ var errNoRow = errors.New("a row is not a JSON object")
 type wireRow tenant.Summary
 
 // UnmarshalJSON reads a row. A name that is not a string is left empty. Without an id or a status that can be read the
-// row is of no use, and has no field at all. A null is as good as no field.
+// row is of no use, and has no field at all; null is not a string.
 func (r *wireRow) UnmarshalJSON(data []byte) error {
 	*r = wireRow{}
 	if len(data) == 0 || data[0] != '{' {
@@ -42,13 +42,10 @@ func (r *wireRow) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// readField reads a string, and nothing from null. It reports whether the value is one of these.
+// readField reads a string, and reports whether the value is one.
 func readField(value []byte, field *string) bool {
 	*field = ""
-	switch {
-	case value[0] == 'n':
-		return true
-	case value[0] != '"':
+	if value[0] != '"' {
 		return false
 	}
 	*field = string(unquote(value))

@@ -129,8 +129,9 @@ func readRow(fields map[string]any) *tenant.Summary {
 		return nil
 	}
 	text := func(name string) (string, bool) {
-		s, is := fields[name].(string)
-		return s, is || fields[name] == nil
+		value, there := fields[name]
+		s, is := value.(string)
+		return s, is || !there
 	}
 	id, readableID := text("id")
 	status, readableStatus := text("status")
@@ -143,7 +144,7 @@ func readRow(fields map[string]any) *tenant.Summary {
 
 func (a *Answer) err() error {
 	var body managerapi.ErrorBody
-	_ = json.Unmarshal(a.Body, &body) // a body that is none says nothing
+	_ = tenant.Unmarshal(a.Body, &body) // a body that is none says nothing
 	return &managerapi.Error{
 		Request: listRequest, StatusCode: a.status(), Code: body.Code, Message: body.Error, TenantStatus: body.Status,
 		RetryAfter: readRetryAfter(a.Header.Get("Retry-After")),

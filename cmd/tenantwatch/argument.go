@@ -20,7 +20,7 @@ func (e *argumentError) Error() string { return e.text }
 func checkedArguments() []kong.Option {
 	plain := kong.NewRegistry().RegisterDefaults()
 	options := []kong.Option{kong.TypeMapper(reflect.TypeFor[time.Duration](), checkedValue{plain.ForType(reflect.TypeFor[time.Duration]())})}
-	for _, example := range []any{"", 0, uint64(0), 0.0} {
+	for _, example := range []any{"", 0, uint64(0), 0.0, []string{}, map[string]string{}} {
 		kind := reflect.TypeOf(example)
 		options = append(options, kong.KindMapper(kind.Kind(), checkedValue{plain.ForType(kind)}))
 	}
@@ -54,7 +54,7 @@ func (checkedBool) IsBool() bool { return true }
 // set, as a rule, and going on without it would be about another thing than was meant.
 func argumentProblem(v *kong.Value, text string) string {
 	f := formOf(v)
-	if text == "" && f != formText && v.Target.Kind() != reflect.Pointer {
+	if text == "" && f != formText && f != formBytes && v.Target.Kind() != reflect.Pointer {
 		return "is empty"
 	}
 	return valueProblem(text, f)
@@ -65,6 +65,8 @@ func formOf(v *kong.Value) form {
 	switch v.Tag.Get("form") {
 	case "text":
 		return formText
+	case "bytes":
+		return formBytes
 	case "name":
 		return formName
 	case "url":

@@ -96,8 +96,10 @@ func edgeCell(fault string, s edgeSetting) edges.Cell {
 		return edges.Never("a value keeps its case; names of environments are lowered, which X18 tries")
 	case fault == "another program's form":
 		return edges.Never("the form of a value is looked at with where it is found, which the tests of X29 try")
-	case formOf(s.value) == formText:
-		return edges.Never("it is text for people, or for the program that is run")
+	case formOf(s.value) == formBytes:
+		return edges.Never("it is for the program that is run")
+	case formOf(s.value) == formText && fault != "not UTF-8":
+		return edges.Never("it is text for people")
 	case fault == "empty" && s.value.Target.Kind() == reflect.Pointer:
 		return edges.Never("empty means all environments")
 	case fault == "spaces around it" && formOf(s.value) == formName:

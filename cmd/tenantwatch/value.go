@@ -22,15 +22,20 @@ const (
 	formName                // an environment, whose spaces around are cut off later
 	formSecret              // a password, which may begin and end with a space
 	formEncoded             // base64, which may be long and in several lines
-	formText                // for people, who may write what they like
+	formText                // for people, who may write what they like, in UTF-8
+	formBytes               // for another program, which may take what is not UTF-8 too, such as names of files
 )
 
 // valueProblem says what is wrong with a value, wherever it came from; empty if nothing is. Every flag, argument, variable
 // and file with a setting comes through here: other programs hand on quotes and line ends that a shell would have taken
 // away. Nothing of the value shows, since each can be a secret.
 func valueProblem(value string, f form) string {
-	if f == formText {
+	switch f {
+	case formText:
+		return wrongEncoding(value)
+	case formBytes:
 		return ""
+	default:
 	}
 	tests := []func(string, form) string{wrongLength, wrongCharacter, wrongRim, wrongPlace}
 	for _, test := range tests {
@@ -60,8 +65,8 @@ var controls = map[rune]string{
 }
 
 func wrongCharacter(value string, f form) string {
-	if !utf8.ValidString(value) {
-		return "is not valid UTF-8: write it in UTF-8"
+	if problem := wrongEncoding(value); problem != "" {
+		return problem
 	}
 	for _, r := range value {
 		switch {
@@ -71,6 +76,14 @@ func wrongCharacter(value string, f form) string {
 		case !unicode.IsGraphic(r):
 			return fmt.Sprintf("has an invisible character (%U) in it, as some editors put into files: take it out", r)
 		}
+	}
+	return ""
+}
+
+// wrongEncoding keeps out what would become another text on its way.
+func wrongEncoding(value string) string {
+	if !utf8.ValidString(value) {
+		return "is not valid UTF-8: write it in UTF-8"
 	}
 	return ""
 }

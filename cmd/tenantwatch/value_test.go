@@ -44,6 +44,8 @@ func TestX29ValuesAsOtherProgramsWriteThem(t *testing.T) {
 		{"a key in the place of its file", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0txxx", formPlain, "a key or a certificate in base64"},
 		{"a key in an option", "postgres://h/x?sslkey=LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0txxx", formURL, "a key or a certificate in base64"},
 		{"what people write", "\"Acme\"\n", formText, ""},
+		{"what people write in Latin-1", "Caf\xe9", formText, "not valid UTF-8"},
+		{"an argument of a program in Latin-1", "Caf\xe9", formBytes, ""},
 		{"a host in quotes", `redis://"h":1`, formURL, "the host, that has quotes"},
 		{"a password in quotes", "redis://:%22x%22@h", formURL, "the password, that has quotes"},
 		{"a user in quotes", "redis://'x':y@h", formURL, "the user, that has quotes"},

@@ -46,7 +46,7 @@ type workCommand struct {
 
 	Verbose bool `help:"Log on standard error; no table where that is the terminal." short:"v"`
 
-	Command []string `arg:"" form:"text" help:"The program, and its arguments." name:"command" optional:"" passthrough:"partial"`
+	Command []string `arg:"" form:"bytes" help:"The program, and its arguments." name:"command" optional:"" passthrough:"partial"`
 }
 
 // Help is what --help adds.
