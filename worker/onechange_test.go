@@ -46,6 +46,7 @@ func TestW02OneChangeRestartsARunOnce(t *testing.T) {
 					time.Sleep(tc.apart)
 				}
 				time.Sleep(time.Minute)
+				b.stop()
 				if !ended.Equal(began) {
 					t.Errorf("the run was told %v after the first event", ended.Sub(began))
 				}
@@ -55,7 +56,6 @@ func TestW02OneChangeRestartsARunOnce(t *testing.T) {
 				if took := starts[len(starts)-1].Sub(began); took > tc.within {
 					t.Errorf("the last run began after %v", took)
 				}
-				b.stop()
 			})
 		})
 	}
