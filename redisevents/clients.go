@@ -1,7 +1,9 @@
 package redisevents
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -10,7 +12,8 @@ import (
 // leave that to the driver is not enough: it looks at the first reply of a batch alone, and keeps the connection to a server
 // that takes the first command and refuses the second.
 type clients struct {
-	open func(cluster bool) redis.UniversalClient
+	open  func(cluster bool) redis.UniversalClient
+	fixed bool // it is configured that there is a Cluster
 
 	mu      sync.Mutex // guards what follows
 	current *client    // nil before the first, and after one was dropped
@@ -23,8 +26,19 @@ type client struct {
 	redis.UniversalClient
 
 	cluster bool
+	old     atomic.Bool // the server does not know HELLO
+	alone   atomic.Bool // it was asked whether the server's Cluster can be reached
+	doubted atomic.Bool // the last commands had no answer
 	users   int
 	dropped bool
+}
+
+// askRole asks in the form that the server knows. In a Cluster one node's answer says nothing of another.
+func (c *client) askRole(ctx context.Context, pipe redis.Pipeliner) *question {
+	if c.cluster {
+		return nil
+	}
+	return askRole(ctx, pipe, resp, c.old.Load())
 }
 
 // take returns the current client, which giveBack wants to have back.
@@ -32,7 +46,8 @@ func (c *clients) take() *client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current == nil {
-		c.current = &client{UniversalClient: c.open(c.cluster), cluster: c.cluster}
+		cluster := c.cluster || c.fixed
+		c.current = &client{UniversalClient: c.open(cluster), cluster: cluster}
 		if c.closed { // the driver then says so
 			_ = c.current.Close()
 		}
@@ -57,6 +72,36 @@ func (c *clients) settle(used *client, drop bool) bool {
 		used.dropped, c.current = true, nil
 	}
 	return used.dropped && used.users == 0
+}
+
+// doubt takes note that commands had no answer, or one again. The driver would look for another owner of their slots only after
+// ten seconds.
+func (c *client) doubt(ctx context.Context, doubted bool) {
+	c.doubted.Store(doubted)
+	if cluster, ok := c.UniversalClient.(*redis.ClusterClient); ok && doubted {
+		cluster.ReloadState(ctx)
+	}
+}
+
+// replace has a client of the whole Cluster take the place of one of a single server, unless that one was dropped meanwhile.
+func (c *clients) replace(used *client, cluster redis.UniversalClient) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != used || c.closed {
+		return false
+	}
+	used.dropped, c.cluster = true, true
+	c.current = &client{UniversalClient: cluster, cluster: true}
+	return true
+}
+
+// leaves reports whether a client is not used again after these answers. That of a Cluster that was found out is kept as long as
+// there is one, since the address that was given may be that of a node that is gone.
+func (c *clients) leaves(used *client, commands []redis.Cmder) bool {
+	if used.cluster && !c.fixed {
+		return deniesCluster(firstError(commands))
+	}
+	return aboutServer(commands)
 }
 
 // learn notes whether the server belongs to a Cluster, for the clients that are made from now on.

@@ -50,7 +50,8 @@ type Config struct {
 	// server, as if it were given by Host and Port.
 	Addrs []string `json:"addrs,omitempty"`
 	// Cluster says that the one address that is given, by Host or Addrs, is that of a Cluster. False finds out: a server
-	// that says MOVED is taken for a node of one from then on, at the price of a first attempt that fails.
+	// that says MOVED, or that it belongs to one, is taken for a node until it says that it is none, at the price of a first
+	// attempt that may fail.
 	Cluster bool `json:"cluster,omitempty"`
 	// MasterName is the name by which Sentinels know the master. It needs Addrs. Empty means that there are no
 	// Sentinels.

@@ -47,9 +47,11 @@ type dialer struct {
 	once      bool        // a second dial is refused
 	connected func()      // called after each dial that succeeded before seal
 	budget    *atomic.Int64
+	waysTo    func(addr string) []string // in the place of the first address; nil is that alone
 
 	mu     sync.Mutex // guards what follows
 	conns  map[net.Conn]struct{}
+	begun  bool // there was a first dial
 	sealed bool
 	closed bool
 	broke  error // the first that a connection's Read returned
@@ -59,20 +61,44 @@ type dialer struct {
 // with a ctx of its own.
 func (d *dialer) within(session context.Context) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if !d.admit() {
+		first, ok := d.admit()
+		if !ok {
 			return nil, d.whyAgain()
+		}
+		addrs := []string{addr}
+		if first && d.waysTo != nil {
+			addrs = d.waysTo(addr)
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		stop := context.AfterFunc(session, cancel)
 		defer stop()
-		conn, err := connect(ctx, d.plain, d.secure, d.track, network, addr)
+		conn, err := d.connectAny(ctx, network, addrs)
 		if err != nil {
 			return nil, err
 		}
 		d.connected()
 		return bounded(conn, d.budget), nil
 	}
+}
+
+// connectAny connects to the first that can be connected to, and returns all errors if none can be.
+func (d *dialer) connectAny(ctx context.Context, network string, addrs []string) (net.Conn, error) {
+	var errs []error
+	for _, addr := range addrs {
+		conn, err := connect(ctx, d.plain, d.secure, d.track, network, addr)
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(errs) == 1 {
+		return nil, errs[0]
+	}
+	return nil, errors.Join(errs...)
 }
 
 // seal refuses every dial from now on.
@@ -94,14 +120,16 @@ func (d *dialer) closeAll() {
 	}
 }
 
-func (d *dialer) admit() bool {
+// admit reports whether there may be a dial, and whether it is the first.
+func (d *dialer) admit() (first, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.sealed {
-		return false
+		return false, false
 	}
+	first, d.begun = !d.begun, true
 	d.sealed = d.once
-	return true
+	return first, true
 }
 
 // whyAgain is why the driver wants to connect again: what broke its connection, where that is known.

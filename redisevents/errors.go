@@ -112,6 +112,9 @@ func isUnready(err error) bool { return isElsewhere(err) || begins(err, unreadyR
 
 func forbids(err error) bool { return begins(err, forbiddenReplies) }
 
+// isForbidden reports whether the user may not do what was asked for, which no other attempt will change.
+func isForbidden(err error) bool { return begins(err, []string{"NOPERM"}) }
+
 // isOfChannel reports whether a NOPERM is about a channel, and not about the command. Redis has no other way to say so.
 func isOfChannel(err error) bool { return strings.Contains(err.Error(), "channel") }
 

@@ -3,22 +3,13 @@ package redisevents
 import (
 	"context"
 	"errors"
-	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-var (
-	errReplica = errors.New("this server is a replica, and what a replica is told does not reach the listeners of its master")
-	errMonitor = errors.New("this server is a Sentinel, which passes nothing on: name it in Addrs, together with MasterName")
-)
-
-// deniesCluster reports whether there may be no Cluster any more where one was found: no node answers, or one does that knows
-// no others, or not what a Cluster is. Then the address that was given is the one to ask again.
-func deniesCluster(err error) bool {
-	_, reply := errors.AsType[redis.Error](err)
-	return err != nil && (!reply || strings.Contains(err.Error(), "cluster support disabled") || begins(err, []string{"unknown command"}))
-}
+// doubtLimit bounds asking the address that was given whether it still leads to a Cluster.
+const doubtLimit = time.Second
 
 // exchange sends commands together. It returns why the server that answered was the wrong one; then nothing counts of what
 // it took. Otherwise each command has its own answer. After an answer that is not about the commands the connection is not
@@ -27,36 +18,87 @@ func (p *Publisher) exchange(ctx context.Context, commands []redis.Cmder) error 
 	if len(commands) == 0 {
 		return nil
 	}
-	used := p.clients.take()
+	used := p.takeClient(ctx)
 	pipe := used.Pipeline()
-	before := askRole(ctx, pipe, used.cluster)
+	before := used.askRole(ctx, pipe)
 	for _, command := range commands {
 		_ = pipe.Process(ctx, command) // queues it, and has no error
 	}
-	after := askRole(ctx, pipe, used.cluster) // a server may become a replica in the middle
+	after := used.askRole(ctx, pipe) // a server may become a replica in the middle
 	sent, err := pipe.Exec(ctx)
 	if err != nil && firstError(sent) == nil { // the server refused the connection, and no command was sent
 		for _, command := range commands {
 			command.SetErr(err)
 		}
 	}
-	wrong := p.wrongServer(used.cluster, commands, before, after)
-	p.clients.giveBack(used, wrong != nil || aboutServer(commands) || used.cluster && deniesCluster(firstError(commands)))
+	roles := []*question{before, after}
+	if before.isOld() {
+		used.old.Store(true)
+		roles = append(roles, askOne(ctx, used, true))
+	}
+	wrong := p.wrongServer(used.cluster, commands, roles)
+	if doubted := hadNoAnswer(firstError(commands)); used.cluster {
+		used.doubt(ctx, doubted)
+	}
+	if wrong == nil && before.mode() == "cluster" {
+		p.join(ctx, used)
+	}
+	p.clients.giveBack(used, wrong != nil || p.clients.leaves(used, commands))
 	return wrong
 }
 
-// askRole has a server say what it is, where that can be asked of one server. Everybody may ask; an old server, or one that
-// only looks like Redis, does not know the question.
-func askRole(ctx context.Context, pipe redis.Pipeliner, cluster bool) *redis.Cmd {
-	if cluster {
-		return nil
+// join goes over to the Cluster that the one server belongs to, while that lives: the others are known then when it is gone.
+// It does so where every master can be talked to. Behind a translation of addresses, or for a user who may not ask for them, the
+// one server is all there is.
+func (p *Publisher) join(ctx context.Context, used *client) {
+	if used.alone.Swap(true) {
+		return
 	}
-	return pipe.Do(ctx, "hello")
+	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
+	defer cancel()
+	cluster, ok := p.clients.open(true).(*redis.ClusterClient)
+	if !ok {
+		return
+	}
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+		if err := master.Ping(ctx).Err(); hadNoAnswer(err) {
+			return err
+		}
+		return nil // that it is forbidden is an answer
+	})
+	if err != nil || !p.clients.replace(used, cluster) {
+		_ = cluster.Close()
+	}
+}
+
+// takeClient takes the current client. After one of a Cluster had no answer, the address that was given is asked first: it may
+// lead to a single server by now, which the nodes that are gone cannot say. Without an answer it stays a Cluster.
+func (p *Publisher) takeClient(ctx context.Context) *client {
+	used := p.clients.take()
+	if !used.cluster || p.clients.fixed || !used.doubted.Swap(false) {
+		return used
+	}
+	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
+	defer cancel()
+	given := p.clients.open(false)
+	defer func() { _ = given.Close() }()
+	if mode := askOne(ctx, given, false).mode(); mode == "" || mode == "cluster" {
+		return used
+	}
+	p.clients.learn(false)
+	p.clients.giveBack(used, true)
+	return p.clients.take()
+}
+
+// hadNoAnswer reports whether a command failed for another reason than a server's.
+func hadNoAnswer(err error) bool {
+	_, reply := errors.AsType[redis.Error](err)
+	return err != nil && !reply
 }
 
 // wrongServer returns why nothing may be published to the server that gave these answers, or nil. The driver finds its way
 // in a Cluster, and there one node's answer says nothing of another.
-func (p *Publisher) wrongServer(cluster bool, commands []redis.Cmder, roles ...*redis.Cmd) error {
+func (p *Publisher) wrongServer(cluster bool, commands []redis.Cmder, roles []*question) error {
 	if cluster {
 		if deniesCluster(firstError(commands)) {
 			p.clients.learn(false)
@@ -72,47 +114,23 @@ func (p *Publisher) wrongServer(cluster bool, commands []redis.Cmder, roles ...*
 		}
 	}
 	for _, role := range roles {
-		if err := unfit(role); err != nil {
+		if err := role.unfit(); err != nil {
+			if errors.Is(err, errMember) {
+				p.clients.learn(true)
+			}
 			return &refusal{err, true}
 		}
 	}
 	return nil
 }
 
-// aboutServer reports whether a server refused for a reason of its own.
+// aboutServer reports whether a server refused for a reason of its own. What it forbids a user is none: a channel, a key or a
+// command, which it would allow over the same connection once it does.
 func aboutServer(commands []redis.Cmder) bool {
 	for _, command := range commands {
-		if err := command.Err(); isUnready(err) || forbids(err) {
+		if isUnready(command.Err()) {
 			return true
 		}
 	}
 	return false
-}
-
-// unfit judges the answer to askRole.
-func unfit(role *redis.Cmd) error {
-	switch {
-	case said(role, "mode") == "sentinel":
-		return errMonitor
-	case said(role, "role") == "replica" || said(role, "role") == "slave":
-		return errReplica
-	}
-	return nil
-}
-
-// said returns one word of the answer to askRole, which is a map in RESP3 and a list in RESP2.
-func said(answer *redis.Cmd, what string) string {
-	var word any
-	switch all := answer.Val().(type) {
-	case map[any]any:
-		word = all[what]
-	case []any:
-		for i := 0; i+1 < len(all); i += 2 {
-			if all[i] == what {
-				word = all[i+1]
-			}
-		}
-	}
-	text, _ := word.(string)
-	return text
 }

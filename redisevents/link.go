@@ -23,6 +23,7 @@ type source struct {
 	secure *tls.Config
 
 	cluster *atomic.Bool // a server has said that it is a node of one, although that was not configured
+	near    *neighbours
 
 	dial     dialFunc
 	backoff  backoff
@@ -48,7 +49,7 @@ func newSource(cfg Config, name string) (s source, environment string, err error
 			cfg.Cluster = cfg.Cluster || cluster.Load()
 			return cfg
 		},
-		secure: secure, cluster: cluster,
+		secure: secure, cluster: cluster, near: &neighbours{},
 		dial: (&net.Dialer{}).DialContext, backoff: defaultBackoff(), protocol: 3,
 	}, environment, nil
 }
@@ -65,6 +66,7 @@ func (s *source) keepUp(
 			break
 		}
 		s.learn(err)
+		s.near.ended(lived > 0)
 		sink(tenant.Signal{Kind: tenant.SignalLost, Err: classify(err, s.cfg().secrets())})
 		if lived >= s.cfg().silenceLimit() {
 			retry.reset()
@@ -74,13 +76,14 @@ func (s *source) keepUp(
 	return ctx.Err()
 }
 
-// learn takes note when one server turns out to be a node of a Cluster, and when it is that no more.
+// learn takes note when one server turns out to be a node of a Cluster, and when it says that it is none.
 func (s *source) learn(err error) {
 	switch {
 	case begins(err, []string{"MOVED", "ASK"}) && s.cfg().MasterName == "":
 		s.cluster.Store(true)
 	case deniesCluster(err):
 		s.cluster.Store(false)
+		s.near.note(nil)
 	}
 }
 
@@ -107,7 +110,7 @@ func (s *source) open(parent context.Context, one bool) (context.Context, *link)
 	ctx, end := context.WithCancelCause(parent)
 	limit := s.cfg().silenceLimit()
 	l := &link{
-		dials:   &dialer{plain: s.dial, secure: s.secure, once: one, connected: func() {}},
+		dials:   &dialer{plain: s.dial, secure: s.secure, once: one, connected: func() {}, waysTo: s.near.waysTo},
 		silence: time.AfterFunc(s.setupLimit(one), func() { end(ErrSilent) }),
 		end:     end,
 		closed:  make(chan struct{}),
@@ -128,6 +131,9 @@ func (s *source) setupLimit(one bool) time.Duration {
 	limit := dialTimeout + s.cfg().silenceLimit()
 	if !one {
 		limit += (lookups - 1) * dialTimeout
+	}
+	if s.near.any() {
+		limit += dialTimeout
 	}
 	if s.cfg().MasterName != "" {
 		limit += time.Duration(len(s.cfg().Addrs)) * sentinelTimeout

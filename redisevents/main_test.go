@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	soon        = 20 * time.Second // for what has to happen at all
+	soon        = time.Minute // for what has to happen at all, on a machine that is busy with other things
 	pollEvery   = time.Millisecond
 	shortLimit  = 300 * time.Millisecond
 	environment = "staging"

@@ -57,6 +57,9 @@ func (p *PubSub) UseEnvironment(name string) { p.beats.use(name) }
 // has come by one of them. A user that may not hear heartbeats gets events all the same: the one SignalSubscribed after
 // the refusal has it as Err, and they are not asked for again as long as p lives.
 //
+// Where one address is given, and it is that of a node of a Cluster, p remembers the others. They are connected to while that
+// address leads to nobody. The user needs +cluster|slots for it.
+//
 // After each loss it waits a random time of at most 50 ms, doubling up to 800 ms, and up to 5 s after a minute of
 // failures. A subscription that lived for Config.SilenceLimit ends the row of failures. Several calls at once do not
 // disturb each other.

@@ -15,6 +15,8 @@ type scriptedServer struct {
 	// answer is called with the number of the connection and the words of the command, under the lock of the commands.
 	answer func(connection int, words []string) string
 
+	info string // what it answers to INFO; empty is that it does not know it
+
 	mu       sync.Mutex
 	accepted int
 	commands [][]string // that answer was asked for
@@ -54,8 +56,11 @@ func (s *scriptedServer) serve(conn net.Conn, number int) {
 			return
 		}
 		answer := fmt.Sprintf("-ERR unknown command %q\r\n", command[0])
-		if name := strings.ToLower(command[0]); name == "publish" || name == "xadd" {
+		switch name := strings.ToLower(command[0]); {
+		case name == "publish" || name == "xadd":
 			answer = s.reply(number, command)
+		case name == "info" && s.info != "":
+			answer = fmt.Sprintf("$%d\r\n%s\r\n", len(s.info), s.info)
 		}
 		_, _ = conn.Write([]byte(answer))
 	}

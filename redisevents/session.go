@@ -44,6 +44,7 @@ func (p *PubSub) session(parent context.Context, sink func(tenant.Signal), known
 		link.close()
 		return 0, err
 	}
+	options.OnConnect = p.meet
 	options.DB = 0 // Pub/Sub has no databases, and SELECT might not be allowed
 	client := redis.NewClient(options)
 	s := &session{link: link, feed: p, sink: sink, driver: client.Subscribe(ctx), pulse: known}
@@ -115,13 +116,13 @@ func (s *session) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// askForHeartbeats returns the messages that came before the answer. A refusal is no error of the session.
+// askForHeartbeats returns the messages that came before the answer. That the user may not hear them is no error of the session.
 func (s *session) askForHeartbeats(ctx context.Context, name string) ([]*redis.Message, error) {
 	if err := s.driver.Subscribe(ctx, name); err != nil {
 		return nil, err
 	}
 	early, err := s.confirmation(ctx, name)
-	if _, refused := errors.AsType[redis.Error](err); refused {
+	if isForbidden(err) {
 		s.lacks = s.feed.beats.refuse(classify(err, s.feed.cfg().secrets()))
 		return early, nil
 	}
@@ -159,7 +160,7 @@ func (s *session) confirmation(ctx context.Context, channel string) (early []*re
 func (s *session) read(ctx context.Context, frames *inbox) error {
 	for {
 		frame, err := s.receive(ctx)
-		if _, refused := errors.AsType[redis.Error](err); refused && s.asked.Swap(false) {
+		if isForbidden(err) && s.asked.Swap(false) {
 			frames.put(ctx, beatNews{s.feed.beats.refuse(classify(err, s.feed.cfg().secrets()))}, 0)
 			continue
 		}

@@ -32,6 +32,7 @@ type streamSession struct {
 
 	cluster bool
 	asked   bool      // something was answered, so that the next answer has the silence limit for itself
+	old     bool      // the server does not know HELLO
 	master  bool      // the server has said that it is one
 	since   time.Time // of the first read that was answered; zero before it
 }
@@ -78,6 +79,9 @@ func (s *Stream) client(ctx context.Context, l *link, cluster bool) (redis.Unive
 }
 
 func (s *streamSession) run(parent, ctx context.Context) error {
+	if err := s.meet(ctx); err != nil {
+		return err
+	}
 	if !s.at.placed {
 		newest, err := s.ask(ctx, 0)
 		if err == nil {
@@ -105,6 +109,14 @@ func (s *streamSession) run(parent, ctx context.Context) error {
 			pause(ctx, early) // a server that does not wait when it should
 		}
 	}
+}
+
+// meet asks a Cluster for its nodes, so that one of them can be asked when the address that was given leads to nobody.
+func (s *streamSession) meet(ctx context.Context) error {
+	if !s.cluster || len(s.feed.cfg().addrs()) != 1 {
+		return nil
+	}
+	return because(ctx, guarded(func() error { return s.feed.learnNeighbours(s.client.ClusterSlots(ctx).Result()) }))
 }
 
 // block is how long the next read waits for entries. The first one does not: its answer is the confirmation.
@@ -158,7 +170,10 @@ func (s *streamSession) ask(ctx context.Context, block time.Duration) (look, err
 	}
 	found := s.proof(ctx, pipe)
 	questions := pipe.Cmds()
-	role := askRole(ctx, pipe, s.cluster)
+	var role *question
+	if !s.cluster {
+		role = askRole(ctx, pipe, s.feed.protocol, s.old)
+	}
 	s.dials.budget.Store(s.at.budget())
 	if s.asked {
 		s.silence.Reset(s.feed.cfg().silenceLimit())
@@ -197,19 +212,19 @@ func (s *streamSession) proof(ctx context.Context, pipe redis.Pipeliner) *redis.
 
 // exec returns the first error that is more than "nothing there". A server that was a master and has become a replica is
 // one: its address leads to another by now, or nothing is lost by asking it again.
-func (s *streamSession) exec(ctx context.Context, pipe redis.Pipeliner, questions []redis.Cmder, role *redis.Cmd) error {
+func (s *streamSession) exec(ctx context.Context, pipe redis.Pipeliner, questions []redis.Cmder, role *question) error {
 	sent, failed := pipe.Exec(ctx)
 	for _, question := range questions {
 		if err := question.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
 	}
+	s.old = s.old || role.isOld()
 	switch {
-	case role == nil:
-	case said(role, "role") == "master":
+	case role.role() == "master":
 		s.master = true
-	case s.master && unfit(role) != nil:
-		return unfit(role)
+	case s.master && role.unfit() != nil:
+		return role.unfit()
 	}
 	if firstError(sent) == nil {
 		return failed // of the connection, before anything was sent

@@ -1,0 +1,94 @@
+package redisevents
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// maxNeighbours is how many nodes of a Cluster are remembered.
+const maxNeighbours = 64
+
+// neighbours are the nodes of the Cluster to which the one address leads that was given. While nobody answers there, one of them
+// is asked. The address comes first all the same, since it may lead to another server by now.
+type neighbours struct {
+	mu    sync.Mutex // guards what follows
+	addrs []string
+	ahead bool // of the address that was given, with which the last session had no subscription
+}
+
+// note replaces what is known. Nothing is a server that is in no Cluster.
+func (n *neighbours) note(slots []redis.ClusterSlot) {
+	var addrs []string
+	for _, slot := range slots {
+		for _, node := range slot.Nodes {
+			if validAddr(node.Addr) && !slices.Contains(addrs, node.Addr) && len(addrs) < maxNeighbours {
+				addrs = append(addrs, node.Addr)
+			}
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.addrs = addrs
+}
+
+// ended takes note of a session's end. After one without a subscription the other order is tried: who answers a connection may
+// say nothing more.
+func (n *neighbours) ended(subscribed bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ahead = !subscribed && !n.ahead
+}
+
+// waysTo returns the addresses to try one after the other.
+func (n *neighbours) waysTo(given string) []string {
+	n.mu.Lock()
+	addrs, ahead := slices.Clone(n.addrs), n.ahead
+	n.mu.Unlock()
+	addrs = slices.DeleteFunc(addrs, func(addr string) bool { return addr == given })
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] }) //nolint:gosec // no secret
+	if ahead {
+		return append(addrs, given)
+	}
+	return append([]string{given}, addrs...)
+}
+
+func (n *neighbours) any() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.addrs) > 0
+}
+
+// meet asks a server for its neighbours. Only that there is no answer is an error: a user may be forbidden to ask. The first
+// question is one that everybody may ask, so that no server that is in no Cluster counts a refusal.
+func (s *source) meet(ctx context.Context, conn *redis.Conn) error {
+	if len(s.cfg().addrs()) != 1 || s.cfg().MasterName != "" {
+		return nil
+	}
+	return guarded(func() error {
+		hello := &question{hello: conn.Do(ctx, "hello", s.protocol)}
+		if hadNoAnswer(hello.hello.Err()) {
+			return hello.hello.Err()
+		}
+		if mode := hello.mode(); mode != "" && mode != "cluster" {
+			s.near.note(nil)
+			return nil
+		}
+		return s.learnNeighbours(conn.ClusterSlots(ctx).Result())
+	})
+}
+
+// learnNeighbours takes an answer to CLUSTER SLOTS.
+func (s *source) learnNeighbours(slots []redis.ClusterSlot, err error) error {
+	if err == nil || deniesCluster(err) {
+		s.near.note(slots)
+	}
+	if _, reply := errors.AsType[redis.Error](err); reply {
+		return nil
+	}
+	return err
+}
