@@ -171,7 +171,7 @@ func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, As
 		return r.usable()
 	})
 	if err == nil {
-		err = s.noteReading(ctx, "read connections", "tenants/"+r.ID+"/associations/"+service)
+		err = s.noteReading(ctx, "get connections", "tenants/"+r.ID+"/associations/"+service)
 	}
 	if err != nil {
 		return Tenant{}, Association{}, err

@@ -5,23 +5,32 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
 // Deed is what somebody asked for, and, once it is done, what it was done to. It goes with the ctx of a call and becomes a
 // row of the audit, in the transaction of what it is about.
 type Deed struct {
-	Actor   string // "key ID" or "token ID"; empty for this process itself
+	Actor   string // "key ID" or "token ID"; Operator for this process itself
 	Request string // the id of the request
 	Address string // of the client
-	Call    string // such as suspend-tenant; empty for the words of the store
+	Call    string // such as suspend-tenant, as the API calls it; empty for that of the store's method
 
 	// Target and Result are set by the store once the row is committed, and empty when nothing was done that needs one.
 	Target, Result string
 }
 
-// ResultRead is the result of a reading; all others are changes.
+// Operator is the actor of what is done with the database itself: by serve, restore and the making of the first token.
+const Operator = "operator"
+
+// What has no call of the API.
+const (
+	callNewEpoch = "begin-epoch"
+	callRename   = "rename-environment"
+)
+
+// ResultRead is the result of a reading; all others are changes. In the table a reading that repeats one of the same minute is
+// counted there, as in "read 3 times".
 const ResultRead = "read"
 
 type deedKey struct{}
@@ -36,7 +45,7 @@ func deedOf(ctx context.Context) *Deed {
 	if d, ok := ctx.Value(deedKey{}).(*Deed); ok {
 		return d
 	}
-	return &Deed{}
+	return &Deed{Actor: Operator}
 }
 
 // Audited is a row of the audit.
@@ -85,17 +94,28 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 func (d *Deed) row(what, target, result string) Deed {
 	out := *d
 	if out.Call == "" {
-		out.Call = what
+		out.Call = callOf(what)
 	}
 	out.Target, out.Result = target, result
 	return out
 }
 
+// callOf makes of what a method does the name that the API has for it: of "revoke a key" revoke-key.
+func callOf(what string) string {
+	return strings.NewReplacer(" an ", "-", " a ", "-", " ", "-").Replace(what)
+}
+
 // audit writes a row in the transaction.
 func (s *Store) audit(ctx context.Context, t tx, at time.Time, d Deed) error {
-	_, err := t.exec(ctx, `INSERT INTO audit (env, at, actor, request, address, call, target, result)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`, s.env, micros(at), d.Actor, d.Request, d.Address, d.Call, d.Target, d.Result)
+	_, err := auditOf(ctx, t, s.env, at, d)
 	return err
+}
+
+func auditOf(ctx context.Context, t tx, env int64, at time.Time, d Deed) (id int64, err error) {
+	err = t.row(ctx, `INSERT INTO audit (env, at, actor, request, address, call, target, result)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id`,
+		env, micros(at), d.Actor, d.Request, d.Address, d.Call, d.Target, d.Result).Scan(&id)
+	return id, err
 }
 
 // audited is write for what belongs into the audit. fn returns what it has done, without a result for nothing.
@@ -143,85 +163,4 @@ func (c *change) done(ctx context.Context, what string, before uint64) Deed {
 		result = "revisions " + strconv.FormatUint(before+1, 10) + " to " + strconv.FormatUint(c.revision, 10)
 	}
 	return deedOf(ctx).row(what, target, result)
-}
-
-// readLog writes the rows of what was read and is secret. Those that come while one transaction is written are written by the
-// next, all together, so that however many read at once, changes wait for one more transaction and not for as many.
-type readLog struct {
-	mu      sync.Mutex // guards waiting
-	waiting *readBatch // what the next transaction writes; nil for nothing
-	writing chan struct{}
-}
-
-type readBatch struct {
-	deeds []Deed
-	done  chan struct{} // closed when err is there
-	err   error
-}
-
-func newReadLog() *readLog { return &readLog{writing: make(chan struct{}, 1)} }
-
-// noteReading returns when the row is committed, or the error because of which it is not: then nothing may be handed out.
-func (s *Store) noteReading(ctx context.Context, what, target string) error {
-	d, ok := ctx.Value(deedKey{}).(*Deed)
-	if !ok {
-		return nil // this process, for itself
-	}
-	done := d.row(what, target, ResultRead)
-	mine := s.readings.add(done)
-	select {
-	case s.readings.writing <- struct{}{}: // this one writes for all that wait
-		s.writeReadings(ctx, what)
-		<-s.readings.writing
-	case <-mine.done:
-	case <-ctx.Done():
-		return s.explain(ctx, what, ctx.Err())
-	}
-	select {
-	case <-mine.done:
-	case <-ctx.Done():
-		return s.explain(ctx, what, ctx.Err())
-	}
-	if mine.err == nil {
-		d.Target, d.Result = done.Target, done.Result
-	}
-	return mine.err
-}
-
-func (l *readLog) add(d Deed) *readBatch {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.waiting == nil {
-		l.waiting = &readBatch{done: make(chan struct{})}
-	}
-	l.waiting.deeds = append(l.waiting.deeds, d)
-	return l.waiting
-}
-
-func (l *readLog) next() *readBatch {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.waiting
-	l.waiting = nil
-	return b
-}
-
-// writeReadings goes on although the one that writes goes away, because the others wait for it.
-func (s *Store) writeReadings(ctx context.Context, what string) {
-	b := s.readings.next()
-	if b == nil {
-		return // somebody has written it already
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
-	defer cancel()
-	b.err = s.write(ctx, what, func(ctx context.Context, t tx) error {
-		now := time.Now()
-		for _, d := range b.deeds {
-			if err := s.audit(ctx, t, now, d); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	close(b.done)
 }

@@ -66,7 +66,7 @@ func TestX41EveryChangeHasARow(t *testing.T) {
 			"token t1 reactivate-tenant "+of+" revisions 4 to 5",
 			"token t1 get-connections "+of+"/associations/ledger read",
 			"token t1 update-connections "+of+"/associations/ledger done",
-			" delete tenant "+of+" revision 6",
+			"operator delete-tenant "+of+" revision 6",
 		)
 	})
 }
@@ -91,8 +91,8 @@ func TestX41WhatHasNoEventHasARow(t *testing.T) {
 		for _, row := range rows {
 			got = append(got, row.Call+" "+row.Target)
 		}
-		want := []string{"create a key keys/" + k.ID, "create a key tokens/" + token.ID, "revoke a key keys/" + k.ID, "revoke a token tokens/" + token.ID}
-		if len(got) != 6 || strings.Join(got[:4], "; ") != strings.Join(want, "; ") || got[5] != "retry an event events/1" {
+		want := []string{"create-key keys/" + k.ID, "create-token tokens/" + token.ID, "revoke-key keys/" + k.ID, "revoke-token tokens/" + token.ID}
+		if len(got) != 6 || strings.Join(got[:4], "; ") != strings.Join(want, "; ") || got[5] != "retry-event events/1" {
 			t.Errorf("the audit has %q", got)
 		}
 	})
@@ -104,7 +104,7 @@ func wantAudit(t *testing.T, s *Store, want ...string) {
 	do(t, err)
 	var got []string
 	for _, row := range rows {
-		if row.Actor != "" && (row.Request != "r1" || row.Address != "192.0.2.7" || row.At.IsZero()) {
+		if row.Actor != Operator && (row.Request != "r1" || row.Address != "192.0.2.7" || row.At.IsZero()) {
 			t.Errorf("a row is %+v", row)
 		}
 		got = append(got, row.Actor+" "+row.Call+" "+row.Target+" "+row.Result)
@@ -115,7 +115,7 @@ func wantAudit(t *testing.T, s *Store, want ...string) {
 }
 
 // TestX41ManyReadingsAreFewTransactions: whoever reads connection data a hundred times at once keeps changes waiting for a few
-// transactions only, and each reading is there.
+// transactions only, and each reading is counted.
 func TestX41ManyReadingsAreFewTransactions(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		made := create(t, s, acme())
@@ -141,8 +141,22 @@ func TestX41ManyReadingsAreFewTransactions(t *testing.T) {
 		<-s.readings.writing
 		running.Wait()
 		rows, err := s.Audit(t.Context(), 0, 1000)
-		if err != nil || len(rows) != 2+readers || len(one.deeds) != readers {
-			t.Errorf("%d rows, %v; %d of them in one transaction", len(rows), err, len(one.deeds))
+		if err != nil || len(rows) != 3 || len(one.deeds) != readers || rows[2].Result != "read 100 times" {
+			t.Errorf("%d rows, %v; %d readings in one transaction: %+v", len(rows), err, len(one.deeds), rows)
+		}
+		for key, row := range s.readings.folded { // a minute later
+			row.since = row.since.Add(-foldEvery)
+			s.readings.folded[key] = row
+		}
+		ctx, _ := doing(t, "get-connections")
+		_, _, err = s.Connections(ctx, made.ID, "ledger")
+		do(t, err)
+		other := WithDeed(t.Context(), &Deed{Actor: "key k2", Call: "get-connections"})
+		_, _, err = s.Connections(other, made.ID, "ledger")
+		do(t, err)
+		rows, err = s.Audit(t.Context(), 0, 1000)
+		if err != nil || len(rows) != 5 || rows[3].Result != ResultRead || rows[4].Result != ResultRead || rows[4].Actor != "key k2" {
+			t.Errorf("%v; %+v", err, rows)
 		}
 	})
 }
@@ -186,7 +200,7 @@ func TestX41TheAuditIsPruned(t *testing.T) {
 			t.Errorf("%d were deleted, %v", n, err)
 		}
 		rows, err := s.Audit(t.Context(), 0, 10)
-		if err != nil || len(rows) != 1 || rows[0].Call != "create tenant" {
+		if err != nil || len(rows) != 1 || rows[0].Call != "create-tenant" {
 			t.Errorf("left are %+v, %v", rows, err)
 		}
 	})
@@ -234,6 +248,59 @@ func TestX38AnEventKnowsWhoseTenantItWas(t *testing.T) {
 			if got := strings.Join(events[i].Services, " "); got != want || events[i].Services == nil {
 				t.Errorf("event %d is for %q, want %q", i, got, want)
 			}
+		}
+	})
+}
+
+// TestX41AReaderThatHasLeftHasReadNothing: the next one does not write its row.
+func TestX41AReaderThatHasLeftHasReadNothing(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		made := create(t, s, acme())
+		_, err := s.Associate(t.Context(), made.ID, "ledger", NewAssociation{})
+		do(t, err)
+		s.readings.writing <- struct{}{} // as if somebody were writing
+		ctx, leave := context.WithCancel(WithDeed(t.Context(), &Deed{Actor: "key gone", Call: "get-connections"}))
+		left := make(chan error, 1)
+		go func() {
+			_, _, err := s.Connections(ctx, made.ID, "ledger")
+			left <- err
+		}()
+		eventually(t, "it waits", func() bool {
+			s.readings.mu.Lock()
+			defer s.readings.mu.Unlock()
+			return s.readings.waiting != nil
+		})
+		leave()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		<-s.readings.writing
+		ctx, _ = doing(t, "get-connections")
+		_, _, err = s.Connections(ctx, made.ID, "ledger")
+		do(t, err)
+		rows, err := s.Audit(t.Context(), 0, 100)
+		do(t, err)
+		for _, row := range rows {
+			if row.Actor == "key gone" {
+				t.Errorf("it has read nothing, and the audit has %+v", row)
+			}
+		}
+		if last := rows[len(rows)-1]; last.Actor != "token t1" || last.Result != ResultRead {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
+// TestX41ANewEpochHasARow: the data are not those of before, and somebody may ask why.
+func TestX41ANewEpochHasARow(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		create(t, s, acme())
+		do(t, s.NewEpoch(t.Context()))
+		rows, err := s.Audit(t.Context(), 0, 100)
+		do(t, err)
+		last := rows[len(rows)-1]
+		if last.Actor != Operator || last.Call != callNewEpoch || !strings.Contains(last.Result, "epoch "+version(t, s).Epoch) {
+			t.Errorf("%+v", last)
 		}
 	})
 }

@@ -138,7 +138,11 @@ func newEpochOf(ctx context.Context, t tx, env int64) error {
 	if _, err := t.exec(ctx, `UPDATE relays SET sent = 0, pruned = 0 WHERE env = ?1`, env); err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE active_sets SET revision = 0 WHERE env = ?1`, env)
+	if _, err := t.exec(ctx, `UPDATE active_sets SET revision = 0 WHERE env = ?1`, env); err != nil {
+		return err
+	}
+	done := deedOf(ctx).row(callNewEpoch, "environment", fmt.Sprintf("epoch %s, revision %d after %d", epoch, newest, before))
+	_, err = auditOf(ctx, t, env, time.Now(), done)
 	return err
 }
 

@@ -124,7 +124,11 @@ func (s *Store) createKey(ctx context.Context, prefix, service, name string) (Ke
 	}
 	secret := prefix + base64.RawURLEncoding.EncodeToString(raw)
 	k := Key{ID: id.String(), Name: name, Service: service}
-	err = s.change(ctx, "create a key", func(ctx context.Context, c *change) error {
+	what := "create a key"
+	if service == "" {
+		what = "create a token"
+	}
+	err = s.change(ctx, what, func(ctx context.Context, c *change) error {
 		if service != "" {
 			if err := c.checkNewService(ctx, service); err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -84,7 +85,10 @@ func (s *Store) rename(ctx context.Context, t tx, e stored) error {
 	if _, err := t.exec(ctx, `UPDATE environments SET name = ?2, canary = ?3 WHERE id = ?1`, e.id, s.environment, canary); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `INSERT INTO schema_floor (oldest) VALUES (?1)`, lowerCased)
+	if _, err := t.exec(ctx, `INSERT INTO schema_floor (oldest) VALUES (?1)`, lowerCased); err != nil {
+		return err
+	}
+	_, err := auditOf(ctx, t, e.id, time.Now(), deedOf(ctx).row(callRename, "environment", fmt.Sprintf("%q is now %q", e.name, s.environment)))
 	return err
 }
 
