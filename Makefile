@@ -9,7 +9,7 @@ KILLS         ?= 200
 SCHEDULES     ?= 2000000
 
 .DEFAULT_GOAL := help
-.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants simulate faults matrix crash fuzz openapi cover clean
+.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants simulate faults matrix proofs crash fuzz openapi cover clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ faults: servers ## bring every fault upon real servers TIMES (5) times, in full 
 
 matrix: servers ## run the edge matrix of each face in full, and print how many cells it has
 	$(GO) test -race -count=1 -timeout 30m -v -run '^TestEdges' $$(grep -rl --include='*_test.go' 'tenantwatch/internal/edges"' . | xargs -n 1 dirname | sort -u) -edges.full
+
+proofs: servers ## run two managers on real servers through failovers TIMES (5) times, each right again within 5 s, and print how soon
+	$(GO) test -count=$(TIMES) -timeout 30m -v -run 'TwoManagers' ./cmd/tenantwatch -edges.full -test.parallel 1
 
 crash: servers ## kill a manager KILLS (200) times on each database, and fill the outbox with an hour's events; print what became of them
 	$(GO) test -count=1 -timeout 60m -v -run '^TestM02KilledAtRandom$$' ./internal/outbox -crash.kills=$(KILLS)

@@ -15,17 +15,19 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
 // patience is how long a test waits for what takes milliseconds when the machine is idle.
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakless{m}, map[string]func(){"tenantwatch": main, "tenantjob": jobMain})
+	testscript.Main(leakless{testserver.Main(m)}, map[string]func(){"tenantwatch": main, "tenantjob": jobMain})
 }
 
 // leakless fails when goroutines are left after the tests.
-type leakless struct{ m *testing.M }
+type leakless struct{ m interface{ Run() int } }
 
 // Run runs the tests.
 func (l leakless) Run() int {

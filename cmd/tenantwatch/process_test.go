@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/tenantwatch/tenantwatch/internal/edges" // for its flag
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
@@ -277,5 +279,21 @@ func TestDevTakesItsFilesAway(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(folder, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+// inFull reports whether what takes long is to be run too, as make matrix does.
+func inFull() bool {
+	full := flag.Lookup("edges.full")
+	return full != nil && full.Value.String() == "true"
+}
+
+// until waits until ok.
+func until(t *testing.T, ok func() bool, what string, args ...any) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf(what, args...)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,15 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	_ "github.com/tenantwatch/tenantwatch/internal/edges" // for its flag
 )
-
-// inFull reports whether what takes long is to be run too, as make matrix does.
-func inFull() bool {
-	full := flag.Lookup("edges.full")
-	return full != nil && full.Value.String() == "true"
-}
 
 // naps counts the processes "sleep SECONDS" of this machine, where the seconds are nobody else's.
 func naps(t *testing.T, seconds string) int {
@@ -48,16 +39,6 @@ func nappers(t *testing.T, seconds string) []int {
 // someSeconds is how long a sleep is that is nobody else's.
 func someSeconds() string {
 	return fmt.Sprintf("%d.%d", 10_000+os.Getpid(), time.Now().UnixNano()%1_000_000_000)
-}
-
-// until waits until ok.
-func until(t *testing.T, ok func() bool, what string, args ...any) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf(what, args...)
-		}
-	}
 }
 
 // Every process ends when it is asked to, and leaves one that does not listen.
