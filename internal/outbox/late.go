@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
@@ -113,16 +114,42 @@ func (t *term) lateEvents(ctx context.Context) (batch []store.Event, all bool, e
 // patience is how long listeners are left in the belief that nothing is missing while an event waits.
 const patience = 2 * time.Second
 
-// waiting is the oldest event that is not told.
-type waiting struct {
-	revision uint64
-	since    time.Time // by our own clock, in case that of who committed it is another, or is set
+// sightings are the revisions that there were when the outbox was looked into, oldest first, for as long as it takes to tell
+// how long an event has waited. They are by our own clock: that of who committed it may be another, or be set.
+type sightings struct {
+	epoch string
+	all   []sighting
 }
 
-// tooLong reports whether it has waited longer than the patience.
-func (w *waiting) tooLong(event store.Event, now time.Time) bool {
-	if w.revision != event.Revision || w.since.IsZero() {
-		*w = waiting{event.Revision, now}
+type sighting struct {
+	revision uint64
+	at       time.Time
+}
+
+// sightEvery bounds how many there are within the patience.
+const sightEvery = patience / 20
+
+// add notes the newest revision. Those of an epoch that was left say nothing.
+func (s *sightings) add(v tenant.Version, now time.Time) {
+	if s.epoch != v.Epoch {
+		*s = sightings{epoch: v.Epoch}
 	}
-	return now.Sub(event.At) > patience || now.Sub(w.since) > patience
+	for len(s.all) > 1 && now.Sub(s.all[1].at) > patience { // it says all that the one before it does
+		s.all = slices.Delete(s.all, 0, 1)
+	}
+	last := len(s.all) - 1
+	if last >= 0 && (s.all[last].revision >= v.Revision || now.Sub(s.all[last].at) < sightEvery) {
+		return
+	}
+	s.all = append(s.all, sighting{v.Revision, now})
+}
+
+// tooLong reports whether the event of that revision was there longer ago than the patience.
+func (s *sightings) tooLong(revision uint64, now time.Time) bool {
+	for _, one := range s.all {
+		if one.revision >= revision {
+			return now.Sub(one.at) > patience
+		}
+	}
+	return false
 }

@@ -129,6 +129,49 @@ func TestX06HeartbeatsOfARelayThatStands(t *testing.T) {
 	}
 }
 
+// TestX06ACommittersClockDoesNotMakeListenersLook: one that is an hour behind says nothing of how long an event waits, here
+// for half a second each time.
+func TestX06ACommittersClockDoesNotMakeListenersLook(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.publisher.set(func() {
+			w.publisher.refuse = func(event tenant.Event) error {
+				if time.Since(event.Timestamp) < 500*time.Millisecond {
+					return errAway
+				}
+				return nil
+			}
+		})
+		w.passes(950 * time.Millisecond)
+		for range 20 {
+			w.add("a")
+			w.set(func() { w.rows[len(w.rows)-1].At = time.Now().Add(-time.Hour) })
+			w.relay.Wake()
+			w.passes(time.Second)
+		}
+		w.expectBeats([]beat{{0, 0}, {5 * time.Second, 4}, {10 * time.Second, 9}, {15 * time.Second, 14}, {20 * time.Second, 19}})
+	})
+}
+
+// TestX06ABacklogThatNeverEndsIsTold: the oldest event is another one each time, and each has waited too long.
+func TestX06ABacklogThatNeverEndsIsTold(t *testing.T) {
+	var s sightings
+	now := time.Now()
+	for i := range uint64(10_000) {
+		now = now.Add(10 * time.Millisecond)
+		s.add(tenant.Version{Epoch: epoch, Revision: i + 1}, now)
+		if i > 400 && (!s.tooLong(i-300, now) || s.tooLong(i-150, now)) {
+			t.Fatalf("at %d: 3 s are %t, 1.5 s are %t", i, s.tooLong(i-300, now), s.tooLong(i-150, now))
+		}
+	}
+	if len(s.all) > 25 {
+		t.Errorf("it keeps %d", len(s.all))
+	}
+	s.add(tenant.Version{Epoch: "restored", Revision: 5}, now)
+	if s.tooLong(5, now) || s.tooLong(3, now) {
+		t.Error("what was seen of another epoch counts")
+	}
+}
+
 // TestX06AHeartbeatIsPatient with an event that is on its way.
 func TestX06AHeartbeatIsPatient(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {

@@ -81,6 +81,7 @@ type Relay struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
+	seen    sightings // of the goroutine of Run
 	wake    chan struct{}
 }
 

@@ -22,9 +22,9 @@ var errDeposed = errors.New("the lock of the relay is gone")
 type term struct {
 	*Relay
 
+	began    time.Time // by our own clock
 	window   int       // how many pending events are read
 	late     late      // told, and not in the stream
-	waits    waiting   // the oldest event that is not told
 	holds    holds     // tenants whose next event failed
 	unmarked []uint64  // sent, and not marked yet
 	taken    time.Time // when Redis took an event last
@@ -35,7 +35,7 @@ type term struct {
 }
 
 func newTerm(r *Relay) *term {
-	return &term{Relay: r, window: r.cfg.Batch, holds: holds{}}
+	return &term{Relay: r, began: time.Now(), window: r.cfg.Batch, holds: holds{}}
 }
 
 // run makes one pass after the other until ctx ends or the lock is gone.
@@ -89,6 +89,7 @@ func (t *term) pass(ctx context.Context) (time.Duration, error) {
 	if !full {
 		t.holds.keep(pending)
 	}
+	t.seen.add(version, now)
 	version.Revision = t.announced(version.Revision, pending, full, done)
 	if err := t.beat(ctx, version); err != nil {
 		return 0, err
@@ -113,10 +114,16 @@ func (t *term) announced(newest uint64, pending []store.Event, full bool, done m
 	if !there && full { // and the next one is about as old as the last of these
 		event, there = pending[len(pending)-1], true
 	}
-	if there && t.waits.tooLong(event, time.Now()) {
+	if there && t.tooLong(event, time.Now()) {
 		return newest
 	}
 	return reached(newest, pending, full, told)
+}
+
+// tooLong believes who committed an event only for as long as this process has not looked for itself: a clock that is behind
+// by more than the patience would have listeners look each time that something waits.
+func (t *term) tooLong(event store.Event, now time.Time) bool {
+	return t.seen.tooLong(event.Revision, now) || now.Sub(t.began) <= patience && now.Sub(event.At) > patience
 }
 
 // read returns the newest version, and then what is pending: whatever is not pending was there before, or is newer.
