@@ -171,14 +171,19 @@ func (b *batch) note(out *outgoing, wrong error) bool {
 	return told == nil || wrong == nil && errors.Is(told, ErrRefused)
 }
 
-// blame makes a refusal that would meet every event one of the server. What is left is about the tenant's own channel.
+// blame makes a refusal that would meet every event one of the server, and one of the tenant's own channel one of the ACL.
 func (b *batch) blame(out *outgoing, err error) error {
 	err = classify(err, b.secrets())
-	own := TenantChannelName(out.event.TenantID)
+	own, forbidden := TenantChannelName(out.event.TenantID), false
 	for _, command := range out.publish {
-		if refused := command.Err(); forbids(refused) && (command.Args()[1] != own || !isOfChannel(refused)) {
-			return asUnready(err)
+		refused := command.Err()
+		if forbids(refused) && (command.Args()[1] != own || !isOfChannel(refused)) {
+			return refusedFor(err, ErrUnready)
 		}
+		forbidden = forbidden || forbids(refused)
+	}
+	if forbidden {
+		return refusedFor(err, ErrForbidden)
 	}
 	return err
 }
@@ -186,7 +191,7 @@ func (b *batch) blame(out *outgoing, err error) error {
 // ofStream makes a refusal that has to do with the stream one of the server.
 func (b *batch) ofStream(err error) error {
 	if forbids(err) {
-		return asUnready(classify(err, b.secrets()))
+		return refusedFor(classify(err, b.secrets()), ErrUnready)
 	}
 	return classify(err, b.secrets())
 }

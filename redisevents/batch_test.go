@@ -180,8 +180,8 @@ func TestPublishAllToAnACLThatLacksATenant(t *testing.T) {
 	cfg := configOf(redis)
 	cfg.Username, cfg.Password = "publisher", canary
 	errs := newPublisher(t, cfg, TenantChannel).PublishAll(t.Context(), encoded(t, of("a", "1"), of("b", "1"), of("a", "2"), of("b", "2")))
-	if got, want := names(errs), "sent+refused+sent+skipped"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	if got, want := names(errs), "sent+refused+sent+skipped"; got != want || !errors.Is(errs[1], ErrForbidden) {
+		t.Errorf("got %s, want %s: %v", got, want, errs[1])
 	}
 }
 

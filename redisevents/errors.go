@@ -18,6 +18,9 @@ var (
 	// memory left, cannot write to its disk, has lost its master or a part of its Cluster, does not know us, or forbids us
 	// what every event needs.
 	ErrUnready = errors.New("not ready")
+	// ErrForbidden comes with ErrRefused where the ACL lacks the channel that an event of this tenant goes to, so that those of
+	// other tenants may pass. It is the ACL that has to change, and not the event.
+	ErrForbidden = errors.New("forbidden by the ACL")
 	// ErrNotInStream means that the channels took an event and the stream did not, or that the stream was not asked because
 	// it had not taken an earlier event of the same tenant. Who listens on a channel has been told.
 	ErrNotInStream = errors.New("announced, but not in the stream")
@@ -55,8 +58,11 @@ func classify(err error, passwords []string) error {
 	if len(err.Error()) > maxErrorText {
 		err = &shortError{err}
 	}
-	if refused || unready {
-		return &refusal{err, unready}
+	switch {
+	case unready:
+		return &refusal{err, ErrUnready}
+	case refused:
+		return &refusal{err, nil}
 	}
 	return err
 }
@@ -72,10 +78,11 @@ func (e *shortError) Error() string {
 
 func (e *shortError) Unwrap() error { return e.error }
 
-// refusal is an ErrRefused that may be an ErrUnready too. Redis' own words say enough of why, so that is not in the text.
+// refusal is an ErrRefused that may be something else too: ErrUnready or ErrForbidden. Redis' own words say enough of why, so
+// that is not in the text.
 type refusal struct {
-	reply   error
-	unready bool
+	reply error
+	also  error // nil is nothing else
 }
 
 func (r *refusal) Error() string { return ErrRefused.Error() + ": " + r.reply.Error() }
@@ -83,15 +90,15 @@ func (r *refusal) Error() string { return ErrRefused.Error() + ": " + r.reply.Er
 func (r *refusal) Unwrap() error { return r.reply }
 
 func (r *refusal) Is(target error) bool {
-	return target == ErrRefused || r.unready && target == ErrUnready
+	return target == ErrRefused || r.also != nil && target == r.also
 }
 
-// asUnready makes an ErrRefused that is not about the event out of one.
-func asUnready(err error) error {
+// refusedFor makes an ErrRefused that is not about the event out of one.
+func refusedFor(err, also error) error {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		err = r.reply
 	}
-	return &refusal{err, true}
+	return &refusal{err, also}
 }
 
 // elsewhereReplies are the beginnings of the error replies by which a server says that it is not the one to write to, or not

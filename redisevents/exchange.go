@@ -118,7 +118,7 @@ func (p *Publisher) wrongServer(cluster bool, commands []redis.Cmder, roles []*q
 			if errors.Is(err, errMember) {
 				p.clients.learn(true)
 			}
-			return &refusal{err, true}
+			return &refusal{err, ErrUnready}
 		}
 	}
 	return nil

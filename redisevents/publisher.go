@@ -92,7 +92,8 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 // into the stream. That anybody listened is not said.
 //
 // An event that no reader would accept is an [tenant.EventError]. [ErrRefused] means that Redis answered with an error
-// to one of them; the others may have it. With [ErrUnready] it is an error that every event would have got. After any
+// to one of them; the others may have it. With [ErrUnready] it is an error that every event would have got, with
+// [ErrForbidden] one that every event of its tenant would have got. After any
 // other error the event may have been announced or not, so whoever publishes it again does so with the same EventID. In a
 // Cluster a channel's events go to the node that owns the slot of its name, for the sake of their order, and fail while no
 // node does. When ctx has a deadline the call ends by then; a cancelled ctx it may outlive by some seconds.

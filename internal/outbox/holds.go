@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -109,10 +111,13 @@ func (t *term) holdUp(ctx context.Context, failed []failure, now time.Time, done
 	return nil
 }
 
-// toBlame reports whether it is the event that is refused, and not every event: Redis has taken another one since it was
+// toBlame reports whether it is the event that is refused, and not every event, nor its tenant by an ACL: Redis has taken another one since it was
 // refused the time before, or since the first time and takes heartbeats still. If none came at all, it takes heartbeats, and
 // no other tenant's event is refused.
 func (t *term) toBlame(f failure) bool {
+	if errors.Is(f.err, redisevents.ErrForbidden) {
+		return false // it waits until the ACL is right, however many others pass
+	}
 	one := t.holds[f.tenant]
 	if t.taken.Before(one.since) {
 		return t.beating && t.holds.refused() == 1
