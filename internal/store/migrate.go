@@ -52,7 +52,7 @@ func (s *Store) migrate(ctx context.Context, migrations migrationSet) error {
 
 // bringUp works on a schema that a newer program has made, as long as that one says that this one may.
 func (s *Store) bringUp(ctx context.Context, migrations migrationSet) error {
-	m, err := s.db.migrating(ctx, s.writer, s.migrating)
+	m, err := s.db.migrating(ctx, s.writer, s.tellMigrating)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *Store) bringUp(ctx context.Context, migrations migrationSet) error {
 		return s.checkFloor(ctx, current, known)
 	}
 	if current < known {
-		s.migrating()
+		s.tellMigrating()
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "the database's schema is being brought up to date; a large database takes its time",
 			slog.Int64("from", current), slog.Int64("to", known))
 	}
@@ -104,4 +104,10 @@ func (s *Store) checkFloor(ctx context.Context, current, known int64) error {
 		}
 		return nil
 	})
+}
+
+func (s *Store) tellMigrating() {
+	if s.migrating != nil {
+		s.migrating()
+	}
 }

@@ -29,7 +29,7 @@ type Store struct {
 	seal        *sealer
 	readings    *readLog
 	reserve     reserve
-	migrating   func() // Options.Migrating
+	migrating   func() // Options.Migrating; nil is nobody
 	tenantID    func(n int64) string
 	logger      *slog.Logger
 
@@ -101,9 +101,6 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
-	}
-	if s.migrating == nil {
-		s.migrating = func() {}
 	}
 	if s.tenantID == nil {
 		s.tenantID = func(int64) string { return strings.ReplaceAll(uuid.NewString(), "-", "") }

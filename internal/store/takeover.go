@@ -73,7 +73,7 @@ func (s *Store) rename(ctx context.Context, t tx, e stored) error {
 	if _, err := s.seal.open(e.canary, e.name, canaryText); err != nil {
 		return ErrWrongKey
 	}
-	s.migrating()
+	s.tellMigrating()
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "the environment was begun under another spelling; its name is lower-cased, and its data sealed again",
 		slog.String("from", e.name), slog.String("to", s.environment))
 	for _, step := range []func(context.Context, tx, stored) error{s.sealTenants, s.sealAssociations, s.renameEvents} {
