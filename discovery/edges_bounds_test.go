@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -105,4 +106,31 @@ func TestX25WhatIsRemembered(t *testing.T) {
 		}
 		runtime.KeepAlive(d)
 	})
+}
+
+// TestX25EachTextCounts of a signal: what a field more brings is part of what may wait.
+func TestX25EachTextCounts(t *testing.T) {
+	const long = 10_000
+	grows := func(name string, field reflect.Value, sig *tenant.Signal) {
+		switch field.Kind() {
+		case reflect.String:
+			field.SetString(strings.Repeat("x", long))
+		case reflect.Slice:
+			field.SetBytes(make([]byte, long))
+		default:
+			return
+		}
+		if grown := discovery.SizeOf(*sig) - discovery.SizeOf(tenant.Signal{}); grown < long {
+			t.Errorf("%s of %d bytes counts as %d", name, long, grown)
+		}
+	}
+	for _, of := range []func(*tenant.Signal) reflect.Value{
+		func(sig *tenant.Signal) reflect.Value { return reflect.ValueOf(&sig.Event).Elem() },
+		func(sig *tenant.Signal) reflect.Value { return reflect.ValueOf(&sig.Version).Elem() },
+	} {
+		for i := range of(&tenant.Signal{}).NumField() {
+			var sig tenant.Signal
+			grows(of(&sig).Type().Field(i).Name, of(&sig).Field(i), &sig)
+		}
+	}
 }

@@ -1,10 +1,13 @@
 package discovery_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -141,6 +144,61 @@ func TestX24AnErrorOfTheClientWhoseMethodsPanic(t *testing.T) {
 			})
 		})
 	}
+}
+
+// askedOnce is an error whose methods may be called where it enters, and nowhere else.
+type askedOnce struct{ asked *atomic.Int32 }
+
+func (e askedOnce) check() {
+	if !bytes.Contains(debug.Stack(), []byte("usererror.Look")) {
+		e.asked.Add(1)
+	}
+}
+
+func (e askedOnce) Error() string             { e.check(); return "asked" }
+func (e askedOnce) Unwrap() error             { e.check(); return nil }
+func (e askedOnce) Is(error) bool             { e.check(); return false }
+func (e askedOnce) As(any) bool               { e.check(); return false }
+func (e askedOnce) RetryDelay() time.Duration { e.check(); return 0 }
+func (e askedOnce) HTTPStatus() int           { e.check(); return 503 }
+
+// TestX24AnErrorIsAskedOnce of the client, the feed and the cause of a ctx: where it enters, and nowhere else.
+func TestX24AnErrorIsAskedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var asked atomic.Int32
+		f := newFixture(t, "acme")
+		f.cfg.SnapshotFile = filepath.Join(t.TempDir(), "set")
+		f.cfg.TMClient = fetcher(func(ctx context.Context, s string) ([]*tenant.Summary, error) {
+			if f.manager.Requests() > 3 {
+				return nil, askedOnce{&asked}
+			}
+			return f.manager.Fetcher().GetActiveTenantsByService(ctx, s)
+		})
+		d := f.start(t)
+		for range 5 {
+			_ = d.Refresh(t.Context())
+		}
+		f.feed.Disconnect(askedOnce{&asked})
+		pass(time.Minute)
+		wantState(t, d, discovery.Stale)
+		_ = d.Explain("acme")
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		late := make(chan struct{})
+		f.cfg.TMClient = fetcher(func(context.Context, string) ([]*tenant.Summary, error) { // which does not heed its ctx
+			<-late
+			return nil, askedOnce{&asked}
+		})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(askedOnce{&asked}) })
+		_ = f.new(t).Start(ctx)
+		close(late)
+		settle()
+		if n := asked.Load(); n != 0 {
+			t.Errorf("it was asked %d times where it did not enter", n)
+		}
+	})
 }
 
 // wantSound holds that an error can be asked anything.

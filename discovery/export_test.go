@@ -200,3 +200,6 @@ func (m Mail) Take() ([]tenant.Change, bool) {
 	it.done()
 	return slices.Clone(it.changes), true
 }
+
+// SizeOf is about what a signal takes in the inbox.
+func SizeOf(sig tenant.Signal) int { return sizeOf(sig) }

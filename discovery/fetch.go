@@ -58,7 +58,7 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer
 	case ans := <-done:
 		return ans
 	case <-grace.C:
-		return answer{err: fmt.Errorf("the TMClient has not returned: %w", context.Cause(ctx))}
+		return answer{err: fmt.Errorf("the TMClient has not returned: %w", ended(ctx))}
 	}
 }
 

@@ -68,7 +68,8 @@ func (b *inbox) add(sig tenant.Signal) {
 func sizeOf(sig tenant.Signal) int {
 	evt := &sig.Event
 	return signalOverhead + cap(evt.Payload) + len(evt.EventID) + len(evt.EventType) + len(evt.TenantID) + len(evt.TenantSlug) +
-		len(evt.Environment) + len(evt.Epoch) + len(sig.Version.Epoch) + len(sig.Version.ETag) + len(known(sig.Err).text)
+		len(evt.TenantName) + len(evt.Environment) + len(evt.Epoch) + len(sig.Version.Epoch) + len(sig.Version.ETag) +
+		len(sig.Version.Environment) + len(known(sig.Err).text)
 }
 
 // drain empties the inbox. dropped is how many signals it could not take since the last time. What was drained counts until

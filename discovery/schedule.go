@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -100,26 +99,17 @@ func (s *schedule) failed(now time.Time, err error, spread time.Duration) {
 	s.notBefore = later(now.Add(wait), s.lastBegin.Add(spread))
 }
 
-// hopeless reports whether asking again will be of no use until somebody changes something.
+// hopeless reports whether asking again will be of no use until somebody changes something. As the two below it asks what is
+// known of the error, and never the error itself, which may be code of others: a lock is held.
 func hopeless(err error) bool {
-	if _, other := errors.AsType[*EnvironmentError](err); other {
-		return true
-	}
-	var answer interface{ HTTPStatus() int }
-	if !errors.As(err, &answer) {
-		return false
-	}
-	status := answer.HTTPStatus()
-	return status == http.StatusUnauthorized || status == http.StatusForbidden
+	_, other := err.(*EnvironmentError) //nolint:errorlint // ours is never wrapped
+	status := known(err).status
+	return other || status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
 // refusesCondition reports whether the answer may be about the ETag of the request, and not about the request.
 func refusesCondition(err error) bool {
-	var answer interface{ HTTPStatus() int }
-	if !errors.As(err, &answer) {
-		return false
-	}
-	switch answer.HTTPStatus() {
+	switch known(err).status {
 	case http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge:
 		return true
 	default:
@@ -127,13 +117,7 @@ func refusesCondition(err error) bool {
 	}
 }
 
-func retryDelay(err error) time.Duration {
-	var answer interface{ RetryDelay() time.Duration }
-	if !errors.As(err, &answer) {
-		return 0
-	}
-	return answer.RetryDelay()
-}
+func retryDelay(err error) time.Duration { return known(err).delay }
 
 func (draw dice) upTo(d time.Duration) time.Duration {
 	switch {

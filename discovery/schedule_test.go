@@ -38,7 +38,7 @@ func TestBackoff(t *testing.T) {
 			now := time.Now()
 			for range 200 {
 				s := schedule{failures: tc.failures, lastBegin: now}
-				s.failed(now, tc.err, spread)
+				s.failed(now, enter(tc.err), spread)
 				if wait := s.due().Sub(now); wait < tc.min || wait > tc.max {
 					t.Fatalf("waits %v, want %v to %v", wait, tc.min, tc.max)
 				}
@@ -52,7 +52,7 @@ func TestX26TheLongestSpread(t *testing.T) {
 	now, asked := time.Now(), time.Minute
 	for range 200 {
 		s := schedule{}
-		if s.failed(now, statusError{status: 503, delay: asked}, math.MaxInt64); s.notBefore.Before(now.Add(asked)) {
+		if s.failed(now, enter(statusError{status: 503, delay: asked}), math.MaxInt64); s.notBefore.Before(now.Add(asked)) {
 			t.Fatalf("it is asked again at %s, and the manager asked for %s", s.notBefore, asked)
 		}
 	}

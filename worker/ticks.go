@@ -209,7 +209,7 @@ func (t *ticks) conclude(ctx context.Context, s *seat, tick Tick, e ending) {
 // wasCancelled reports whether it was we who ended ctx.
 func wasCancelled(ctx context.Context) bool {
 	cause := context.Cause(ctx)
-	return errors.Is(cause, ErrRemoved) || errors.Is(cause, ErrStopping)
+	return cause == ErrRemoved || cause == ErrStopping //nolint:errorlint // it is one of these or somebody else's, whose methods are not called
 }
 
 func (t *ticks) take(s *seat) {
