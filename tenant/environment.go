@@ -16,14 +16,16 @@ const noEnvironment = "default"
 // ParseEnvironment returns the normal form of an environment's name, in which names are compared and sent: without
 // spaces around it and in lower case. Empty stays empty and means that none is configured.
 //
-// It refuses names with quotes, control characters or white space in them, that are not valid UTF-8 or longer than
-// [MaxEnvironmentLength], and "default", which means none in the names of streams and heartbeats.
+// It refuses names with quotes, control characters or white space in them, that are not valid UTF-8 or, in this form, longer
+// than [MaxEnvironmentLength], and "default", which means none in the names of streams and heartbeats.
 func ParseEnvironment(name string) (string, error) {
 	if err := checkEnvironment(name); err != nil {
 		return "", err
 	}
 	name = strings.ToLower(strings.TrimSpace(name))
 	switch {
+	case len(name) > MaxEnvironmentLength:
+		return "", fmt.Errorf("the name of the environment has %d bytes in lower case, and %d at most are allowed", len(name), MaxEnvironmentLength)
 	case strings.ContainsFunc(name, unicode.IsSpace):
 		return "", fmt.Errorf("environment %q has white space in it: leave it out", name)
 	case name == noEnvironment:
@@ -34,8 +36,6 @@ func ParseEnvironment(name string) (string, error) {
 
 func checkEnvironment(name string) error {
 	switch {
-	case len(name) > MaxEnvironmentLength:
-		return fmt.Errorf("the name of the environment has %d bytes, and %d at most are allowed", len(name), MaxEnvironmentLength)
 	case !utf8.ValidString(name):
 		return fmt.Errorf("the name of the environment is not valid UTF-8: %q", name)
 	case strings.ContainsAny(name, "\"'`"):

@@ -43,3 +43,31 @@ func TestParseEnvironment(t *testing.T) {
 		})
 	}
 }
+
+// TestX18ALoweredNameIsNoLongerThanANameMayBe: some letters have more bytes in lower case.
+func TestX18ALoweredNameIsNoLongerThanANameMayBe(t *testing.T) {
+	const longer = "\u023a" // two bytes, and three when it is lowered
+	if got, err := tenant.ParseEnvironment(strings.Repeat(longer, 128)); err == nil {
+		t.Errorf("a name of %d bytes passes", len(got))
+	}
+	whole := strings.Repeat("x", tenant.MaxEnvironmentLength)
+	if got, err := tenant.ParseEnvironment(" " + whole + " "); err != nil || got != whole {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func FuzzParseEnvironment(f *testing.F) {
+	for r := rune(0x80); r < 0x3000; r += 7 {
+		f.Add(strings.Repeat(string(r), 20))
+	}
+	f.Add(strings.Repeat("\u023a", 128))
+	f.Fuzz(func(t *testing.T, name string) {
+		got, err := tenant.ParseEnvironment(name)
+		if err != nil {
+			return
+		}
+		if again, err := tenant.ParseEnvironment(got); err != nil || again != got {
+			t.Errorf("%q is %q, and that is %q, %v", name, got, again, err)
+		}
+	})
+}

@@ -73,7 +73,9 @@ var refusals = map[int]struct{ name, when string }{
 	401: {"Unauthorized", "the key or the token is missing or wrong"},
 	403: {"Inactive", "the tenant, or the association, is suspended or purged; status says which"},
 	404: {"NotFound", "there is no such thing, or it is another service's"},
+	408: {"TooSlow", "the body did not arrive in time"},
 	409: {"Conflict", "the state of things does not allow it"},
+	410: {"Gone", "some of the events are no longer kept"},
 	413: {"TooLarge", "the body is larger than 1 MiB"},
 	415: {"NoJSON", "the body is not called JSON"},
 	429: {"TooOften", "this key asks more often than it may"},
@@ -111,7 +113,7 @@ func (a *api) refuses(op *huma.Operation, path string) {
 	can := map[int]bool{
 		400: true, 401: true, 429: true, 503: true,
 		403: mayBeInactive[op.OperationID], 404: strings.Contains(path, "{") || op.Tags[0] != "admin" && op.Method == http.MethodGet,
-		409: mayConflict[op.OperationID], 413: op.RequestBody != nil, 415: op.RequestBody != nil,
+		408: op.RequestBody != nil, 409: mayConflict[op.OperationID], 410: op.OperationID == "list-events", 413: op.RequestBody != nil, 415: op.RequestBody != nil,
 	}
 	for status, can := range can {
 		if code := strconv.Itoa(status); can && op.Responses[code] == nil {

@@ -136,6 +136,7 @@ func (h *served) call(t testing.TB, method, path, body string, change ...func(ht
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
+	h.checkDocumented(t, method, path, resp.StatusCode)
 	return answer{resp.StatusCode, resp.Header, string(data)}
 }
 
