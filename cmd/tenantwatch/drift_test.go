@@ -10,6 +10,7 @@ import (
 
 // TestX01FollowOnAnotherRedis: it is not live there, and says which channel, Redis and environment to look at.
 func TestX01FollowOnAnotherRedis(t *testing.T) {
+	t.Parallel()
 	other := testserver.StartRedis(t)
 	dev := startProcess(t, nil, "dev", "--no-churn", "--json", "--tenants", "2")
 	ready := dev.ready()

@@ -33,6 +33,7 @@ func TestX23EventsAsPublished(t *testing.T) {
 
 // TestX23EventsOfARealManager compares them with what came out of Redis.
 func TestX23EventsOfARealManager(t *testing.T) {
+	t.Parallel()
 	serve := startServe(t, "sqlite:"+t.TempDir()+"/t.db")
 	heard := serve.redis.Client().Subscribe(t.Context(), "tenant-events:staging:")
 	defer func() { _ = heard.Close() }()

@@ -11,6 +11,7 @@ import (
 
 // TestDevSendsHeartbeats: the version in them is never ahead of the events, and in the end it is the manager's.
 func TestDevSendsHeartbeats(t *testing.T) {
+	t.Parallel()
 	const first = 3
 	c := devCommand{Service: "ledger", Environment: "dev", Listen: "127.0.0.1:0"}
 	std := streams{out: &printer{w: io.Discard}, err: &printer{w: io.Discard}}

@@ -104,6 +104,7 @@ func TestX39TheReadmesRulesForRedis(t *testing.T) {
 }
 
 func TestTheManualsRulesForACluster(t *testing.T) {
+	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	for _, node := range cluster.Nodes {
 		for _, rule := range rules(t) {

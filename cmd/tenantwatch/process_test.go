@@ -121,6 +121,7 @@ func (r readyLine) follow(t *testing.T) *process {
 
 // The manager is polled every 12 s at the earliest while there are no events, so what shows sooner came by an event.
 func TestFollowsThroughARealRedis(t *testing.T) {
+	t.Parallel()
 	redis := testserver.StartRedis(t)
 	dev := startProcess(t, nil, "dev", "--no-churn", "--json", "--tenants", "3", "--redis-url", "redis://"+redis.Addr())
 	ready := dev.ready()

@@ -103,6 +103,7 @@ func TestX11RedisFlagsThatMakeNoSense(t *testing.T) {
 
 // TestX10ACommandKnowsAClusterByOneAddress: what dev publishes there comes out of follow, by the stream and by Pub/Sub.
 func TestX10ACommandKnowsAClusterByOneAddress(t *testing.T) {
+	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	first, last := cluster.Nodes[0], cluster.Nodes[len(cluster.Nodes)-1]
 	dev := startProcess(t, nil, "dev", "--no-churn", "--json", "--tenants", "2", "--redis-url", "redis://"+first.Addr())

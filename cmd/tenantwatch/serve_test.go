@@ -105,6 +105,7 @@ func (s *serving) tenant(name, service string) string {
 
 // What a new user does, on each database, with a real Redis, and a manager that is killed.
 func TestServeOnEachDatabase(t *testing.T) {
+	t.Parallel()
 	databases := map[string]func(t *testing.T) string{
 		"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "t.db") },
 		"PostgreSQL": func(t *testing.T) string { return testserver.StartPostgres(t).Database(t) },

@@ -10,6 +10,7 @@ import (
 
 // TestX48SIGHUPDoesNotEndServe: many programs read their settings again at it, and logrotate and systemd send it.
 func TestX48SIGHUPDoesNotEndServe(t *testing.T) {
+	t.Parallel()
 	serve := startServe(t, "sqlite:"+t.TempDir()+"/t.db")
 	for range 2 {
 		if err := serve.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -23,6 +24,7 @@ func TestX48SIGHUPDoesNotEndServe(t *testing.T) {
 
 // TestX48SIGHUPTakesUpACertificate: even when nobody connects meanwhile.
 func TestX48SIGHUPTakesUpACertificate(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	certFile, keyFile := folder+"/cert", folder+"/key"
 	selfSigned(t, certFile, keyFile, 1)
@@ -49,6 +51,7 @@ func TestX48SIGHUPTakesUpACertificate(t *testing.T) {
 
 // TestX48SIGHUPEndsTheOthers: it is what a terminal sends that is closed.
 func TestX48SIGHUPEndsTheOthers(t *testing.T) {
+	t.Parallel()
 	hungUp := make(chan os.Signal, 1) // so that processes begin with the signal as it is by default, even below nohup
 	signal.Notify(hungUp, syscall.SIGHUP)
 	defer signal.Stop(hungUp)

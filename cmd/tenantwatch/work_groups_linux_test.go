@@ -43,6 +43,7 @@ func someSeconds() string {
 
 // Every process ends when it is asked to, and leaves one that does not listen.
 func TestX30NothingOfManyGroupsIsLeft(t *testing.T) {
+	t.Parallel()
 	tenants := 40
 	if inFull() {
 		tenants = 600
@@ -125,6 +126,7 @@ func childrenOf(t *testing.T, parent int) (pids []int, zombies int) {
 }
 
 func TestX31NoZombiesAsTheFirstProcess(t *testing.T) {
+	t.Parallel()
 	const meanwhile = `n=0; while [ $n -lt 80 ]; do (setsid sleep 0.01 &); n=$((n+1)); echo "  started "; sleep 0.01; done; sleep 1000`
 	own := []string{"--mount-proc"}
 	for what, tt := range map[string]struct {

@@ -34,16 +34,12 @@ func openTerminal(t *testing.T, width, height uint16) (outside, inside *os.File)
 	return outside, inside
 }
 
-func TestWorkShowsATableOnATerminal(t *testing.T) {
-	dev, ready := startDev(t, "20")
-	names := newRoll(t)
-	outside, inside := openTerminal(t, 100, 10)
-	path, err := exec.LookPath("tenantwatch")
-	if err != nil {
-		t.Fatal(err)
-	}
-	work := &process{t: t, cmd: exec.CommandContext(t.Context(), path, ready.workArguments("--", "tenantjob", "wait")...)}
-	work.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + noNap, "TERM=xterm", names.env()}
+// onTerminal starts "work" on a terminal of its own. typeCtrlC types that there, and waits for the end.
+func (r readyLine) onTerminal(t *testing.T, width, height uint16, names *roll, args ...string) (work *process, outside *os.File, typeCtrlC func()) {
+	t.Helper()
+	outside, inside := openTerminal(t, width, height)
+	work = r.unstarted(t, names, args...)
+	work.cmd.Env = append(work.cmd.Env, "TERM=xterm")
 	work.cmd.Stdin, work.cmd.Stdout, work.cmd.Stderr = inside, inside, inside
 	work.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := work.cmd.Start(); err != nil {
@@ -55,25 +51,36 @@ func TestWorkShowsATableOnATerminal(t *testing.T) {
 		defer close(read)
 		_, _ = io.Copy(&work.out, outside) // it ends with an error when nobody has the other end any more
 	}()
+	return work, outside, func() {
+		t.Helper()
+		if _, err := outside.WriteString("\x03"); err != nil {
+			t.Fatal(err)
+		}
+		if err := work.cmd.Wait(); err != nil {
+			t.Errorf("after Ctrl-C: %v", err)
+		}
+		<-read
+		_ = outside.Close()
+	}
+}
+
+func TestWorkShowsATableOnATerminal(t *testing.T) {
+	t.Parallel()
+	dev, ready := startDev(t, "20")
+	names := newRoll(t)
+	work, outside, typeCtrlC := ready.onTerminal(t, 100, 10, names, "--", "tenantjob", "wait")
 	work.await(&work.out, "  ledger/dev  live: 20 running")
 	work.await(&work.out, "tenant-0006  running ")
 	work.await(&work.out, "         0  wait for tenant-0006 of ledger in dev")
 	work.await(&work.out, "and 14 more: 14 running")
 	names.await("wait tenant-0020", 1)
-	err = unix.IoctlSetWinsize(int(outside.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: 40})
+	err := unix.IoctlSetWinsize(int(outside.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: 40})
 	if err != nil {
 		t.Fatal(err)
 	}
 	work.await(&work.out, "tenant-0020  running ")
 
-	if _, err := outside.WriteString("\x03"); err != nil { // Ctrl-C, as somebody types it
-		t.Fatal(err)
-	}
-	if err := work.cmd.Wait(); err != nil {
-		t.Errorf("after Ctrl-C: %v", err)
-	}
-	<-read
-	_ = outside.Close()
+	typeCtrlC()
 	names.awaitNobody()
 	out := work.out.String()
 	_, table, _ := strings.Cut(out, openScreen)

@@ -1,17 +1,16 @@
 package main
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
 
 // The device has no room: what is printed is lost, and the work goes on.
 func TestX34AFullDiskEndsNobody(t *testing.T) {
+	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skipf("NOT TESTED: %v", err)
@@ -56,6 +55,7 @@ func (r readyLine) unstarted(t *testing.T, names *roll, args ...string) *process
 
 // Whoever reads the output has gone to sleep: the end does not wait for that.
 func TestX34AStuckReaderDoesNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
 	t.Run("of the output", func(t *testing.T) { endWithStuckReader(t, false) })
 	t.Run("of the errors too", func(t *testing.T) { endWithStuckReader(t, true) })
 }
@@ -103,34 +103,10 @@ func endWithStuckReader(t *testing.T, errorsToo bool) {
 
 // A program that asks the terminal would be stopped if it had one.
 func TestX34NoProcessHasTheTerminal(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "1")
-	outside, inside := openTerminal(t, 80, 24)
-	path, err := exec.LookPath("tenantwatch")
-	if err != nil {
-		t.Fatal(err)
-	}
-	work := &process{t: t}
-	work.cmd = exec.CommandContext(t.Context(), path, ready.workArguments("--", "sh", "-c", "(cat < /dev/tty) 2>/dev/null; echo answered with $?; sleep 1000")...)
-	work.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + noNap, "TERM=xterm"}
-	work.cmd.Stdin, work.cmd.Stdout, work.cmd.Stderr = inside, inside, inside
-	work.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := work.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = inside.Close()
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(&work.out, outside) // it ends with an error when nobody has the other end any more
-	}()
+	work, _, typeCtrlC := ready.onTerminal(t, 80, 24, newRoll(t), "--", "sh", "-c", "(cat < /dev/tty) 2>/dev/null; echo answered with $?; sleep 1000")
 	work.await(&work.out, "answered with ")
-	if _, err := outside.WriteString("\x03"); err != nil {
-		t.Fatal(err)
-	}
-	if err := work.cmd.Wait(); err != nil {
-		t.Errorf("after Ctrl-C: %v", err)
-	}
-	<-read
-	_ = outside.Close()
+	typeCtrlC()
 	dev.interrupt()
 }
