@@ -63,6 +63,7 @@ func (r *realServers) replicate(t *testing.T, replica *testserver.Redis) {
 func TestD03PingsAreAnsweredAndNothingComes(t *testing.T) {
 	r := newReal(t, "--repl-diskless-sync-delay", "0")
 	replica := r.subscribeAtReplica(t)
+	r.cfg.RedisConfig.SilenceLimit = time.Minute // what is lost is lost for want of a heartbeat, and not by silence
 	r.add(t, "stays", "leaves")
 	r.cfg.PollInterval = time.Second
 	d := r.start(t)
@@ -71,14 +72,31 @@ func TestD03PingsAreAnsweredAndNothingComes(t *testing.T) {
 	r.add(t, "by-event")
 	r.wantEqual(t, d)
 
+	var wrong sync.Map
+	polling := make(chan struct{})
+	told := sync.OnceFunc(func() { close(polling) })
+	d.OnStatusChange(func(_ context.Context, s discovery.Status) { // which is told after Status says it, and the log too
+		select {
+		case <-polling:
+			wrong.Store(s.State, s.FeedConnected)
+		default:
+			if s.State == discovery.Polling {
+				told()
+			}
+		}
+	})
 	replica.Do(t.Context(), "REPLICAOF", "NO", "ONE")
 	wantStateSoon(t, d, discovery.Polling)
+	<-polling
 	if err := d.Status().FeedError; !errors.Is(err, redisevents.ErrNoHeartbeat) {
 		t.Errorf("Status says %v", err)
 	}
-	r.log.want(t, 1, slog.LevelWarn, "discovery is polling", "heartbeat", "check that the tenant manager runs")
-	var wrong sync.Map
-	d.OnStatusChange(func(_ context.Context, s discovery.Status) { wrong.Store(s.State, s.FeedConnected) })
+	eventually(t, func() string {
+		if found := r.log.find(slog.LevelWarn, "discovery is polling", "heartbeat", "check that the tenant manager runs"); len(found) != 1 {
+			return fmt.Sprint("lines that say so: ", found)
+		}
+		return ""
+	})
 	subscriptions := d.Status().Counters.Subscriptions
 	r.add(t, "missed")
 	r.suspend(t, "leaves")

@@ -76,7 +76,7 @@ func TestAnOldServerThatQuotesThePassword(t *testing.T) {
 			if strings.Contains(text, canary) || !strings.Contains(text, redacted) {
 				t.Errorf("lost: %s", text)
 			}
-			if n := len(got.of(tenant.SignalSubscribed)); n != 0 {
+			if n := got.count(tenant.SignalSubscribed); n != 0 {
 				t.Errorf("told %d times of a subscription", n)
 			}
 		})

@@ -73,13 +73,13 @@ func TestAttemptsPerMinute(t *testing.T) {
 				var got recorder
 				stop := listen(t, feed, got.sink)
 				time.Sleep(time.Minute)
-				first := len(got.of(tenant.SignalLost))
+				first := got.count(tenant.SignalLost)
 				if first < tt.low || first > tt.top {
 					t.Errorf("%d losses in the first minute, want %d to %d", first, tt.low, tt.top)
 				}
 				time.Sleep(10 * time.Minute)
 				stop()
-				if more := (len(got.of(tenant.SignalLost)) - first) / 10; tt.lives <= 0 && (more < 15 || more > 40) {
+				if more := (got.count(tenant.SignalLost) - first) / 10; tt.lives <= 0 && (more < 15 || more > 40) {
 					t.Errorf("%d losses a minute later on, want about 24", more)
 				}
 			})

@@ -74,7 +74,7 @@ func TestX25LargeEntries(t *testing.T) {
 	}
 	publish(t, newStreamPublisher(t, configOf(server)), 2*maxBatch, 2*maxBatch+1)
 	expectNumbered(t, got.wait(t, tenant.SignalEvent, 2*maxBatch+1), 0)
-	if n := len(got.of(tenant.SignalBadEvent)); n != entries {
+	if n := got.count(tenant.SignalBadEvent); n != entries {
 		t.Errorf("%d bad events, want %d", n, entries)
 	}
 	if gaps := got.of(tenant.SignalGap); len(gaps) > 0 {

@@ -249,14 +249,14 @@ func TestD02FeedFaultsOfAnOpenLink(t *testing.T) {
 		var got recorder
 		b.listen(t, &got)
 		for i, fault := range faults {
-			before := len(got.of(tenant.SignalLost))
+			before := got.count(tenant.SignalLost)
 			b.proxy.Set(fault.mode)
 			publish(t, b.publisher, 1000, 1001)
 			lost := got.wait(t, tenant.SignalLost, before+1)[before]
 			if lost.Err == nil || fault.want != nil && !errors.Is(lost.Err, fault.want) {
 				t.Errorf("%s: lost: %v, want %v", fault.name, lost.Err, fault.want)
 			}
-			subscribed := len(got.of(tenant.SignalSubscribed))
+			subscribed := got.count(tenant.SignalSubscribed)
 			b.proxy.Set(testserver.Pass)
 			got.wait(t, tenant.SignalSubscribed, subscribed+1)
 			publish(t, b.publisher, i, i+1)
@@ -357,14 +357,14 @@ func TestD27FeedIsRefused(t *testing.T) {
 		for missing := range b.allow { // any one of what it needs
 			rules := append([]any{"ACL", "SETUSER", "reader", "resetchannels", "resetkeys", "-@all"}, b.allow[:missing]...)
 			b.real.Do(t.Context(), append(rules, b.allow[missing+1:]...)...)
-			got.wait(t, tenant.SignalLost, len(got.of(tenant.SignalLost))+2)
-			if n := len(got.of(tenant.SignalSubscribed)); n != 0 && b.keeps {
+			got.wait(t, tenant.SignalLost, got.count(tenant.SignalLost)+2)
+			if n := got.count(tenant.SignalSubscribed); n != 0 && b.keeps {
 				t.Fatalf("without %v it is subscribed", b.allow[missing])
 			}
 		}
 		b.real.Do(t.Context(), "ACL", "SETUSER", "reader", "-@all")
-		got.wait(t, tenant.SignalLost, len(got.of(tenant.SignalLost))+2)
-		subscribed := len(got.of(tenant.SignalSubscribed)) // and from now on there can be none
+		got.wait(t, tenant.SignalLost, got.count(tenant.SignalLost)+2)
+		subscribed := got.count(tenant.SignalSubscribed) // and from now on there can be none
 		b.real.Do(t.Context(), append([]any{"ACL", "SETUSER", "reader"}, b.allow...)...)
 		got.wait(t, tenant.SignalSubscribed, subscribed+1)
 		publish(t, b.publisher, 0, 5)

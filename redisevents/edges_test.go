@@ -2,6 +2,7 @@ package redisevents
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func calling(call func(ctx context.Context, p *Publisher) error) func(*testing.T
 		publisher := newStreamPublisher(t, cfg)
 		return func(t *testing.T) error {
 			t.Helper()
-			ctx, cancel := context.WithTimeout(t.Context(), 2*shortLimit)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*cfg.SilenceLimit)
 			defer cancel()
 			return call(ctx, publisher)
 		}
@@ -83,6 +84,49 @@ type edge struct {
 	begin func(t *testing.T, p *testserver.Proxy)
 	want  func(operation string, err error) bool
 	long  string
+	limit time.Duration             // of silence; zero is calm
+	ends  func(p *testserver.Proxy) // before the address leads to a server that is well; nil is that nothing has to end
+}
+
+// calm is the limit where something is answered, which a busy machine may be late with.
+const calm = 5 * time.Second
+
+// clusters are those behind a proxy.
+var clusters sync.Map
+
+// behindReplica has the address lead to the replica of a Cluster.
+func behindReplica(t *testing.T, p *testserver.Proxy) {
+	t.Helper()
+	cluster := testserver.StartCluster(t)
+	p.SetTarget(cluster.AddReplica(t).Addr())
+	clusters.Store(p, cluster)
+}
+
+// endCluster ends one whose nodes are known by now, and would be talked to wherever the address leads.
+func endCluster(p *testserver.Proxy) {
+	found, _ := clusters.LoadAndDelete(p)
+	cluster, _ := found.(*testserver.Cluster)
+	for _, node := range append(cluster.Nodes, cluster.Replica) {
+		node.Kill()
+	}
+}
+
+// learnsTheCluster: once it has been refused by a replica, which is why it looks for the others.
+func learnsTheCluster(operation string, err error) bool {
+	return err == nil || operation != "PubSub.Run" && errors.Is(err, ErrRefused) &&
+		(errors.Is(err, errMember) || strings.Contains(err.Error(), "MOVED"))
+}
+
+// behindTranslation has the address lead to a Cluster that announces an address which leads nowhere from here.
+func behindTranslation(t *testing.T, p *testserver.Proxy) {
+	t.Helper()
+	node := testserver.StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", "1")
+	node.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+	eventually(t, "the cluster", func() bool {
+		info, _ := node.Do(t.Context(), "CLUSTER", "INFO").(string)
+		return strings.Contains(info, "cluster_state:ok")
+	})
+	p.SetTarget(node.Addr())
 }
 
 func always(want func(error) bool) func(string, error) bool {
@@ -109,26 +153,26 @@ func silent(operation string, err error) bool {
 }
 
 var redisFaults = map[string]edge{
-	"refuses": {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Refuse) }, always(fails), ""},
+	"refuses": {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Refuse) }, always(fails), "", 0, nil},
 	"redirects": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(talker(t, func(string) string { return "-MOVED 1 127.0.0.1:1\r\n" }))
 	}, func(operation string, err error) bool {
 		return errors.Is(err, ErrRefused) && (isFeed(operation) || errors.Is(err, ErrUnready))
-	}, ""},
+	}, "", 0, nil},
 	"asks": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(talker(t, func(string) string { return "-ASK 1 127.0.0.1:1\r\n" }))
-	}, always(is(ErrRefused)), ""},
+	}, always(is(ErrRefused)), "", 0, nil},
 	"is an HTTP server": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(talker(t, func(string) string { return "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n" }))
-	}, always(func(err error) bool { return err != nil }), ""},
+	}, always(func(err error) bool { return err != nil }), "", 0, nil},
 	"is a replica": {func(t *testing.T, p *testserver.Proxy) {
 		replica := testserver.StartRedis(t)
 		replica.Do(t.Context(), "REPLICAOF", replica.Host(), "1")
 		p.SetTarget(replica.Addr())
-	}, isElsewhereFor, ""},
+	}, isElsewhereFor, "", 0, nil},
 	"knows another password": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(testserver.StartRedis(t, "--requirepass", canary).Addr())
-	}, always(is(ErrRefused)), ""},
+	}, always(is(ErrRefused)), "", 0, nil},
 	"is a Sentinel": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(testserver.StartSentinels(t).Sentinels[0].Addr())
 	}, func(operation string, err error) bool {
@@ -139,20 +183,22 @@ var redisFaults = map[string]edge{
 			return errors.Is(err, ErrRefused)
 		}
 		return errors.Is(err, ErrUnready)
-	}, "five processes"},
-	"is silent": {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Mute) }, silent, ""},
-	"is slow":   {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Trickle) }, silent, ""},
+	}, "five processes", 0, nil},
+	"is silent": {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Mute) }, silent, "", shortLimit, nil},
+	"is slow":   {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Trickle) }, silent, "", shortLimit, nil},
 	"announces too much": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(talker(t, func(string) string { return "$99999999999\r\n" }))
-	}, always(is(ErrProtocol)), ""},
+	}, always(is(ErrProtocol)), "", 0, nil},
 	"nests too much": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(talker(t, func(string) string { return strings.Repeat("*100000\r\n", 100_000) }))
-	}, always(is(ErrProtocol)), ""},
+	}, always(is(ErrProtocol)), "", 0, nil},
 	"has a long refusal": {func(t *testing.T, p *testserver.Proxy) {
 		p.SetTarget(talker(t, func(string) string { return "-ERR " + strings.Repeat("no ", 10_000) + "\r\n" }))
-	}, always(func(err error) bool { return errors.Is(err, ErrRefused) && len(err.Error()) < 2*maxErrorText }), ""},
-	"goes away in the middle": {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.CutAfter(20)) }, always(fails), ""},
-	"resets":                  {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Reset) }, always(fails), ""},
+	}, always(func(err error) bool { return errors.Is(err, ErrRefused) && len(err.Error()) < 2*maxErrorText }), "", 0, nil},
+	"is a replica of a Cluster":                            {behindReplica, learnsTheCluster, "four processes", 0, endCluster},
+	"is a Cluster that announces what leads nowhere (NAT)": {behindTranslation, always(func(err error) bool { return err == nil }), "two seconds until a Cluster takes anything", 0, nil},
+	"goes away in the middle":                              {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.CutAfter(20)) }, always(fails), "", 0, nil},
+	"resets":                                               {func(_ *testing.T, p *testserver.Proxy) { p.Set(testserver.Reset) }, always(fails), "", 0, nil},
 }
 
 const (
@@ -176,10 +222,10 @@ func TestEdgesOfRedis(t *testing.T) {
 			case fault == anotherCase:
 				return edges.Never("the name is made from the same function for all; the cell of Heartbeat is for them")
 			case fault == replaced:
-				return edges.Cell{Run: func(t *testing.T) { t.Helper(); isReplaced(t, operation) }}
+				return edges.Cell{Run: func(t *testing.T) { t.Helper(); t.Parallel(); isReplaced(t, operation) }}
 			}
 			one := redisFaults[fault]
-			return edges.Cell{Long: one.long, Run: func(t *testing.T) { t.Helper(); strikes(t, one, operation) }}
+			return edges.Cell{Long: one.long, Run: func(t *testing.T) { t.Helper(); t.Parallel(); strikes(t, one, operation) }}
 		},
 	}
 	for name := range operations {
@@ -196,7 +242,7 @@ func strikes(t *testing.T, one edge, operation string) {
 	well := testserver.StartRedis(t)
 	p := testserver.NewProxy(t, well.Addr())
 	one.begin(t, p)
-	again := operations[operation](t, behind(p, shortLimit))
+	again := operations[operation](t, behind(p, cmp.Or(one.limit, calm)))
 	for began := time.Now(); ; {
 		err := again(t)
 		if !one.want(operation, err) {
@@ -205,6 +251,9 @@ func strikes(t *testing.T, one edge, operation string) {
 		if err == nil && isFeed(operation) || time.Since(began) > shortLimit || t.Failed() {
 			break // it goes on and has nothing more to tell, or has tried often enough
 		}
+	}
+	if one.ends != nil {
+		one.ends(p)
 	}
 	heal(t, p, well, again)
 }

@@ -20,7 +20,7 @@ import (
 func expectRecovery(t *testing.T, redis *testserver.Redis, got *recorder, subscribedBefore int) {
 	t.Helper()
 	got.wait(t, tenant.SignalSubscribed, subscribedBefore+1)
-	before := len(got.of(tenant.SignalEvent))
+	before := got.count(tenant.SignalEvent)
 	publish(t, newPublisher(t, configOf(redis), EnvironmentChannel), 0, 10)
 	expectNumbered(t, got.wait(t, tenant.SignalEvent, before+10)[before:], 0)
 }
@@ -40,6 +40,7 @@ func TestD20TheServerClosesTheConnection(t *testing.T) {
 }
 
 func TestD20TheServerClosesTheSlowReader(t *testing.T) {
+	t.Parallel()
 	const tooMany = 60_000 // more than is read ahead, and fits into the buffers of the system and of the server
 	redis := testserver.StartRedis(t)
 	redis.Do(t.Context(), "CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 1mb 1")
@@ -61,7 +62,7 @@ func TestD20TheServerClosesTheSlowReader(t *testing.T) {
 	})
 	release()
 	got.wait(t, tenant.SignalLost, 1)
-	if n := len(got.of(tenant.SignalEvent)); n >= tooMany {
+	if n := got.count(tenant.SignalEvent); n >= tooMany {
 		t.Errorf("%d events came all the same", n)
 	}
 	expectRecovery(t, redis, &got, 1)
@@ -117,7 +118,7 @@ func TestD27AHundredFailures(t *testing.T) {
 					t.Fatalf("lost: %v, want %v", signal.Err, tt.want)
 				}
 			}
-			if n := len(got.of(tenant.SignalSubscribed)); tt.subscribed != (n >= times) || !tt.subscribed && n != 0 {
+			if n := got.count(tenant.SignalSubscribed); tt.subscribed != (n >= times) || !tt.subscribed && n != 0 {
 				t.Errorf("told %d times of a subscription", n)
 			}
 			eventually(t, "no connection", func() bool { return proxy.Conns() == 0 })
@@ -217,7 +218,7 @@ func TestD27TheSubscriptionIsNeverConfirmed(t *testing.T) {
 			t.Fatalf("lost: %v, want %v", lost.Err, ErrSilent)
 		}
 	}
-	if n := len(got.of(tenant.SignalSubscribed)); n != 0 {
+	if n := got.count(tenant.SignalSubscribed); n != 0 {
 		t.Errorf("told %d times of a subscription", n)
 	}
 }

@@ -72,7 +72,7 @@ func (m *fakeManager) script(conn net.Conn, lines *bufio.Scanner) {
 type history struct{ recorder }
 
 func (h *history) counts() string {
-	return fmt.Sprintf("%d subscribed, %d lost", len(h.of(tenant.SignalSubscribed)), len(h.of(tenant.SignalLost)))
+	return fmt.Sprintf("%d subscribed, %d lost", h.count(tenant.SignalSubscribed), h.count(tenant.SignalLost))
 }
 
 func (h *history) want(t *testing.T, counts string) {
@@ -105,7 +105,7 @@ func TestD03WithoutHeartbeatsTheLinkIsLost(t *testing.T) {
 		m.beats.Store(true)
 		time.Sleep(10*time.Minute + time.Second)
 		told.want(t, "1 subscribed, 0 lost")
-		if n := len(told.of(tenant.SignalHeartbeat)); n != 120 {
+		if n := told.count(tenant.SignalHeartbeat); n != 120 {
 			t.Errorf("%d heartbeats", n)
 		}
 		m.beats.Store(false) // a second after the last
@@ -121,7 +121,7 @@ func TestD03WithoutHeartbeatsTheLinkIsLost(t *testing.T) {
 				t.Fatalf("lost: %v", signal.Err)
 			}
 		}
-		if tries := len(lost); tries < 300 || tries > 330 || len(told.of(tenant.SignalSubscribed)) != 1 {
+		if tries := len(lost); tries < 300 || tries > 330 || told.count(tenant.SignalSubscribed) != 1 {
 			t.Errorf("an hour later: %s, want a try every 11 s and no word of a subscription", told.counts())
 		}
 		m.beats.Store(true)
@@ -155,12 +155,12 @@ func TestD03AnEventIsASignOfLifeToo(t *testing.T) {
 		m.events.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if len(told.of(tenant.SignalSubscribed)) != 1 || len(told.of(tenant.SignalLost)) == 0 {
+		if told.count(tenant.SignalSubscribed) != 1 || told.count(tenant.SignalLost) == 0 {
 			t.Error(told.counts())
 		}
 		m.events.Store(true)
 		time.Sleep(30 * time.Second)
-		if len(told.of(tenant.SignalSubscribed)) != 2 {
+		if told.count(tenant.SignalSubscribed) != 2 {
 			t.Error("an event ended no doubt:", told.counts())
 		}
 	})
@@ -175,7 +175,7 @@ func TestD03DoubtOutlivesOtherLosses(t *testing.T) {
 		m.cuts.Store(true)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(told.of(tenant.SignalSubscribed)) != 1 || len(told.of(tenant.SignalLost)) < 1000 {
+		if told.count(tenant.SignalSubscribed) != 1 || told.count(tenant.SignalLost) < 1000 {
 			t.Error(told.counts())
 		}
 	})
@@ -274,8 +274,8 @@ func TestD03OnAReplicaThatWasCutOff(t *testing.T) {
 	got.wait(t, tenant.SignalSubscribed, 1)
 	beatInto(t, master)
 	got.wait(t, tenant.SignalHeartbeat, 20)
-	lostBefore := len(got.of(tenant.SignalLost)) // a slow machine may have lost it already
-	subscribedBefore := len(got.of(tenant.SignalSubscribed))
+	lostBefore := got.count(tenant.SignalLost) // a slow machine may have lost it already
+	subscribedBefore := got.count(tenant.SignalSubscribed)
 
 	replica.Do(t.Context(), "REPLICAOF", "NO", "ONE")
 	for _, lost := range got.wait(t, tenant.SignalLost, lostBefore+3) {
@@ -283,7 +283,7 @@ func TestD03OnAReplicaThatWasCutOff(t *testing.T) {
 			t.Errorf("lost: %v", lost.Err)
 		}
 	}
-	if n := len(got.of(tenant.SignalSubscribed)); n > subscribedBefore+1 {
+	if n := got.count(tenant.SignalSubscribed); n > subscribedBefore+1 {
 		t.Errorf("told of %d subscriptions", n)
 	}
 	replica.Do(t.Context(), "REPLICAOF", master.Host(), master.Port())
@@ -357,7 +357,7 @@ func TestTheRightIsTakenAwayFromADoubtedLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.wait(t, tenant.SignalLost, 2)
-	if n := len(got.of(tenant.SignalSubscribed)); n != 1 {
+	if n := got.count(tenant.SignalSubscribed); n != 1 {
 		t.Errorf("told of %d subscriptions", n)
 	}
 	server.Do(t.Context(), rule...)

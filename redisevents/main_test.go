@@ -28,12 +28,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type recorder struct {
 	mu      sync.Mutex
 	signals []tenant.Signal
+	kinds   map[tenant.SignalKind]int // to wait without copying them each time
 }
 
 func (r *recorder) sink(signal tenant.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.signals = append(r.signals, signal)
+	if r.kinds == nil {
+		r.kinds = map[tenant.SignalKind]int{}
+	}
+	r.kinds[signal.Kind]++
+}
+
+func (r *recorder) count(kind tenant.SignalKind) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kinds[kind]
 }
 
 func (r *recorder) all() []tenant.Signal {
@@ -55,7 +66,7 @@ func (r *recorder) of(kind tenant.SignalKind) []tenant.Signal {
 // wait returns the signals of a kind once there are n of them.
 func (r *recorder) wait(t testing.TB, kind tenant.SignalKind, n int) []tenant.Signal {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d times %s", n, kind), func() bool { return len(r.of(kind)) >= n })
+	eventually(t, fmt.Sprintf("%d times %s", n, kind), func() bool { return r.count(kind) >= n })
 	return r.of(kind)
 }
 

@@ -11,6 +11,7 @@ import (
 
 // TestX10AClusterKnownByOneAddress, said to be one or not: it is found out.
 func TestX10AClusterKnownByOneAddress(t *testing.T) {
+	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	for i, node := range cluster.Nodes {
 		for _, said := range []bool{true, false} {
@@ -39,6 +40,7 @@ func TestX10AClusterKnownByOneAddress(t *testing.T) {
 
 // TestX10AnAddressThatWasAClusters and leads to one server now is found out, too.
 func TestX10AnAddressThatWasAClusters(t *testing.T) {
+	t.Parallel()
 	cluster, single := testserver.StartCluster(t), testserver.StartRedis(t)
 	var elsewhere *testserver.Redis // a node that has not got the stream
 	publisher := newStreamPublisher(t, Config{Addrs: cluster.Addrs()})
@@ -77,6 +79,7 @@ func TestX10AnAddressThatWasAClusters(t *testing.T) {
 
 // TestX09ASentinelIsNoServer, though it takes PUBLISH.
 func TestX09ASentinelIsNoServer(t *testing.T) {
+	t.Parallel()
 	sentinels := testserver.StartSentinels(t)
 	err := newPublisher(t, configOf(sentinels.Sentinels[0]), EnvironmentChannel).Publish(t.Context(), of("a", "1"))
 	if !errors.Is(err, ErrUnready) || !strings.Contains(err.Error(), "MasterName") {

@@ -119,6 +119,7 @@ func flood(t testing.TB, redis *testserver.Redis, n int) {
 }
 
 func TestAnIdleLinkStaysUp(t *testing.T) {
+	t.Parallel()
 	redis := testserver.StartRedis(t)
 	for _, protocol := range []int{2, 3} {
 		proxy := testserver.NewProxy(t, redis.Addr())

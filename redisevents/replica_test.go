@@ -33,6 +33,7 @@ func listeners(t *testing.T, cfg Config) map[string]*recorder {
 // TestX10AReplicaIsTheOneAddress of a Cluster that is known: it is published to, and listened at. Then its process is killed:
 // the others are, although nobody was told of them.
 func TestX10AReplicaIsTheOneAddress(t *testing.T) {
+	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	replica := cluster.AddReplica(t)
 	heard := listeners(t, configOf(replica))
@@ -51,6 +52,7 @@ func TestX10AReplicaIsTheOneAddress(t *testing.T) {
 
 // TestX10TheOneAddressIsKilled: that of a master, whose slots its replica takes over.
 func TestX10TheOneAddressIsKilled(t *testing.T) {
+	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	cluster.AddReplica(t)
 	given := cluster.Nodes[0]
@@ -66,11 +68,11 @@ func expectGoesOnWithout(t *testing.T, node *testserver.Redis, publishers map[st
 	node.Kill()
 	for name, got := range heard {
 		eventually(t, name+": an event", func() bool {
-			before := len(got.of(tenant.SignalEvent))
+			before := got.count(tenant.SignalEvent)
 			for _, publisher := range publishers {
 				_ = publisher.Publish(t.Context(), of("a", "3")) // as long as the slot has no owner it fails
 			}
-			return len(got.of(tenant.SignalEvent)) > before
+			return got.count(tenant.SignalEvent) > before
 		})
 	}
 	t.Logf("events are heard again after %s", time.Since(began).Round(time.Millisecond))
@@ -78,6 +80,23 @@ func expectGoesOnWithout(t *testing.T, node *testserver.Redis, publishers map[st
 		if !publisher.clients.cluster {
 			t.Errorf("published %s: it was forgotten that it is a Cluster", name)
 		}
+	}
+}
+
+// TestX10ATranslationOfAddresses: the Cluster announces one that leads nowhere from here, and the one that was given does.
+func TestX10ATranslationOfAddresses(t *testing.T) {
+	t.Parallel()
+	proxy := testserver.NewProxy(t, "127.0.0.1:1")
+	behindTranslation(t, proxy)
+	heard := listeners(t, behind(proxy, soon))
+	publisher := newStreamPublisher(t, behind(proxy, soon))
+	for i := range 3 {
+		if err := publisher.Publish(t.Context(), numbered(i)); err != nil {
+			t.Errorf("event %d: %v", i, err)
+		}
+	}
+	for _, got := range heard {
+		expectNumbered(t, got.wait(t, tenant.SignalEvent, 3), 0)
 	}
 }
 

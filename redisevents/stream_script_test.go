@@ -46,7 +46,7 @@ func TestD21WhatTheServerAnswers(t *testing.T) {
 					t.Errorf("lost: %v, without Redis' words", lost.Err)
 				}
 			}
-			if n := len(got.of(tenant.SignalSubscribed)); n != 0 {
+			if n := got.count(tenant.SignalSubscribed); n != 0 {
 				t.Errorf("told %d times of a subscription", n)
 			}
 		})
@@ -90,7 +90,7 @@ func TestABatchThatTheLinkCannotCarry(t *testing.T) {
 	var got recorder
 	listen(t, feed, got.sink)
 	got.wait(t, tenant.SignalSubscribed, 1)
-	if n := len(got.of(tenant.SignalLost)); n < 2 || n > 3 {
+	if n := got.count(tenant.SignalLost); n < 2 || n > 3 {
 		t.Errorf("subscribed after %d attempts", n)
 	}
 }

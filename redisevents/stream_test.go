@@ -261,7 +261,7 @@ func TestStreamOfACluster(t *testing.T) {
 	if err := publisher.Close(); err != nil {
 		t.Error(err)
 	}
-	if len(got.of(tenant.SignalGap)) > 0 {
+	if got.count(tenant.SignalGap) > 0 {
 		t.Errorf("told of a gap: %v", got.of(tenant.SignalGap)[0].Err)
 	}
 	expectFootprint(t, before)
@@ -298,6 +298,7 @@ func TestPublisherBoundsTheStream(t *testing.T) {
 }
 
 func TestStreamIsReadFromAReplica(t *testing.T) {
+	t.Parallel()
 	server := testserver.StartRedis(t)
 	replica := testserver.StartRedis(t, "--replicaof", server.Host()+" "+server.Port())
 	eventually(t, "the replica", func() bool {

@@ -37,6 +37,7 @@ func expectStreamWentOn(t *testing.T, got *recorder, last int) {
 
 // TestD22StreamOverAFailover: it goes on at the new master where it was at the old one.
 func TestD22StreamOverAFailover(t *testing.T) {
+	t.Parallel()
 	s := testserver.StartSentinels(t)
 	cfg := Config{Addrs: s.Addrs(), MasterName: s.Name, SilenceLimit: 5 * time.Second}
 	publisher, got := streamOf(t, cfg)
@@ -56,6 +57,7 @@ func TestD22StreamOverAFailover(t *testing.T) {
 
 // TestStreamOfAClusterWhoseOwnerIsKilled and comes back with what it had saved.
 func TestStreamOfAClusterWhoseOwnerIsKilled(t *testing.T) {
+	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	cfg := Config{Addrs: cluster.Addrs(), SilenceLimit: 5 * time.Second}
 	publisher, got := streamOf(t, cfg)
@@ -77,7 +79,7 @@ func TestStreamOfAClusterWhoseOwnerIsKilled(t *testing.T) {
 	owner.Do(t.Context(), "SAVE")
 	owner.Kill()
 	got.wait(t, tenant.SignalLost, 2)
-	if n := len(got.of(tenant.SignalSubscribed)); n != 1 {
+	if n := got.count(tenant.SignalSubscribed); n != 1 {
 		t.Errorf("%d subscriptions while nobody has the stream", n)
 	}
 	owner.Start()

@@ -35,7 +35,7 @@ func subscribedAt(t *testing.T, nodes []*testserver.Redis) *testserver.Redis {
 func (r *recorder) more(t *testing.T, publisher *Publisher) {
 	t.Helper()
 	const n = 10
-	from := 1000 + len(r.of(tenant.SignalEvent)) // no others have such numbers
+	from := 1000 + r.count(tenant.SignalEvent) // no others have such numbers
 	publish(t, publisher, from, from+n)
 	var events []tenant.Signal
 	eventually(t, "ten events more", func() bool {
@@ -49,6 +49,7 @@ func (r *recorder) more(t *testing.T, publisher *Publisher) {
 }
 
 func TestClusterOfThreeNodes(t *testing.T) {
+	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	cfg := Config{Addrs: cluster.Addrs(), SilenceLimit: 5 * time.Second}
 	var got recorder
@@ -89,9 +90,9 @@ func TestClusterOfThreeNodes(t *testing.T) {
 		return strings.Contains(info, "cluster_state:ok")
 	})
 	eventually(t, "an event from the node that is back", func() bool {
-		before := len(got.of(tenant.SignalEvent))
+		before := got.count(tenant.SignalEvent)
 		publish(t, newPublisher(t, configOf(dead), EnvironmentChannel), 0, 1)
-		return len(got.of(tenant.SignalEvent)) > before
+		return got.count(tenant.SignalEvent) > before
 	})
 }
 
