@@ -208,8 +208,8 @@ func TestS06EveryListenerHasItsBounds(t *testing.T) {
 func TestM10SlowClientsHurtNobody(t *testing.T) {
 	h := start(t)
 	id := h.tenant(t, "Acme")
-	conns := dialMany(t, h.url, 5000)
-	for i, conn := range conns {
+	// Each begins at once: to connect so many takes longer, on a machine that is busy, than a head may take.
+	conns := dialMany(t, h.url, 5000, func(i int, conn net.Conn) {
 		head := "GET /v1/tenants/" + id + " HTTP/1.1\r\nHost: x\r\nX-Slow: "
 		if i%2 == 1 {
 			head = "POST /v1/tenants HTTP/1.1\r\nHost: x\r\nX-API-Key: " + h.key + "\r\nAuthorization: Bearer " + h.token +
@@ -218,7 +218,7 @@ func TestM10SlowClientsHurtNobody(t *testing.T) {
 		if _, err := io.WriteString(conn, head); err != nil {
 			t.Fatal(err)
 		}
-	}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var trickle sync.WaitGroup
 	trickle.Go(func() { sendSlowly(ctx, conns) })
@@ -241,7 +241,7 @@ func TestM10SlowClientsHurtNobody(t *testing.T) {
 }
 
 // dialMany makes do with fewer connections where the system does not give that many descriptors.
-func dialMany(t *testing.T, url string, n int) []net.Conn {
+func dialMany(t *testing.T, url string, n int, begin func(i int, conn net.Conn)) []net.Conn {
 	t.Helper()
 	var conns []net.Conn
 	for range n {
@@ -252,12 +252,13 @@ func dialMany(t *testing.T, url string, n int) []net.Conn {
 				t.Fatalf("connection %d: %v", len(conns), err)
 			}
 			for _, conn := range conns[enough:] {
-				_ = conn.Close() // nothing was sent
+				_ = conn.Close() // they are too many
 			}
 			t.Logf("%v: %d slow connections and not %d", err, enough, n)
 			return conns[:enough]
 		}
 		t.Cleanup(func() { _ = conn.Close() })
+		begin(len(conns), conn)
 		conns = append(conns, conn)
 	}
 	return conns
