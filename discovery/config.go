@@ -67,7 +67,8 @@ type Config struct {
 	TMClient ActiveTenantsFetcher
 	// RedisConfig says where lifecycle events come from. Its Host or Addrs is required, unless Feed is set.
 	RedisConfig redisevents.Config
-	// Logger takes what an operator should know. Nil is silent.
+	// Logger takes what an operator should know. A handler that panics loses its line, and is counted in
+	// Counters.CallbackPanics. Nil is silent.
 	Logger *slog.Logger
 	// Environment is the one whose events count, and that the list has to be of where the manager names it. It is
 	// compared trimmed and in lower case; see [tenant.ParseEnvironment] for what is refused. Empty takes the events of all,
@@ -179,9 +180,6 @@ func (c *Config) setDefaults() {
 	orDefault(&c.RemovalGuard.Fraction, DefaultGuardFraction)
 	orDefault(&c.RemovalGuard.Min, DefaultGuardMin)
 	orDefault(&c.RemovalGuard.Delay, DefaultGuardDelay)
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
 }
 
 // normalEnvironment is the form in which names of environments are compared. What cannot be a name stays what it is.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/usererror"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -77,6 +78,7 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 		}
 		d.feed = feed
 	}
+	d.cfg.Logger = usererror.Logger(cfg.Logger, d.logFailed)
 	var err error
 	if d.telemetry, err = newTelemetry(d.cfg); err != nil {
 		return nil, fmt.Errorf("discovery: config: %w", err)
@@ -87,6 +89,11 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 	d.view.Store(&tree{})
 	d.status.Store(&Status{Since: time.Now()})
 	return d, nil
+}
+
+// logFailed counts a line that the Logger did not take, as a callback that panics is counted. It logs nothing itself.
+func (d *TenantDiscovery) logFailed() {
+	d.update(func(time.Time) { d.core.status.Counters.CallbackPanics++ })
 }
 
 // Start subscribes, bootstraps the set and returns. ctx bounds Start alone: the discovery lives on until Close.
@@ -281,11 +288,15 @@ type run struct {
 	ended     chan struct{} // closed when every goroutine has returned
 	calling   atomic.Bool   // a callback is running
 
-	environment string // that the feed has been told; for whoever asks for lists
+	environment string        // that the feed has been told; for whoever asks for lists
+	told        chan struct{} // closed when the feed has returned from that
 }
 
 func newRun(cancel context.CancelFunc, unwatch func() error) *run {
+	told := make(chan struct{})
+	close(told)
 	return &run{
+		told:   told,
 		cancel: cancel, unwatch: unwatch,
 		inbox:  newInbox(),
 		kick:   make(chan struct{}, 1),

@@ -63,19 +63,43 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer
 }
 
 // useEnvironment tells the feed which environment the list is of, where none is configured, so that it can listen to the
-// heartbeats of that one.
-func (d *TenantDiscovery) useEnvironment(r *run, ans answer) {
+// heartbeats of that one. A feed that does not return is waited for until ctx ends, for a moment at most, and is told of
+// nothing else until it has; Close waits for it as for its Run.
+func (d *TenantDiscovery) useEnvironment(ctx context.Context, r *run, ans answer) {
 	feed, takes := d.feed.(tenant.EnvironmentFeed)
 	name, err := tenant.ParseEnvironment(ans.version.Environment)
 	if ans.err != nil || err != nil || !takes || d.cfg.Environment != "" || name == "" || name == r.environment {
 		return
 	}
-	r.environment = name
-	if err := guarded(func() { feed.UseEnvironment(name) }); err != nil {
-		d.update(func(time.Time) {
-			d.core.note(slog.LevelError, "the Feed cannot use the list's environment", slog.Any("error", err))
-		})
+	select {
+	case <-r.told:
+	default:
+		return // it will be told with a later list
 	}
+	told := make(chan struct{})
+	r.environment, r.told = name, told
+	r.wg.Go(func() {
+		defer close(told)
+		if err := guarded(func() { feed.UseEnvironment(name) }); err != nil {
+			d.noteFeed(err)
+		}
+	})
+	grace := time.NewTimer(heedGrace)
+	defer grace.Stop()
+	select {
+	case <-told:
+	case <-ctx.Done():
+	case <-grace.C:
+		d.noteFeed(errNotReturned)
+	}
+}
+
+var errNotReturned = errors.New("its UseEnvironment has not returned")
+
+func (d *TenantDiscovery) noteFeed(err error) {
+	d.update(func(time.Time) {
+		d.core.note(slog.LevelError, "the Feed cannot use the list's environment", slog.Any("error", err))
+	})
 }
 
 // await waits for the answer until ctx ends. A request that hangs must not hide that the set has become stale.

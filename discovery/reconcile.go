@@ -90,7 +90,7 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 		d.started(now, saved, req, ans)
 	})
 	if err == nil {
-		d.useEnvironment(r, ans)
+		d.useEnvironment(ctx, r, ans)
 		close(r.ready)
 	}
 	return err
@@ -150,7 +150,7 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 		if result = ctx.Err(); result == nil {
 			d.update(func(now time.Time) { result = d.finish(now, req, ans) })
 		}
-		d.useEnvironment(r, ans)
+		d.useEnvironment(ctx, r, ans)
 		if result == errAskWhole { //nolint:errorlint // it is this one, and those who wait go on waiting
 			done(nil, true)
 			continue

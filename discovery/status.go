@@ -118,6 +118,6 @@ type Counters struct {
 	RemovalsHeld uint64 `json:"removals_held"`
 	// Subscriptions that were confirmed, the first one included.
 	Subscriptions uint64 `json:"subscriptions"`
-	// CallbackPanics that were recovered.
+	// CallbackPanics that were recovered, those of the Logger among them.
 	CallbackPanics uint64 `json:"callback_panics"`
 }

@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/tenantwatch/tenantwatch/internal/usererror"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -83,9 +84,7 @@ func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.
 	}
 	cfg.Parallel = cmp.Or(cfg.Parallel, runtime.GOMAXPROCS(0))
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, defaultStopGrace)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = usererror.Logger(cfg.Logger, nil)
 	metrics, err := newTickMetrics(ctx, cfg.MeterProvider)
 	if err != nil {
 		return fmt.Errorf("every interval: %w", err)

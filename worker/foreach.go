@@ -313,7 +313,7 @@ func (p *pass) tellPassedOver(ctx context.Context) {
 	if n == 0 || p.cfg.Logger == nil {
 		return
 	}
-	p.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "tenants were passed over: Active says that they are not active",
+	usererror.Logger(p.cfg.Logger, nil).LogAttrs(ctx, slog.LevelWarn, "tenants were passed over: Active says that they are not active",
 		slog.Int("passed_over", n), slog.Int("of", len(p.ids)), slog.Any("tenant_ids", p.passedOver[:min(n, most)]))
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/tenantwatch/tenantwatch/internal/usererror"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -74,7 +75,8 @@ type Config struct {
 	// RampPerSecond is how many runs are started in a second, evenly, so that a thousand tenants do not all connect at once.
 	// Zero: as many as there are.
 	RampPerSecond float64
-	// Logger gets a line for each failure, with the stack of a panic, and for who overstays. Nil is silent.
+	// Logger gets a line for each failure, with the stack of a panic, and for who overstays. A handler that panics loses its
+	// line and ends nothing. Nil is silent.
 	Logger *slog.Logger
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
@@ -239,9 +241,7 @@ func withDefaults(cfg Config) Config {
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, defaultStopGrace)
 	cfg.MinBackoff = cmp.Or(cfg.MinBackoff, defaultMinBackoff)
 	cfg.MaxBackoff = cmp.Or(cfg.MaxBackoff, defaultMaxBackoff)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = usererror.Logger(cfg.Logger, nil)
 	if cfg.MeterProvider == nil {
 		cfg.MeterProvider = otel.GetMeterProvider()
 	}

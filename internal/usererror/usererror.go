@@ -3,6 +3,8 @@
 // reads the receiver. So an error is looked at once, by [Look], where it enters, with no lock held, and what is to be known
 // about it later is noted there. From then on it is handed on, and asked for nothing but its [Text].
 //
+// A log's handler is code of others as well, see [Logger].
+//
 // The packages discovery, managerapi and worker use it.
 package usererror
 
