@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -100,6 +101,55 @@ func forget(s *Server) {
 		one.at = time.Time{}
 		<-one.asking
 	}
+}
+
+// TestX37AStreamOfAServerAsItIsEndsInFiveSeconds: one whose key is revoked, without any setting of a test, while there is
+// something to send all the time.
+func TestX37AStreamOfAServerAsItIsEndsInFiveSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over := openStore(t)
+		s, err := New(Config{Store: over})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Close(t.Context()) }()
+		key, secret, err := over.CreateKey(t.Context(), "ledger", "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := httptest.NewRequestWithContext(t.Context(), "GET", ledgerEvents, nil)
+		request.Header.Set("X-API-Key", secret)
+		reader, ended := &endlessReader{header: http.Header{}}, make(chan struct{})
+		go func() { defer close(ended); s.public.ServeHTTP(reader, request) }()
+		busy := func(ok func() bool) (took time.Duration) {
+			for began := time.Now(); !ok() && took < time.Minute; took = time.Since(began) {
+				if err := over.Seed(t.Context(), "ledger", []store.NewTenant{{Name: "n" + strconv.FormatInt(time.Now().UnixNano(), 10)}}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			return took
+		}
+		if took := busy(func() bool { return reader.events.Load() > 100 }); took >= time.Minute {
+			t.Fatalf("%d events", reader.events.Load())
+		}
+		if err := over.RevokeKey(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+		isOver := func() bool {
+			select {
+			case <-ended:
+				return true
+			default:
+				return false
+			}
+		}
+		if took := busy(isOver); took > 5*time.Second {
+			t.Errorf("the stream ended %s after its key was revoked", took)
+		}
+		s.endStreams()
+		<-ended
+	})
 }
 
 // TestX37TheLookIsAtMostFiveSecondsOld, whoever has asked for it, and a thousand streams of one key cost one look a second.
