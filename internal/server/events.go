@@ -90,9 +90,7 @@ func (e *eventStream) start(ctx context.Context, last string) error {
 	ctx, cancel := context.WithTimeout(ctx, e.s.cfg.RequestTimeout)
 	defer cancel()
 	if last == "" {
-		v, err := e.s.store.Version(ctx)
-		e.at = tenant.Version{Epoch: v.Epoch, Revision: v.Revision}
-		return err
+		return e.startNow(ctx)
 	}
 	epoch, number, ok := cutLast(last, ":")
 	revision, err := strconv.ParseUint(number, 10, 64)
@@ -101,6 +99,18 @@ func (e *eventStream) start(ctx context.Context, last string) error {
 	}
 	e.at = tenant.Version{Epoch: epoch, Revision: revision}
 	_, err = e.read(ctx)
+	return err
+}
+
+// startNow takes a place like any other reading of its share, or all streams that a service may have would be read for at once.
+func (e *eventStream) startNow(ctx context.Context) error {
+	done, err := e.s.limits.reads.take(ctx, e.share)
+	if err != nil {
+		return err
+	}
+	defer done()
+	v, err := e.s.store.Version(ctx)
+	e.at = tenant.Version{Epoch: v.Epoch, Revision: v.Revision}
 	return err
 }
 
