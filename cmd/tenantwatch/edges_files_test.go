@@ -52,6 +52,7 @@ var (
 
 func openedFiles() map[string]opened {
 	large := map[string]string{tooLarge: "a database may be as large as the disk"}
+	readWhole := map[string]string{tooLarge: "the driver bounds none of its files"}
 	return map[string]opened{
 		"encryption key": {goodText("30313233343536373839616263646566303132333435363738396162636465660a"[:64]), func(t *testing.T, path string) error {
 			_, err := database{keyFile: path}.options(t.Context(), slog.New(slog.DiscardHandler))
@@ -94,9 +95,32 @@ func openedFiles() map[string]opened {
 			goodDatabase(t, from)
 			return store.Restore(t.Context(), schemeSQLite+path, from, fileStore)
 		}, []string{notThere}, nil},
+		"authority of PostgreSQL": {goodPair, postgresWith("sslmode=verify-full&sslrootcert="), []string{goodLink, forAll}, readWhole},
+		"certificate towards PostgreSQL": {goodPair, func(t *testing.T, path string) error {
+			return postgresWith("sslmode=require&sslkey="+path+".key&sslcert=")(t, path)
+		}, []string{goodLink, forAll}, readWhole},
+		"authority of a service of PostgreSQL": {goodPair, func(t *testing.T, path string) error {
+			services := filepath.Join(t.TempDir(), "services")
+			goodText("[x]\nsslmode=verify-full\nsslrootcert="+path+"\n")(t, services)
+			return postgresWith("service=x&servicefile="+services+"&application_name=")(t, path)
+		}, []string{goodLink, forAll}, readWhole},
+		"services of PostgreSQL":  {goodText("[x]\nhost=127.0.0.1\n"), postgresWith("service=x&servicefile="), []string{goodLink, forAll}, readWhole},
+		"passwords of PostgreSQL": {goodText("*:*:*:*:x\n"), postgresWith("passfile="), []string{notThere, deadLink, goodLink, empty, garbage, tooLarge, forAll}, nil},
 		"snapshot file": {goodSnapshot, startFrom, []string{notThere, deadLink, goodLink, forAll}, map[string]string{
 			tooLarge: "what is larger is read up to half a gigabyte, which a test has no room for",
 		}},
+	}
+}
+
+// postgresWith reads the address of a server, without going there.
+func postgresWith(parameters string) func(*testing.T, string) error {
+	return func(t *testing.T, path string) error {
+		t.Helper()
+		err := store.Backup(t.Context(), "postgres://127.0.0.1:1/x?"+parameters+path, path+".copy")
+		if err == nil || strings.Contains(err.Error(), "use pg_dump") {
+			return nil
+		}
+		return err
 	}
 }
 

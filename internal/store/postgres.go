@@ -93,13 +93,16 @@ func withoutAddress(dsn string, err error) string {
 }
 
 // verified asks for TLS with a verified server unless the address says otherwise or is of this machine: the driver's own
-// default goes on without TLS.
+// default goes on without TLS. It refuses files of the address that are not files, see checkDriverFiles.
 func verified(dsn string) (string, error) {
 	parsed, err := url.Parse(dsn)
 	if err != nil {
 		return "", errors.New("postgres: the address is no URL") // the error of url shows all of it
 	}
 	query := parsed.Query()
+	if err := checkDriverFiles(query); err != nil {
+		return "", fmt.Errorf("postgres: %w", err)
+	}
 	if query.Has("sslmode") || os.Getenv("PGSSLMODE") != "" || onThisMachine(parsed) {
 		return dsn, nil
 	}
