@@ -301,32 +301,16 @@ func otherCase(t *testing.T) {
 // talker is a server that answers each command by a function, and knows no HELLO. It returns its address.
 func talker(t *testing.T, answer func(command string) string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var work sync.WaitGroup
-	t.Cleanup(func() { _ = listener.Close(); work.Wait() })
-	work.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
+	return acceptAll(t, func(conn net.Conn, _ int) {
+		lines := bufio.NewScanner(conn)
+		for command := readCommand(lines); len(command) > 0; command = readCommand(lines) {
+			text := answer(command[0])
+			if strings.EqualFold(command[0], "hello") {
+				text = fmt.Sprintf("-ERR unknown command %q\r\n", command[0])
+			}
+			if _, err := conn.Write([]byte(text)); err != nil {
 				return
 			}
-			work.Go(func() {
-				defer func() { _ = conn.Close() }()
-				lines := bufio.NewScanner(conn)
-				for command := readCommand(lines); len(command) > 0; command = readCommand(lines) {
-					text := answer(command[0])
-					if strings.EqualFold(command[0], "hello") {
-						text = fmt.Sprintf("-ERR unknown command %q\r\n", command[0])
-					}
-					if _, err := conn.Write([]byte(text)); err != nil {
-						return
-					}
-				}
-			})
 		}
 	})
-	return listener.Addr().String()
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -81,4 +82,29 @@ func answerPings(conn net.Conn, lines *bufio.Scanner) {
 	for len(readCommand(lines)) > 0 {
 		_, _ = conn.Write([]byte("*2\r\n$4\r\npong\r\n$0\r\n\r\n"))
 	}
+}
+
+// acceptAll listens until the end of the test, has each connection served, with its number from 1 on, and closes it then. It
+// returns the address.
+func acceptAll(t testing.TB, serve func(conn net.Conn, number int)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	t.Cleanup(func() { _ = listener.Close(); work.Wait() })
+	work.Go(func() {
+		for number := 1; ; number++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				defer func() { _ = conn.Close() }()
+				serve(conn, number)
+			})
+		}
+	})
+	return listener.Addr().String()
 }

@@ -24,31 +24,17 @@ type scriptedServer struct {
 
 func (s *scriptedServer) start(t testing.TB) Config {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var work sync.WaitGroup
-	t.Cleanup(func() { _ = listener.Close(); work.Wait() })
-	work.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			s.mu.Lock()
-			s.accepted++
-			number := s.accepted
-			s.mu.Unlock()
-			work.Go(func() { s.serve(conn, number) })
-		}
+	addr := acceptAll(t, func(conn net.Conn, number int) {
+		s.mu.Lock()
+		s.accepted++
+		s.mu.Unlock()
+		s.serve(conn, number)
 	})
-	host, port, _ := net.SplitHostPort(listener.Addr().String())
+	host, port, _ := net.SplitHostPort(addr)
 	return Config{Host: host, Port: port}
 }
 
 func (s *scriptedServer) serve(conn net.Conn, number int) {
-	defer func() { _ = conn.Close() }()
 	lines := bufio.NewScanner(conn)
 	for {
 		command := readCommand(lines)
