@@ -33,6 +33,7 @@ type databaseFlags struct {
 // database is what opening the store needs.
 type database struct {
 	dsn, environment, keyFile string
+	formerly                  string               // the environment's name that is refused by now; may be empty
 	tenantID                  func(n int64) string // how ids are made; nil is the store's way
 	migrating                 func()               // is told that a migration is what takes so long; may be nil
 }
@@ -175,13 +176,15 @@ func (d database) options(ctx context.Context, logger *slog.Logger) (store.Optio
 	if err != nil {
 		return store.Options{}, &failure{err: fmt.Errorf("read the encryption key: %w", err), advice: advice, permanent: true}
 	}
-	return store.Options{Environment: d.environment, Key: key, TenantID: d.tenantID, Logger: logger, Migrating: d.migrating}, nil
+	return store.Options{Environment: d.environment, Formerly: d.formerly, Key: key, TenantID: d.tenantID, Logger: logger, Migrating: d.migrating}, nil
 }
 
 // explain says what to do about an error of the store.
 func (d database) explain(err error) error {
 	advice := "Check " + withoutPassword(d.dsn) + "."
 	switch {
+	case errors.Is(err, store.ErrInUse) && !strings.HasPrefix(d.dsn, schemeSQLite):
+		advice = "A manager relays the events of this environment, under its name of before or while it may not. End all managers of it first."
 	case errors.Is(err, store.ErrInUse):
 		advice = "A manager has it open. Talk to that one with --manager-url, or end it first; several managers need PostgreSQL."
 	case errors.Is(err, store.ErrSchemaTooNew):
@@ -191,7 +194,7 @@ func (d database) explain(err error) error {
 	case errors.Is(err, store.ErrWrongKey):
 		advice = "Give the encryption key that the database was begun with."
 	case errors.Is(err, store.ErrTwoSpellings):
-		advice = "Open it with the version of tenantwatch that made them, and move the tenants of one to the other."
+		advice = "Open it with the version of tenantwatch that made them, and move the tenants of one to the other. Where one came of --formerly, leave that out, or give a name in --environment that the database does not have."
 	case errors.Is(err, store.ErrNoSessions):
 		advice = "Set pool_mode = session in the pooler for this database, or name PostgreSQL itself with --db."
 	case farDatabase.connectionAdvice(err) != "":

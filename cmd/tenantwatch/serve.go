@@ -45,6 +45,8 @@ type serveCommand struct {
 
 	ShutdownDelay string `help:"How long requests are still taken at the end while /readyz fails already, for a load balancer to notice; 0s if there is none ($$TENANTWATCH_SHUTDOWN_DELAY)." name:"shutdown-delay" placeholder:"TIME"`
 
+	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is taken over under the name of --environment. Once is enough." placeholder:"NAME"`
+
 	Pprof bool `help:"Serve /debug/pprof/ beside the metrics."`
 
 	JSON bool `help:"Say where everything is, and log, as one JSON object a line." name:"json"`

@@ -20,6 +20,10 @@ type Options struct {
 	// Environment is the one whose tenants this manager keeps. Required. Two managers of different environments may
 	// share a PostgreSQL database. Its case does not matter.
 	Environment string
+	// Formerly is the name, to the letter, under which an older program has begun the environment and which is refused as one
+	// by now, such as "default" or one with quotes: its data is taken over under the name of Environment, once. Empty is none;
+	// another spelling of Environment needs not to be said.
+	Formerly string
 	// Key encrypts the connection data at rest, with AES-256-GCM. Required, 32 bytes. Data that was written with another
 	// key cannot be read.
 	Key []byte

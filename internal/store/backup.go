@@ -273,7 +273,7 @@ func hasEnvironment(ctx context.Context, path, environment string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	found, err := spellings(ctx, tx{on: db, db: file}, environment)
+	found, err := spellings(ctx, tx{on: db, db: file}, environment, "")
 	if err != nil {
 		return fmt.Errorf("this is no backup: %w", err)
 	}

@@ -25,7 +25,8 @@ type Store struct {
 
 	db          dialect
 	environment string
-	env         int64 // its row
+	formerly    string // see Options
+	env         int64  // its row
 	seal        *sealer
 	readings    *readLog
 	reserve     reserve
@@ -97,7 +98,7 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	}
 	s := &Store{
 		db: db, environment: environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
-		readings: newReadLog(), migrating: o.Migrating,
+		readings: newReadLog(), migrating: o.Migrating, formerly: o.Formerly,
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -139,6 +140,9 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 		return err
 	}
 	if err := s.takeOver(ctx); err != nil {
+		return err
+	}
+	if err := s.nameTheLost(ctx); err != nil {
 		return err
 	}
 	return s.write(ctx, "prepare the environment", func(ctx context.Context, t tx) error {

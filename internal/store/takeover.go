@@ -28,7 +28,7 @@ func (s *Store) takeOver(ctx context.Context) error {
 	ctx, cancel := within(ctx, migrateLimit)
 	defer cancel()
 	return s.explain(ctx, "take the environment over", s.transact(ctx, s.writer, nil, func(ctx context.Context, t tx) error {
-		found, err := spellings(ctx, t, s.environment)
+		found, err := spellings(ctx, t, s.environment, s.formerly)
 		switch {
 		case err != nil || len(found) == 0:
 			return err
@@ -41,19 +41,37 @@ func (s *Store) takeOver(ctx context.Context) error {
 	}))
 }
 
-// spellings are the environments whose name differs from that one in case alone.
-func spellings(ctx context.Context, t tx, environment string) (found []stored, err error) {
-	err = t.each(ctx, func(rows *sql.Rows) error {
+// spellings are the environments whose name differs from that one in case alone, and the one that has the former name.
+func spellings(ctx context.Context, t tx, environment, formerly string) (found []stored, err error) {
+	err = eachEnvironment(ctx, t, func(e stored) {
+		if strings.EqualFold(e.name, environment) || e.name == formerly {
+			found = append(found, e)
+		}
+	})
+	return found, err
+}
+
+func eachEnvironment(ctx context.Context, t tx, fn func(stored)) error {
+	return t.each(ctx, func(rows *sql.Rows) error {
 		var e stored
 		if err := rows.Scan(&e.id, &e.name, &e.canary); err != nil {
 			return err
 		}
-		if strings.EqualFold(e.name, environment) {
-			found = append(found, e)
-		}
+		fn(e)
 		return nil
 	}, `SELECT id, name, canary FROM environments ORDER BY id`)
-	return found, err
+}
+
+// nameTheLost warns of environments that no manager can be started for, because their names are refused by now.
+func (s *Store) nameTheLost(ctx context.Context) error {
+	return s.look(ctx, "read the environments", func(ctx context.Context, t tx) error {
+		return eachEnvironment(ctx, t, func(e stored) {
+			if _, err := normal(e.name); err != nil {
+				s.logger.LogAttrs(ctx, slog.LevelWarn, "the database has an environment whose name is refused by now; a manager that is started "+
+					"with --formerly and that name, and a new one in --environment, takes its data over", slog.String("formerly", e.name), slog.Any("reason", err))
+			}
+		})
+	})
 }
 
 func quoted(found []stored) string {

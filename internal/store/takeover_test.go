@@ -160,9 +160,9 @@ func TestX18ConnectionsOfNowAreTakenOverToo(t *testing.T) {
 		_, before, err := s.Connections(t.Context(), id, "ledger")
 		do(t, err)
 		do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
-			found, err := spellings(ctx, q, testEnvironment)
+			found, err := spellings(ctx, q, testEnvironment, "")
 			do(t, err)
-			other := &Store{db: s.db, seal: s.seal, environment: "Staging", logger: s.logger}
+			other := &Store{db: s.db, seal: s.seal, environment: "Staging", logger: s.logger, migrating: func() {}}
 			return other.rename(ctx, q, found[0])
 		}))
 		do(t, s.Close())
@@ -173,6 +173,49 @@ func TestX18ConnectionsOfNowAreTakenOverToo(t *testing.T) {
 			t.Errorf("they were %+v and are %+v", before.Connections, after.Connections)
 		}
 	})
+}
+
+// TestX18ANameThatIsRefusedByNowIsTakenOver under another, by who says both; until then each start names it.
+func TestX18ANameThatIsRefusedByNowIsTakenOver(t *testing.T) {
+	for _, name := range []string{"default", `"prod"`} {
+		onEach(t, func(t *testing.T, db database) {
+			s := db.open(t)
+			id := create(t, s, acme()).ID
+			associate(t, s, id, "ledger")
+			do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
+				found, err := spellings(ctx, q, testEnvironment, "")
+				do(t, err)
+				other := &Store{db: s.db, seal: s.seal, environment: name, logger: s.logger, migrating: func() {}}
+				return other.rename(ctx, q, found[0])
+			}))
+			do(t, s.Close())
+			var log strings.Builder
+			o := Options{Environment: "another", Key: testKey, Logger: textLogger(&log)}
+			another, err := Open(t.Context(), db.dsn, o)
+			do(t, err)
+			do(t, another.Close())
+			if strings.Count(log.String(), "formerly=") != 1 || !strings.Contains(log.String(), strings.Trim(name, `"`)) {
+				t.Errorf("it says %s", &log)
+			}
+			if _, err := Open(t.Context(), db.dsn, Options{Environment: "another", Formerly: name, Key: testKey}); !errors.Is(err, ErrTwoSpellings) {
+				t.Errorf("into one that is there: %v", err)
+			}
+			log.Reset()
+			for range 2 { // it may be said again
+				s, err = Open(t.Context(), db.dsn, Options{Environment: "prod", Formerly: name, Key: testKey, Logger: textLogger(&log)})
+				do(t, err)
+				_, a, err := s.Connections(t.Context(), id, "ledger")
+				do(t, err)
+				if limits := a.Connections.Limits(""); *limits.MaxOpenConns != 7 {
+					t.Errorf("the connections are %+v", limits)
+				}
+				do(t, s.Close())
+			}
+			if strings.Count(log.String(), "formerly=") != 0 {
+				t.Errorf("it says %s", &log)
+			}
+		})
+	}
 }
 
 func TestX18TwoSpellingsAreRefused(t *testing.T) {
