@@ -52,7 +52,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, in *eventsI
 	shown, leave := s.shown.join(r.Header)
 	defer leave()
 	feed := &eventStream{
-		s: s, service: in.Service, share: who.share(), shown: shown, looked: time.Now(), out: sseWriter{w, http.NewResponseController(w)},
+		s: s, service: in.Service, share: who.share(), byKey: who.service != "", shown: shown, looked: time.Now(), out: sseWriter{w, http.NewResponseController(w)},
 	}
 	if err := feed.start(r.Context(), in.Last); err != nil {
 		return err
@@ -79,6 +79,7 @@ type eventStream struct {
 	s       *Server
 	service string
 	share   string    // whose places it takes
+	byKey   bool      // and not by a token alone
 	shown   *shown    // with the request
 	looked  time.Time // when that still held
 	out     sseWriter
@@ -98,7 +99,10 @@ func (e *eventStream) start(ctx context.Context, last string) error {
 		return store.ErrGone // whatever it is, it is no event of ours
 	}
 	e.at = tenant.Version{Epoch: epoch, Revision: revision}
-	_, err = e.read(ctx)
+	events, err := e.read(ctx)
+	if err == nil && slices.ContainsFunc(events, e.hides) {
+		return store.ErrGone
+	}
 	return err
 }
 
@@ -209,6 +213,9 @@ func (e *eventStream) send(ctx context.Context, events []store.Event) error {
 		if err := e.permitted(ctx); err != nil {
 			return errors.Join(err, e.out.flush())
 		}
+		if e.hides(event) { // whoever comes again with what was sent so far is told to read the list
+			return errors.Join(store.ErrGone, e.out.flush())
+		}
 		if concerns(event, e.service) {
 			if err := e.out.event("", tenant.Version{Epoch: e.at.Epoch, Revision: event.Revision}, event.Data); err != nil {
 				return err
@@ -230,7 +237,8 @@ func (e *eventStream) heartbeat() error {
 }
 
 // concerns follows the table of events: those of a service are for that service, the others for those whose tenant it is or
-// was. What has a service that cannot be read is for these too, because whoever reads it has to see that it is damaged.
+// was. What has a service that cannot be read is for these too, because whoever reads it has to see that it is damaged. What is
+// from before it was noted whose it is is for all who may see it, see hides.
 func concerns(event store.Event, service string) bool {
 	switch event.EventType {
 	case tenant.EventCreated, tenant.EventUpdated, tenant.EventActivated, tenant.EventSuspended, tenant.EventDeleted:
@@ -240,6 +248,13 @@ func concerns(event store.Event, service string) bool {
 		}
 	}
 	return event.Services == nil || slices.Contains(event.Services, service)
+}
+
+// hides reports whether nobody knows if a key may see the event, one from before it was noted whose tenant it is of. To leave it
+// out would be to say with the next heartbeat that it was not there, so the stream does not go past it.
+func (e *eventStream) hides(event store.Event) bool {
+	_, err := event.ServiceName()
+	return e.byKey && event.Services == nil && err != nil
 }
 
 // catchUpAtOnce leaves a processor to those that have nothing to catch up with.

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"database/sql"
 	"net/http"
+	"path/filepath"
 	"testing"
 )
 
@@ -59,4 +61,31 @@ func TestX38EventsAreOfTenantsOfTheService(t *testing.T) {
 	}
 	again := h.follow(t, "/v1/tenants/events?service=payments", versionOf(t, h).Epoch+":0", with("X-API-Key", payments))
 	has(t, again.nextOf(t, "").data, `"tenant.service.associated"`, ours)
+}
+
+// TestX38EventsFromBeforeItWasNotedWhoseTheyAre are for tokens. A key that would have to be
+// given some reads the list instead, and is not told that there were none.
+func TestX38EventsFromBeforeItWasNotedWhoseTheyAre(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "t.db")
+	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {})
+	h.tenant(t, "Acme") // created, and associated with ledger
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), `UPDATE outbox SET services = NULL`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const events = "/v1/tenants/events?service="
+	epoch, payments := versionOf(t, h).Epoch, with("X-API-Key", makeKey(t, h.store, "payments"))
+	if f := h.follow(t, events+"payments", epoch+":0", payments); f.status != http.StatusGone {
+		t.Errorf("a key gets %d", f.status)
+	}
+	has(t, h.follow(t, events+"ledger", epoch+":1").nextOf(t, "").data, `"tenant.service.associated"`) // it says whose it is
+	if f := h.follow(t, events+"payments", epoch+":1", payments); f.nextOf(t, "heartbeat").id != epoch+":2" {
+		t.Error("it does not come past what is known to be another's")
+	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -81,7 +83,8 @@ func Restore(ctx context.Context, dsn, path string, o Options) error {
 }
 
 // NewEpoch gives the environment's data a new identity and starts its revisions again, as after a restore from a backup.
-// Events that were sent are forgotten; those that were not are kept, in their order, as the first of the new epoch.
+// Events that were sent are forgotten; those that were not are kept, in their order, as the first of the new epoch;
+// the path of a secret that one names gets its new revision.
 func (s *Store) NewEpoch(ctx context.Context) error {
 	return s.write(ctx, "begin a new epoch", func(ctx context.Context, t tx) error { return newEpochOf(ctx, t, s.env) })
 }
@@ -160,6 +163,7 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 			newest++
 			data := evt.Data // what is no event stays as it is, for who looks into why
 			if evt.Validate() == nil {
+				evt.Payload = renumbered(evt.Event, newest)
 				if data, err = encodeEvent(evt.Event, tenant.Version{Epoch: epoch, Revision: newest}); err != nil {
 					return 0, err
 				}
@@ -170,6 +174,21 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 			}
 		}
 	}
+}
+
+// renumbered is the payload of an event that gets another revision: the path of a secret has the revision in it, and a later
+// rotation that came to the old one would have the same path. What has no such payload stays as it is.
+func renumbered(evt tenant.Event, revision uint64) json.RawMessage {
+	var p tenant.CredentialsRotated
+	if evt.EventType != tenant.EventCredentialsRotated || json.Unmarshal(evt.Payload, &p) != nil {
+		return evt.Payload
+	}
+	p.NewSecretPath = contract.SecretPath(evt.TenantID, p.ServiceName, p.CredentialType, revision)
+	data, err := json.Marshal(p)
+	if err != nil {
+		return evt.Payload
+	}
+	return data
 }
 
 // backup writes to a file beside path first, so that what is at path is whole. It has a connection of its own: SQLite does

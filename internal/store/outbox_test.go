@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -229,5 +230,25 @@ func TestANewEpochKeepsWhatWasNotSent(t *testing.T) {
 		wantAfter(t, s, 0, 1, 2, 3)
 		create(t, s, named("next"))
 		wantPending(t, s, 1, 3, 4)
+	})
+}
+
+// TestANewEpochHasNoPathOfASecretTwice: a rotation that waits gets the path of its new revision, which a later one does not get.
+func TestANewEpochHasNoPathOfASecretTwice(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		id := create(t, s, acme()).ID
+		associate(t, s, id, "ledger")
+		do(t, s.RotateCredentials(t.Context(), id, "ledger"))
+		do(t, s.MarkSent(t.Context(), 1, 2))
+		do(t, s.NewEpoch(t.Context()))
+		for range 2 {
+			do(t, s.RotateCredentials(t.Context(), id, "ledger"))
+		}
+		for i, evt := range pending(t, s) {
+			want := contract.SecretPath(id, "ledger", "postgresql", uint64(i)+1) //nolint:gosec // never negative
+			if !strings.Contains(string(evt.Payload), `"`+want+`"`) {
+				t.Errorf("revision %d has %s, want the path %s", evt.Revision, evt.Payload, want)
+			}
+		}
 	})
 }
