@@ -207,14 +207,16 @@ func (s *coreSim) taken(w wired) {
 	}
 }
 
-// tells reports whether it can be known that the event is older than the newest one of its tenant.
+// tells reports whether it can be known that the event is older than the newest one of its tenant. That it is this one again
+// only a revision says, or its id: without both it may be another of the same moment.
 func (s *coreSim) tells(w wired) bool {
 	n, _ := numberOf(w.event.TenantID)
 	newest := s.newest[n]
 	if w.event.Epoch != newest.event.Epoch || newest.event.EventType == eventArchived {
 		return false
 	}
-	return s.world.Has("versions") || !s.world.Has("undated") && !s.manager.skewed && s.snapshots == newest.snapshots
+	return s.world.Has("versions") ||
+		w.serial < newest.serial && !s.world.Has("undated") && !s.manager.skewed && s.snapshots == newest.snapshots
 }
 
 // single hands over one event, which may not change what a newer one of its tenant has said.
