@@ -100,24 +100,30 @@ func TestX10ATranslationOfAddresses(t *testing.T) {
 	}
 }
 
+// reply is an error reply, without a server.
+type reply string
+
+func (r reply) Error() string { return string(r) }
+
+func (r reply) RedisError() {}
+
 // TestX10NoAnswerForgetsNoCluster, and one that says it is none does.
 func TestX10NoAnswerForgetsNoCluster(t *testing.T) {
 	feed := newStream(t, Config{Host: "fake"}, environment)
-	answers := func(says string) error {
-		script(t, feed, func([]string) string { return says })
-		var got recorder
-		defer listen(t, feed, got.sink)()
-		return got.wait(t, tenant.SignalLost, 1)[0].Err
-	}
-	_ = answers("-MOVED 1 127.0.0.1:1")
-	for _, err := range []error{io.EOF, ErrSilent, net.ErrClosed, context.DeadlineExceeded} {
-		if feed.learn(err); !feed.cfg().Cluster {
-			t.Fatalf("forgotten after %v", err)
+	for _, denial := range []error{
+		reply("ERR This instance has cluster support disabled"), reply("ERR unknown command 'cluster'"),
+	} {
+		feed.learn(reply("MOVED 1 127.0.0.1:1"))
+		for _, err := range []error{
+			nil, io.EOF, ErrSilent, net.ErrClosed, context.DeadlineExceeded, reply("CLUSTERDOWN Hash slot not served"), reply("NOPERM no"),
+		} {
+			if feed.learn(err); !feed.cfg().Cluster {
+				t.Fatalf("forgotten after %v", err)
+			}
 		}
-	}
-	_ = answers("-ERR This instance has cluster support disabled")
-	if feed.cfg().Cluster {
-		t.Error("not forgotten after the server said that it is none")
+		if feed.learn(fmt.Errorf("read stream: %w", denial)); feed.cfg().Cluster {
+			t.Errorf("not forgotten after %v", denial)
+		}
 	}
 }
 
