@@ -35,15 +35,17 @@ type Pass struct {
 	StopGrace time.Duration
 	// Active says whether a tenant is still active; discovery's IsActive fits. It is asked right before a tenant's turn, and
 	// one that is not active is passed over, also when it never was: that of a default tenant, which the manager does not
-	// know, has to be answered with true. How many were passed over is in the log, a metric and the error. While the work of a tenant runs it is asked four times a second, and the work of
-	// one that has gone is cancelled, with the cause [ErrRemoved]. It is called on the goroutine of ForEach, and holds the
-	// pass up while it thinks. Nil: all stay.
+	// know, has to be answered with true. How many were passed over is in the log and a metric, and in the error if there is one for
+	// another reason. While the work of a tenant runs it is asked four times a second, and the work of one that has gone is
+	// cancelled, with the cause [ErrRemoved]. It is called on the goroutine of ForEach, and holds the pass up while it thinks.
+	// Nil: all stay.
 	Active func(tenantID string) bool
 	// Progress is told how many tenants are done, whatever came of it, each time that number has grown. Who overstays is not
 	// done. It is called on the goroutine of ForEach, and holds the pass up until it returns. Nil: nobody is told.
 	Progress func(done, total int)
-	// Logger gets a line at the end of a pass that has passed tenants over, with their number and up to ten of them. Nil is
-	// silent.
+	// Logger gets a line at the end of a pass that has passed tenants over, with their number and up to ten of them. Nil:
+	// [slog.Default], since otherwise nobody would learn of a tenant that is passed over each time; a Logger with
+	// [slog.DiscardHandler] is silent.
 	Logger *slog.Logger
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider

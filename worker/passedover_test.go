@@ -71,3 +71,18 @@ func passedOver(t *testing.T, reader *metric.ManualReader) int64 {
 	}
 	return -1
 }
+
+// TestX27WithoutALoggerItIsShownAllTheSame, or a pass that is made of IsActive alone would leave out a tenant for ever unseen.
+func TestX27WithoutALoggerItIsShownAllTheSame(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	cfg := worker.Pass{Active: func(id string) bool { return id != "default" }}
+	if err := worker.ForEach(t.Context(), each("a", "default"), func(context.Context, string) error { return nil }, cfg); err != nil {
+		t.Error(err)
+	}
+	if got := log.String(); !strings.Contains(got, "passed_over=1 of=2 tenant_ids=[default]") {
+		t.Errorf("the log says %q", got)
+	}
+}
