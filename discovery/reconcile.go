@@ -300,6 +300,7 @@ func (d *TenantDiscovery) take(now time.Time, req request, ans answer, cause ten
 	c.snapshotErr, c.failingSince, c.fromFile = nil, time.Time{}, false
 	if ans.version.Environment != "" {
 		c.environment = ans.version.Environment
+		d.telemetry.isOf(c.environment)
 	}
 	c.status.LastSnapshot = now
 	held, doubtful := 0, false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -19,11 +20,12 @@ import (
 const scope = "github.com/tenantwatch/tenantwatch/discovery"
 
 // telemetry is what OpenTelemetry is told. No attribute of a metric has a tenant in it, or anything else that is not from
-// a closed set but the names of the service and of the environment that is configured. These two begin with our name: a
+// a closed set but the names of the service and of the environment: the one that is configured, else that of the first list. These two begin with our name: a
 // scraper has a label "service" of its own.
 type telemetry struct {
 	tracer     trace.Tracer
-	whose      []attribute.KeyValue
+	service    string
+	place      atomic.Pointer[string] // the environment; nil as long as none is known
 	reconciles metric.Int64Counter
 	delay      metric.Float64Histogram
 	meter      metric.Meter
@@ -38,9 +40,8 @@ func newTelemetry(cfg Config) (*telemetry, error) {
 		tracers = otel.GetTracerProvider()
 	}
 	meter := meters.Meter(scope)
-	t := &telemetry{tracer: tracers.Tracer(scope), meter: meter, whose: []attribute.KeyValue{
-		attribute.String("tenantwatch.service", cfg.ServiceName), attribute.String("tenantwatch.environment", cfg.Environment),
-	}}
+	t := &telemetry{tracer: tracers.Tracer(scope), meter: meter, service: cfg.ServiceName}
+	t.isOf(cfg.Environment)
 	var errs [2]error
 	t.reconciles, errs[0] = meter.Int64Counter("tenantwatch.discovery.reconciles",
 		metric.WithDescription("Snapshots asked for, by cause and result."), metric.WithUnit("{reconcile}"))
@@ -48,6 +49,22 @@ func newTelemetry(cfg Config) (*telemetry, error) {
 		metric.WithDescription("Time from a change of the set to its callback."), metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5, 10, 60, 300))
 	return t, errors.Join(errs[:]...)
+}
+
+// isOf says which environment it is, unless that is known already: a list that names another each time makes no more points.
+func (t *telemetry) isOf(environment string) {
+	if environment != "" {
+		t.place.CompareAndSwap(nil, &environment)
+	}
+}
+
+// whose is what all points and spans have.
+func (t *telemetry) whose() []attribute.KeyValue {
+	environment := ""
+	if known := t.place.Load(); known != nil {
+		environment = *known
+	}
+	return []attribute.KeyValue{attribute.String("tenantwatch.service", t.service), attribute.String("tenantwatch.environment", environment)}
 }
 
 // observe registers what is read from Status whenever metrics are collected, until stop.
@@ -73,8 +90,8 @@ func (t *telemetry) observe(status func() Status) (stop func() error, err error)
 	held := counter("removals.held", "Removals that the guard held.")
 	subscriptions := counter("subscriptions", "Subscriptions that were confirmed.")
 	panics := counter("callback.panics", "Panics of callbacks.")
-	with := metric.WithAttributes(t.whose...)
 	registration, err := t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		with := metric.WithAttributes(t.whose()...)
 		s := status()
 		o.ObserveFloat64(tenants, float64(s.Tenants), with)
 		o.ObserveFloat64(age, s.Age().Seconds(), with)
@@ -119,7 +136,7 @@ func signed(n uint64) int64 { return int64(n) } //nolint:gosec // nothing is cou
 // reconcile begins the span of a request. done ends it and counts the request.
 func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Context, done func(err error, unchanged bool)) {
 	ctx, span := t.tracer.Start(ctx, "tenantwatch.reconcile", //nolint:spancheck // done ends it
-		trace.WithAttributes(t.whose...), trace.WithAttributes(attribute.String("cause", cause)), trace.WithSpanKind(trace.SpanKindInternal))
+		trace.WithAttributes(t.whose()...), trace.WithAttributes(attribute.String("cause", cause)), trace.WithSpanKind(trace.SpanKindInternal))
 	return ctx, func(err error, unchanged bool) { //nolint:spancheck // see above
 		result := "reconciled"
 		switch {
@@ -132,11 +149,11 @@ func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Cont
 		}
 		span.SetAttributes(attribute.String("result", result))
 		span.End()
-		t.reconciles.Add(ctx, 1, metric.WithAttributes(t.whose...), metric.WithAttributes(attribute.String("cause", cause), attribute.String("result", result)))
+		t.reconciles.Add(ctx, 1, metric.WithAttributes(t.whose()...), metric.WithAttributes(attribute.String("cause", cause), attribute.String("result", result)))
 	}
 }
 
 // told records how long the change waited for its callback.
 func (t *telemetry) told(ctx context.Context, change tenant.Change) {
-	t.delay.Record(ctx, time.Since(change.At).Seconds(), metric.WithAttributes(t.whose...))
+	t.delay.Record(ctx, time.Since(change.At).Seconds(), metric.WithAttributes(t.whose()...))
 }

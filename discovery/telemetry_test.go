@@ -95,6 +95,28 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
+// TestX28TheEnvironmentThatNobodyHasConfiguredIsThatOfTheList, or two managers' points would be one, and the last would win.
+func TestX28TheEnvironmentThatNobodyHasConfiguredIsThatOfTheList(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		reader := sdkmetric.NewManualReader()
+		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+		for environment, tenants := range map[string][]string{"live": {"a", "b", "c"}, "dev": {"a"}} {
+			f := newFixture(t, tenants...)
+			f.cfg.Environment, f.cfg.MeterProvider = "", provider
+			f.manager.ListEnvironment(-1, environment)
+			f.start(t)
+			f.manager.ListEnvironment(-1, environment+"-renamed")
+			pass(time.Hour)
+		}
+		points := scrape(t, reader)
+		for environment, want := range map[string]float64{"live": 3, "dev": 1} {
+			if got := points["tenantstenantwatch.environment="+environment+",tenantwatch.service=ledger"]; got != want {
+				t.Errorf("%q has %v tenants, want %v: %v", environment, got, want, points)
+			}
+		}
+	})
+}
+
 // TestX28OneServiceInTwoEnvironments with one MeterProvider: each has its own points, and no attribute has a name that a
 // scraper gives a label of its own.
 func TestX28OneServiceInTwoEnvironments(t *testing.T) {
