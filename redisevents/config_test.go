@@ -136,6 +136,23 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
+// TestX29AURLOfRedisBlamesWhatIsWrong and not always the password.
+func TestX29AURLOfRedisBlamesWhatIsWrong(t *testing.T) {
+	for text, want := range map[string]string{
+		"redis://redis:63a79":         "a port that is not a number",
+		"redis://[::1:6379":           "a [ in its host and no ]",
+		"redis://re dis:6379":         "a character in its host",
+		"redis://:S3CRET%zz@h":        "a % in its user or password",
+		"redis://:S3CRET/x@host:6379": "a /, ? or # in its user or password",
+		"http://S3CRET":               "does not begin with redis:// or rediss://",
+		"redis:S3CRET":                "does not begin with redis:// or rediss://",
+	} {
+		if _, err := ParseURL(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestParseURLErrorsDoNotQuote(t *testing.T) {
 	for _, url := range []string{
 		"", canary, "http://" + canary + "@redis", "redis://u:" + canary + "/x@redis", "redis://u:12/" + canary + "@redis",

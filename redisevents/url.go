@@ -6,6 +6,8 @@ import (
 	"net/url"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 )
 
 // ParseURL reads redis://[username:password@]host[:port][/db] and, for TLS, rediss://. A missing host is localhost.
@@ -14,13 +16,12 @@ import (
 // Its errors say what is wrong without quoting the URL, since any part of it can be a piece of a password that was
 // not percent-encoded.
 func ParseURL(text string) (Config, error) {
+	if problem := urlproblem.Redis.Problem(text); problem != "" {
+		return Config{}, errors.New("the Redis URL " + problem + "; it looks like " + urlproblem.Redis.Example)
+	}
 	parsed, err := url.Parse(text)
 	if err != nil {
-		return Config{}, errors.New(
-			"the Redis URL cannot be read: special characters in its password have to be percent-encoded")
-	}
-	if parsed.Scheme != "redis" && parsed.Scheme != "rediss" {
-		return Config{}, errors.New("the Redis URL has to begin with redis:// or rediss://")
+		return Config{}, errors.New("the Redis URL is not a URL") // it has been looked at: this cannot be
 	}
 	query := parsed.Query()
 	query.Del("db")

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 )
 
 const (
@@ -128,8 +129,8 @@ func databaseProblem(dsn string) string {
 	case ok:
 		return ""
 	}
-	if problem := postgresURLs.problem(dsn); problem != "" {
-		return problem + "; it has to be sqlite:FILE or " + postgresURLs.example
+	if problem := urlproblem.Postgres.Problem(dsn); problem != "" {
+		return problem + "; it has to be sqlite:FILE or " + urlproblem.Postgres.Example
 	}
 	return ""
 }

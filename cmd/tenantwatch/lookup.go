@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -77,14 +78,14 @@ func (l *lookup) environment(s setting, value string) string {
 }
 
 // url finds a URL of a kind.
-func (l *lookup) url(s setting, kind urlKind, value string) (text, from string) {
+func (l *lookup) url(s setting, kind urlproblem.Kind, value string) (text, from string) {
 	s.form = formURL
 	text, from = l.find(s, value)
 	if text == "" {
 		return "", from
 	}
-	if problem := kind.problem(text); problem != "" {
-		l.problems.note(from + " " + problem + "; it looks like " + kind.example)
+	if problem := kind.Problem(text); problem != "" {
+		l.problems.note(from + " " + problem + "; it looks like " + kind.Example)
 		return "", from
 	}
 	return text, from

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
@@ -85,7 +86,7 @@ func whoeverReads(ctx context.Context) (context.Context, context.CancelFunc) {
 func (f *managerFlags) open(env func(string) string, std streams) (*session, error) {
 	l := &lookup{getenv: env}
 	s := &session{streams: std, asJSON: f.JSON, token: l.secret(bearerToken, f.TokenFile, std.in)}
-	s.url, _ = l.url(managerAt(), managerURLs, f.ManagerURL)
+	s.url, _ = l.url(managerAt(), urlproblem.Manager, f.ManagerURL)
 	secure := f.resolve(l, s.url)
 	const advice = "\"tenantwatch token create --db …\" makes the first token, on the machine of the manager."
 	if err := l.fault(advice, "Check the flags --manager-url and --token-file, and the variables TENANTWATCH_URL and TENANTWATCH_TOKEN."); err != nil {

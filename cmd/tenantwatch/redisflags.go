@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
@@ -55,7 +56,7 @@ var (
 // is never sent to another; only the certificate counts for both.
 func (f *redisFlags) resolve(l *lookup) redisevents.Config {
 	wrong := len(l.problems)
-	text, from := l.url(redisAt, redisURLs, f.RedisURL)
+	text, from := l.url(redisAt, urlproblem.Redis, f.RedisURL)
 	servers, master, user, password := redisServers, redisMaster, sentinelsUser, sentinelsPass
 	if from == redisAt.flag && hasHost(text) { // a flag wins over the environment, and names another Redis than that does
 		servers.variables, master.variables, user.variables, password.variables = nil, nil, nil, nil
@@ -131,7 +132,7 @@ func addresses(l *lookup, list string) []string {
 		switch {
 		case strings.Contains(addr, "@") || strings.Contains(addr, "/"):
 			l.problems.note("--redis-addrs has more in it than host:port: a user, a password and TLS belong into --redis-url")
-		case err != nil || host == "" || !isPort(port) || wrongRim(host, formPlain) != "":
+		case err != nil || host == "" || !urlproblem.IsPort(port) || wrongRim(host, formPlain) != "":
 			l.problems.note("--redis-addrs is not a list of host:port, with commas between them")
 		default:
 			continue

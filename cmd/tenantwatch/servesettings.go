@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/server"
+	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
@@ -143,7 +144,7 @@ func (c *serveCommand) tls(l *lookup, s *serveSettings) {
 		host, port, err := net.SplitHostPort(address)
 		switch {
 		case address == "": // noted already
-		case err != nil || port != "0" && !isPort(port):
+		case err != nil || port != "0" && !urlproblem.IsPort(port):
 			l.problems.note(flag + " has to be an address and a port, as in 127.0.0.1:8080")
 		case s.certFile == "" && !allowed && !c.Insecure && !isLoopback(host):
 			l.problems.note(flag + " is not of this machine alone: give --tls-cert and --tls-key or, behind a proxy that speaks TLS, --insecure")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
@@ -43,7 +44,7 @@ func managerAt(more ...string) setting {
 func (c *connectionFlags) settings(command string, env func(string) string, stdin io.Reader) (settings, error) {
 	l := &lookup{getenv: env}
 	s := settings{service: l.service(c.Service)}
-	s.managerURL, _ = l.url(managerAt("MULTI_TENANT_URL"), managerURLs, c.ManagerURL)
+	s.managerURL, _ = l.url(managerAt("MULTI_TENANT_URL"), urlproblem.Manager, c.ManagerURL)
 	s.tls = c.managerTLSFlags.resolve(l, s.managerURL)
 	s.key = l.secret(apiKey, c.APIKeyFile, stdin)
 	if environment := heardFrom; c.Environment == nil || *c.Environment != "" { // an empty flag means all

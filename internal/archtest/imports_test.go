@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"":                    {},
 	"tenant":              {},
 	"managerapi":          {"tenant", "internal/usererror"},
-	"redisevents":         {"tenant"},
+	"redisevents":         {"tenant", "internal/urlproblem"},
 	"discovery":           {"tenant", "redisevents", "internal/debugpage", "internal/usererror"},
 	"worker":              {"tenant", "internal/debugpage", "internal/usererror"},
 	"tenanttest":          {"tenant", "managerapi", "internal/contract"},
@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"internal/http2wire":  {},
 	"internal/debugpage":  {},
 	"internal/usererror":  {},
+	"internal/urlproblem": {},
 	"internal/contract":   {"tenant"},
 	"internal/store":      {"tenant", "internal/contract"},
 	"internal/outbox":     {"tenant", "redisevents", "internal/store"},
@@ -39,6 +40,7 @@ var mayImport = map[string][]string{
 	"internal/archtest":   {},
 	"cmd/tenantwatch": {
 		"tenant", "managerapi", "redisevents", "discovery", "worker", "internal/store", "internal/outbox", "internal/server", "internal/abuse",
+		"internal/urlproblem",
 	},
 }
 

@@ -1,4 +1,5 @@
-package main
+// Package urlproblem says what is wrong with a URL that somebody has written into a setting, without showing any of it.
+package urlproblem
 
 import (
 	"net/url"
@@ -8,24 +9,24 @@ import (
 	"strings"
 )
 
-// urlKind is what a URL is for.
-type urlKind struct {
+// Kind is what a URL is for.
+type Kind struct {
+	Example   string // what one looks like
 	schemes   []string
-	example   string
 	needsHost bool
 	database  bool // there may be several hosts, with a comma between them, and options of all kinds
 }
 
-// The URLs that settings have.
+// Redis, Postgres and Manager are the URLs that settings have.
 var (
-	redisURLs    = urlKind{schemes: []string{"redis", "rediss"}, example: "redis://host:6379, or rediss://user:password@host:6379 with TLS"}
-	postgresURLs = urlKind{schemes: []string{"postgres", "postgresql"}, example: "postgres://user:password@host/name", database: true}
-	managerURLs  = urlKind{schemes: []string{"https", "http"}, example: "https://tenants.example.com", needsHost: true}
+	Redis    = Kind{schemes: []string{"redis", "rediss"}, Example: "redis://host:6379, or rediss://user:password@host:6379 with TLS"}
+	Postgres = Kind{schemes: []string{"postgres", "postgresql"}, Example: "postgres://user:password@host/name", database: true}
+	Manager  = Kind{schemes: []string{"https", "http"}, Example: "https://tenants.example.com", needsHost: true}
 )
 
-// problem says what is wrong with a URL, empty if nothing is. It blames the part that is wrong and shows none, since any of
+// Problem says what is wrong with a URL, empty if nothing is. It blames the part that is wrong and shows none, since any of
 // them can be a piece of a password that was not percent-encoded.
-func (k urlKind) problem(text string) string {
+func (k Kind) Problem(text string) string {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found || !slices.Contains(k.schemes, strings.ToLower(scheme)) {
 		return "does not begin with " + strings.Join(k.schemes, ":// or ") + "://" + foreign(text)
@@ -102,7 +103,7 @@ func userProblem(user string) string {
 // usualInHost are the characters of names and addresses.
 var usualInHost = regexp.MustCompile(`^[\p{L}\p{N}._\-]*$`)
 
-func (k urlKind) hostProblem(host string) string {
+func (k Kind) hostProblem(host string) string {
 	name, port := host, ""
 	if inner, after, bracketed := strings.Cut(strings.TrimPrefix(host, "["), "]"); bracketed && strings.HasPrefix(host, "[") {
 		name, port = strings.ReplaceAll(strings.ReplaceAll(inner, ":", ""), "%25", "-"), after
@@ -116,19 +117,22 @@ func (k urlKind) hostProblem(host string) string {
 		}
 	}
 	switch {
+	case strings.HasPrefix(host, "[") && !strings.Contains(host, "]"):
+		return "has a [ in its host and no ] after it: an IPv6 address needs both, as in [::1]:6379"
 	case k.needsHost && name == "":
 		return "names no host"
 	case strings.Count(port, ":") > 1:
 		return "has more than one colon after its user: an IPv6 address needs brackets, as in [::1]:6379"
 	case !usualInHost.MatchString(name):
 		return "has a character in its host that no host has"
-	case port != "" && port != ":" && !isPort(port[1:]):
+	case port != "" && port != ":" && !IsPort(port[1:]):
 		return "has a port that is not a number from 1 to 65535"
 	}
 	return ""
 }
 
-func isPort(text string) bool {
+// IsPort reports whether text is the number of a port, from 1 to 65535.
+func IsPort(text string) bool {
 	port, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && port > 0
 }
