@@ -312,10 +312,10 @@ func (p *pass) result(ctx context.Context) error {
 func (p *pass) tellPassedOver(ctx context.Context) {
 	const most = 10
 	n := len(p.passedOver)
-	if n == 0 || p.cfg.Logger == nil {
+	if n == 0 {
 		return
 	}
-	usererror.Logger(p.cfg.Logger, nil).LogAttrs(ctx, slog.LevelWarn, "tenants were passed over: Active says that they are not active",
+	usererror.Logger(cmp.Or(p.cfg.Logger, slog.Default()), nil).LogAttrs(ctx, slog.LevelWarn, "tenants were passed over: Active says that they are not active",
 		slog.Int("passed_over", n), slog.Int("of", len(p.ids)), slog.Any("tenant_ids", p.passedOver[:min(n, most)]))
 }
 
