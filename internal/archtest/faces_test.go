@@ -26,6 +26,7 @@ var noFace = map[string]string{
 	"internal/contract":   "it escapes a part of a path by net/url, and nothing else",
 	"internal/debugpage":  "it writes a page to who asks for it",
 	"internal/testserver": "it is what the matrices are made with",
+	"internal/urlproblem": "it reads a text by net/url, and nothing else",
 	"internal/edges":      "it reads the source of the others",
 	"internal/planted":    "it runs the tests of the others",
 	"tenanttest":          "a fake in memory; what it serves is served by net/http/httptest",
