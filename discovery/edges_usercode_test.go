@@ -146,21 +146,21 @@ func TestX24AnErrorOfTheClientWhoseMethodsPanic(t *testing.T) {
 	}
 }
 
-// askedOnce is an error whose methods may be called where it enters, and nowhere else.
-type askedOnce struct{ asked *atomic.Int32 }
+// askedOnceError is an error whose methods may be called where it enters, and nowhere else.
+type askedOnceError struct{ asked *atomic.Int32 }
 
-func (e askedOnce) check() {
+func (e askedOnceError) check() {
 	if !bytes.Contains(debug.Stack(), []byte("usererror.Look")) {
 		e.asked.Add(1)
 	}
 }
 
-func (e askedOnce) Error() string             { e.check(); return "asked" }
-func (e askedOnce) Unwrap() error             { e.check(); return nil }
-func (e askedOnce) Is(error) bool             { e.check(); return false }
-func (e askedOnce) As(any) bool               { e.check(); return false }
-func (e askedOnce) RetryDelay() time.Duration { e.check(); return 0 }
-func (e askedOnce) HTTPStatus() int           { e.check(); return 503 }
+func (e askedOnceError) Error() string             { e.check(); return "asked" }
+func (e askedOnceError) Unwrap() error             { e.check(); return nil }
+func (e askedOnceError) Is(error) bool             { e.check(); return false }
+func (e askedOnceError) As(any) bool               { e.check(); return false }
+func (e askedOnceError) RetryDelay() time.Duration { e.check(); return 0 }
+func (e askedOnceError) HTTPStatus() int           { e.check(); return 503 }
 
 // TestX24AnErrorIsAskedOnce of the client, the feed and the cause of a ctx: where it enters, and nowhere else.
 func TestX24AnErrorIsAskedOnce(t *testing.T) {
@@ -170,7 +170,7 @@ func TestX24AnErrorIsAskedOnce(t *testing.T) {
 		f.cfg.SnapshotFile = filepath.Join(t.TempDir(), "set")
 		f.cfg.TMClient = fetcher(func(ctx context.Context, s string) ([]*tenant.Summary, error) {
 			if f.manager.Requests() > 3 {
-				return nil, askedOnce{&asked}
+				return nil, askedOnceError{&asked}
 			}
 			return f.manager.Fetcher().GetActiveTenantsByService(ctx, s)
 		})
@@ -178,7 +178,7 @@ func TestX24AnErrorIsAskedOnce(t *testing.T) {
 		for range 5 {
 			_ = d.Refresh(t.Context())
 		}
-		f.feed.Disconnect(askedOnce{&asked})
+		f.feed.Disconnect(askedOnceError{&asked})
 		pass(time.Minute)
 		wantState(t, d, discovery.Stale)
 		_ = d.Explain("acme")
@@ -188,10 +188,10 @@ func TestX24AnErrorIsAskedOnce(t *testing.T) {
 		late := make(chan struct{})
 		f.cfg.TMClient = fetcher(func(context.Context, string) ([]*tenant.Summary, error) { // which does not heed its ctx
 			<-late
-			return nil, askedOnce{&asked}
+			return nil, askedOnceError{&asked}
 		})
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { cancel(askedOnce{&asked}) })
+		time.AfterFunc(time.Second, func() { cancel(askedOnceError{&asked}) })
 		_ = f.new(t).Start(ctx)
 		close(late)
 		settle()

@@ -23,7 +23,6 @@ func TestAPageOfEventsThatCannotBeReadIsRefused(t *testing.T) {
 	}
 }
 
-// TestX21APageOfEventsHasExactNames.
 func TestX21APageOfEventsHasExactNames(t *testing.T) {
 	const evt = `{"event_type":"tenant.created","tenant_id":"acme","x":"<"}`
 	m := startManager(t, always(200, `{"epoch":"e","Epoch":"other","Events":7,"events":[`+evt+`],"next":1,"NEXT":2}`))

@@ -2,6 +2,7 @@ package managerapi
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"reflect"
 	"unicode/utf8"
@@ -34,27 +35,30 @@ func isText(v reflect.Value) bool {
 	case reflect.Pointer, reflect.Interface:
 		return v.IsNil() || isText(v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if !isText(v.Field(i)) {
+		for _, field := range v.Fields() {
+			if !isText(field) {
 				return false
 			}
 		}
+		return true
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON
 			return utf8.Valid(v.Bytes())
 		}
-		for i := range v.Len() {
-			if !isText(v.Index(i)) {
-				return false
-			}
-		}
+		return areTexts(v.Seq2())
 	case reflect.Map:
-		for key, value := range v.Seq2() {
-			if !isText(key) || !isText(value) {
-				return false
-			}
-		}
+		return areTexts(v.Seq2())
 	default:
+		return true
+	}
+}
+
+// areTexts is isText for what a slice or a map has.
+func areTexts(pairs iter.Seq2[reflect.Value, reflect.Value]) bool {
+	for key, value := range pairs {
+		if !isText(key) || !isText(value) {
+			return false
+		}
 	}
 	return true
 }

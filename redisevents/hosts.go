@@ -117,7 +117,7 @@ func isKey(text string) bool {
 // onlyCertificates reports whether a text in base64 has certificates and nothing else, which are no secret.
 func onlyCertificates(inBase64 string) bool {
 	rest, err := base64.StdEncoding.DecodeString(strings.TrimSpace(inBase64))
-	for len(strings.TrimSpace(string(rest))) > 0 {
+	for strings.TrimSpace(string(rest)) != "" {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil || block.Type != "CERTIFICATE" {
 			return false

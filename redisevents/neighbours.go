@@ -78,7 +78,7 @@ func (s *source) meet(ctx context.Context, conn *redis.Conn) error {
 			s.near.note(nil)
 			return nil
 		}
-		return s.learnNeighbours(conn.ClusterSlots(ctx).Result())
+		return s.learnNeighbours(conn.ClusterSlots(ctx).Result()) //nolint:staticcheck // CLUSTER SHARDS is for Redis 7 and later
 	})
 }
 

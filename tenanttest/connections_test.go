@@ -146,7 +146,7 @@ func TestX17ANewAssociationHasTheRulesOfTheManager(t *testing.T) {
 		{"led%20ger", `{}`, "INVALID_SERVICE"},
 	} {
 		resp, got := s.call(t, "POST", "/v1/tenants/a/associations/"+tt.service, tt.body)
-		if resp.StatusCode != 400 || !strings.Contains(got, tt.want) {
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(got, tt.want) {
 			t.Errorf("%s %s: %d %s", tt.service, tt.body, resp.StatusCode, got)
 		}
 	}
@@ -166,7 +166,7 @@ func TestX19ANewAssociationIsTakenAsItWasPosted(t *testing.T) {
 	must(t, s.Add(t.Context(), "other", "a"))
 	resp, got := s.call(t, "POST", "/v1/tenants/a/associations/"+service,
 		`{"secretPaths":{"m":{"postgresqlRw":"p","x":1}},"messagingConfig":{"rabbitmqSecretPath":"q"},"databases":{"m":null,"d":{"redis":{"port":1.0}}}}`)
-	if resp.StatusCode != 201 {
+	if resp.StatusCode != http.StatusCreated {
 		t.Fatalf("%d %s", resp.StatusCode, got)
 	}
 	const want = `{"service_name":"` + service + `","isolation_mode":"","modules":["d"],"secret_paths":{"m":{"postgresql_rw":"p","x":1}},` +

@@ -100,7 +100,7 @@ func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
 
 // benchFailure is nil when the user has ended it and nothing is left of it.
 func benchFailure(ctx context.Context, err error) error {
-	if left, ok := errors.AsType[*abuse.Left](err); ok {
+	if left, ok := errors.AsType[*abuse.LeftError](err); ok {
 		return &failure{err: left, advice: "Delete them with \"tenantwatch tenant delete\" and \"tenantwatch key revoke\"."}
 	}
 	if ctx.Err() != nil {

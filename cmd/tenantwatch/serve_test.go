@@ -112,6 +112,7 @@ func TestServeOnEachDatabase(t *testing.T) {
 	}
 	for name, open := range databases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServe(t, open(t))
 			apiKey := strings.TrimSpace(s.command("key", "create", "--service", "ledger"))
 			follow := startProcess(t, append(s.env, "TENANTWATCH_API_KEY="+apiKey, "TENANTWATCH_URL="+s.ready.ManagerURL),

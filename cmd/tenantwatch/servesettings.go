@@ -75,7 +75,7 @@ func (c *serveCommand) settings(env func(string) string) (serveSettings, error) 
 		database: c.databaseFlags.resolve(l),
 		redis:    c.redisFlags.resolve(l),
 	}
-	s.database.formerly = c.Formerly
+	s.formerly = c.Formerly
 	if channels, from := l.find(publishedOn, c.Channels); channels != "" {
 		var err error
 		if s.channels, err = redisevents.ParseChannels(channels); err != nil {

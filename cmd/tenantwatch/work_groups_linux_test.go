@@ -141,6 +141,7 @@ func TestX31NoZombiesAsTheFirstProcess(t *testing.T) {
 		"while it runs, with /proc of ours":            {nil, meanwhile},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			dev, ready := startDev(t, "4")
 			work := ready.inside(t, tt.options, "--stop-grace", "200ms", "--max-backoff", "100ms", "--", "sh", "-c", tt.script)
 			work.awaitTimes(&work.out, "  started ", 80)

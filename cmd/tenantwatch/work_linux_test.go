@@ -46,10 +46,10 @@ func (r readyLine) onTerminal(t *testing.T, width, height uint16, names *roll, a
 		t.Fatal(err)
 	}
 	_ = inside.Close()
-	read := make(chan struct{})
+	read, out, master := make(chan struct{}), &work.out, outside
 	go func() {
 		defer close(read)
-		_, _ = io.Copy(&work.out, outside) // it ends with an error when nobody has the other end any more
+		_, _ = io.Copy(out, master) // it ends with an error when nobody has the other end any more
 	}()
 	return work, outside, func() {
 		t.Helper()

@@ -56,8 +56,12 @@ func (r readyLine) unstarted(t *testing.T, names *roll, args ...string) *process
 // Whoever reads the output has gone to sleep: the end does not wait for that.
 func TestX34AStuckReaderDoesNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
-	t.Run("of the output", func(t *testing.T) { endWithStuckReader(t, false) })
-	t.Run("of the errors too", func(t *testing.T) { endWithStuckReader(t, true) })
+	for name, errorsToo := range map[string]bool{"of the output": false, "of the errors too": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			endWithStuckReader(t, errorsToo)
+		})
+	}
 }
 
 func endWithStuckReader(t *testing.T, errorsToo bool) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,7 +160,7 @@ func TestWhatAnAttackMadeIsDeletedAlsoWhenItIsEnded(t *testing.T) {
 		m := newFakeManager()
 		m.keeps = true
 		_, err := attacked(t, m, func(c *Config) { c.Attacks = []string{"readyz"} })
-		if _, ok := errors.AsType[*Left](err); !ok || !strings.Contains(err.Error(), "5 tenants or keys") {
+		if _, ok := errors.AsType[*LeftError](err); !ok || !strings.Contains(err.Error(), "5 tenants or keys") {
 			t.Errorf("what is left is not told of: %v", err)
 		}
 	})
@@ -179,7 +180,7 @@ func TestPercentileAndMedian(t *testing.T) {
 	if got := percentile(hundred); got != 100 {
 		t.Errorf("percentile: %d", got)
 	}
-	if got := percentile(append(hundred, hundred...)); got != 100 {
+	if got := percentile(slices.Concat(hundred, hundred)); got != 100 {
 		t.Errorf("percentile of two hundred: %d", got)
 	}
 	if percentile(nil) != 0 || median(nil) != 0 || median([]time.Duration{3, 1, 2}) != 2 {

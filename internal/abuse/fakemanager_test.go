@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -209,7 +209,7 @@ func serve(t *testing.T, url string, handler http.Handler, said io.Writer) Targe
 	server := httptest.NewUnstartedServer(handler)
 	_ = server.Listener.Close() // it has one that nobody needs
 	server.Listener, server.EnableHTTP2 = l, true
-	server.Config.ErrorLog = log.New(said, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(said, nil), slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(func() {
 		server.CloseClientConnections()

@@ -121,15 +121,15 @@ func (g *goodClient) close(ctx context.Context, disposable bool) error {
 		return nil
 	}
 	const shown = 5
-	return &Left{fmt.Errorf("%d tenants or keys that were made for this are still there (services %s and %s), such as %s: %w",
+	return &LeftError{fmt.Errorf("%d tenants or keys that were made for this are still there (services %s and %s), such as %s: %w",
 		len(left), goodService, badService, strings.Join(left[:min(shown, len(left))], ", "), first)}
 }
 
-// Left is an error that says what could not be deleted afterwards.
-type Left struct{ err error }
+// LeftError is an error that says what could not be deleted afterwards.
+type LeftError struct{ err error }
 
 // Error names some of it.
-func (l *Left) Error() string { return l.err.Error() }
+func (l *LeftError) Error() string { return l.err.Error() }
 
 // Unwrap is why.
-func (l *Left) Unwrap() error { return l.err }
+func (l *LeftError) Unwrap() error { return l.err }

@@ -34,7 +34,7 @@ func stuckConnection(ctx context.Context, at Target, credentials [2]string, list
 	var out bytes.Buffer
 	http2wire.Begin(&out, 0)
 	for i := range lists {
-		http2wire.Request(&out, uint32(2*i+1), [][2]string{ //nolint:gosec // few
+		http2wire.Request(&out, uint32(2*i+1), [][2]string{
 			{":method", "GET"},
 			{":scheme", "https"},
 			{":authority", host},

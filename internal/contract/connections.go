@@ -40,7 +40,7 @@ var theManagers = []string{
 
 // Connections is how a service reaches what it has for a tenant: what was put, merged, and the limits of before that. The
 // zero value has none.
-type Connections struct {
+type Connections struct { //nolint:recvcheck // UnmarshalJSON and what it calls change it
 	created Limits
 	put     object
 }

@@ -338,7 +338,6 @@ func TestX17TheConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestX17LimitsOfAPOSTHaveTheRulesOfAPUT.
 func TestX17LimitsOfAPOSTHaveTheRulesOfAPUT(t *testing.T) {
 	for _, value := range []string{`3000000000`, `-5`, `"1"`, `1.0`} {
 		for _, name := range []string{fieldMaxOpen, fieldMaxIdle} {

@@ -74,7 +74,6 @@ func TestX16ATimeoutOfNothingIsNotSet(t *testing.T) {
 	wantShown(t, after(t, before, `{"statementTimeout":""}`), `{"connectionSettings":{"statementTimeout":"9s"}}`)
 }
 
-// TestX17AModuleOfALimitIsBoundedToo.
 func TestX17AModuleOfALimitIsBoundedToo(t *testing.T) {
 	for _, rest := range []string{`,"maxOpenConns":1}`, `}`} {
 		_, err := ParsePatch([]byte(`{"module":"` + strings.Repeat("m", maxModule+1) + `"` + rest))
@@ -83,7 +82,6 @@ func TestX17AModuleOfALimitIsBoundedToo(t *testing.T) {
 	after(t, Connections{}, `{"module":"`+strings.Repeat("m", maxModule)+`","maxOpenConns":1}`, `{"module":"","maxOpenConns":1}`)
 }
 
-// TestX19ModulesAreThoseThatHaveConnectionsOfAnyKind.
 func TestX19ModulesAreThoseThatHaveConnectionsOfAnyKind(t *testing.T) {
 	for _, tt := range [][2]string{
 		{`{"databases":{"d":{"mongodb":{"uri":"u"}},"limits":{"connectionSettings":{"maxOpenConns":1}}}}`, "d"},

@@ -30,6 +30,7 @@ func (p *countingPublisher) PublishAll(ctx context.Context, events [][]byte) []e
 // TestX39AnACLThatLacksAPatternSetsNothingAside, whether it lacks the channels of all tenants, of one, or of the only one that
 // has an event: it may be mended, and the events are good.
 func TestX39AnACLThatLacksAPatternSetsNothingAside(t *testing.T) {
+	t.Parallel()
 	for name, lacks := range map[string]struct{ tenants, allowed int }{
 		"all": {2, 0}, "one": {2, 1}, "the only one": {1, 0},
 	} {

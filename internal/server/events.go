@@ -237,8 +237,8 @@ func (e *eventStream) heartbeat() error {
 }
 
 // concerns follows the table of events: those of a service are for that service, the others for those whose tenant it is or
-// was. What has a service that cannot be read is for these too, because whoever reads it has to see that it is damaged. What is
-// from before it was noted whose it is is for all who may see it, see hides.
+// was. What has a service that cannot be read is for these too, because whoever reads it has to see that it is damaged. What was
+// stored before anybody noted whose it is concerns all; who may see it, hides says.
 func concerns(event store.Event, service string) bool {
 	switch event.EventType {
 	case tenant.EventCreated, tenant.EventUpdated, tenant.EventActivated, tenant.EventSuspended, tenant.EventDeleted:

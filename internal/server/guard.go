@@ -111,23 +111,23 @@ func (s *Server) logRequest(r *http.Request, route string, status int, left *not
 	s.lines.say(r.Context(), one.text+" "+left.caller, one)
 }
 
-func (left *note) attrs(r *http.Request, route string, status int, took time.Duration) []slog.Attr {
+func (n *note) attrs(r *http.Request, route string, status int, took time.Duration) []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("method", methodOf(r)), slog.String("route", route), slog.Int("status", status),
-		slog.String("took", took.String()), slog.String("remote", left.address),
-		slog.String("request_id", left.request),
+		slog.String("took", took.String()), slog.String("remote", n.address),
+		slog.String("request_id", n.request),
 	}
-	if left.code != "" {
-		attrs = append(attrs, slog.String("code", left.code))
+	if n.code != "" {
+		attrs = append(attrs, slog.String("code", n.code))
 	}
-	if left.caller != "" {
-		attrs = append(attrs, slog.String("caller", left.caller))
+	if n.caller != "" {
+		attrs = append(attrs, slog.String("caller", n.caller))
 	}
-	if d := left.deed; d.Result != "" {
+	if d := n.deed; d.Result != "" {
 		attrs = append(attrs, slog.String("actor", d.Actor), slog.String("call", d.Call), slog.String("target", d.Target), slog.String("result", d.Result))
 	}
-	if left.cause != nil {
-		attrs = append(attrs, slog.String("error", left.cause.Error()))
+	if n.cause != nil {
+		attrs = append(attrs, slog.String("error", n.cause.Error()))
 	}
 	return attrs
 }

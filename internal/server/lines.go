@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -70,12 +71,12 @@ func (l *lines) admits(kind string, one line) bool {
 
 // sumUp says how many there were besides, and goes on as long as there are any.
 func (l *lines) sumUp(kind string) {
-	if one, any := l.sum(kind); any {
+	if one, more := l.sum(kind); more {
 		l.log.LogAttrs(context.Background(), one.level, one.text, append(one.attrs, slog.String("within", linesEvery.String()))...)
 	}
 }
 
-func (l *lines) sum(kind string) (one line, any bool) {
+func (l *lines) sum(kind string) (one line, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := l.kinds[kind]
@@ -95,7 +96,7 @@ func (l *lines) sum(kind string) (one line, any bool) {
 // summary is the last line, with a count of the others.
 func (k *kindOfLine) summary() line {
 	one := k.last
-	one.attrs = append(one.attrs[:len(one.attrs):len(one.attrs)], slog.Int("more_of_the_kind", k.left-1))
+	one.attrs = append(slices.Clip(one.attrs), slog.Int("more_of_the_kind", k.left-1))
 	return one
 }
 

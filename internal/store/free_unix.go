@@ -13,5 +13,5 @@ func (l *sqlite) free() (bytes uint64, known bool) {
 	if syscall.Statfs(filepath.Dir(l.path), &disk) != nil || disk.Bsize <= 0 {
 		return 0, false
 	}
-	return disk.Bavail * uint64(disk.Bsize), true //nolint:gosec,unconvert // it is positive, and of another type on each system
+	return disk.Bavail * uint64(disk.Bsize), true // which has another type on each system
 }

@@ -245,7 +245,7 @@ func TestANewEpochHasNoPathOfASecretTwice(t *testing.T) {
 			do(t, s.RotateCredentials(t.Context(), id, "ledger"))
 		}
 		for i, evt := range pending(t, s) {
-			want := contract.SecretPath(id, "ledger", "postgresql", uint64(i)+1) //nolint:gosec // never negative
+			want := contract.SecretPath(id, "ledger", "postgresql", uint64(i)+1)
 			if !strings.Contains(string(evt.Payload), `"`+want+`"`) {
 				t.Errorf("revision %d has %s, want the path %s", evt.Revision, evt.Payload, want)
 			}

@@ -14,7 +14,7 @@ import (
 const callLimit = 30 * time.Second
 
 // dialect is what one kind of database does in its own way.
-type dialect interface {
+type dialect interface { //nolint:interfacebloat // each method is one thing that the databases do differently
 	open(ctx context.Context, log *slog.Logger) (pools, error)
 	// rebind turns the placeholders ?1, ?2 … into those of the database.
 	rebind(query string) string

@@ -35,7 +35,7 @@ func TestX24ALoggerThatFailsEndsNothing(t *testing.T) {
 						fail()
 					}
 				}}), func() { failed++ })
-				log.With("a", 1).WithGroup("g").Info("line")
+				log.With(slog.Int("a", 1)).WithGroup("g").Info("line")
 				if failed != 1 || !slices.Contains(called, "Handle") {
 					t.Errorf("failed %d times, called %v", failed, called)
 				}
