@@ -73,6 +73,7 @@ func serve(t testing.TB, over *store.Store, prepare func(*Server), change ...fun
 	if h.Server, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
+	learnDocumented(t, over)
 	prepare(h.Server)
 	h.run(t)
 	return h
