@@ -154,7 +154,7 @@ func (p *EventPage) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// readMember leaves into as it is where there is no such member. Its error names the member.
+// readMember does not change into where the member is missing. Its error names the member.
 func readMember(fields map[string]json.RawMessage, name string, into any) error {
 	raw, ok := fields[name]
 	if !ok {

@@ -31,7 +31,7 @@ var (
 // MaxServices is how many names [Error.Services] returns at most.
 const MaxServices = 100
 
-// Error is an answer of the manager that is no success.
+// Error is an answer of the manager other than success.
 type Error struct {
 	// Request is the method and the path, as in "GET /v1/tenants/active".
 	Request string

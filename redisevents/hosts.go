@@ -51,7 +51,7 @@ func (c Config) masterProblems() []string {
 	return problems
 }
 
-// whereItBelongs says what to do with the rest of a text that is no address.
+// whereItBelongs says what to do with the rest of a text that is not an address.
 func whereItBelongs(text string) string {
 	switch {
 	case strings.Contains(text, "://"):
@@ -114,7 +114,7 @@ func isKey(text string) bool {
 		err == nil && (strings.Contains(string(data), pemBegins) || len(data) >= shortest && data[0] == derBegins)
 }
 
-// onlyCertificates reports whether a text in base64 has certificates and nothing else, which are no secret.
+// onlyCertificates reports whether a text in base64 has only certificates, which are not secret.
 func onlyCertificates(inBase64 string) bool {
 	rest, err := base64.StdEncoding.DecodeString(strings.TrimSpace(inBase64))
 	for strings.TrimSpace(string(rest)) != "" {

@@ -167,7 +167,7 @@ func (c *benchAbuseCommand) manager(ctx context.Context, b *bench) (abuse.Target
 	return abuse.Target{URL: c.ManagerURL, Token: token, TLS: cfg}, nil
 }
 
-// print makes the table, and an error if an attack has succeeded or is no result.
+// print makes the table, and an error if an attack has succeeded or gave no result.
 func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
 	lines := [][]string{{"ATTACK", "SERVED", "REFUSED", "P99 WITHOUT", "P99 WITH", "RATIO", "GOOD CLIENT", "FAILED", ""}}
 	for _, r := range results {

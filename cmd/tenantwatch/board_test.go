@@ -12,7 +12,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/worker"
 )
 
-// The board says what was written last, also when the line has no end or was written over itself.
+// The board says what was written last, even when the line is not ended or was overwritten.
 func TestTheLastLine(t *testing.T) {
 	b := newBoard(terminal{}, "", nil)
 	v, ok := b.voice("t").(*boardVoice)

@@ -5,7 +5,7 @@
 // load from clients, from TLS and from HTTP, and against the manager. The good client always talks to the manager. What it
 // felt is the 99th percentile of its requests, in the middle of the rounds; an attack succeeds when that is more than twice
 // what it was beside the decoy, or when the good client is refused. An attack that got no answer at all, and a round in which the
-// good client made too few requests, are no result.
+// good client made too few requests, give no result.
 //
 // Everything is bounded: callers, requests a second, connections and time.
 package abuse

@@ -129,7 +129,7 @@ func (g *goodClient) firstOf(ctx context.Context, last string) (id, name string,
 	return "", "", errors.New("the stream of events ended before anything came")
 }
 
-// refusal is an answer that is no success.
+// refusal is an answer other than success.
 type refusal struct {
 	text  string
 	again time.Duration // Retry-After; 0 where there is none

@@ -136,7 +136,7 @@ func (t *tally) begin(ctx context.Context, ended <-chan struct{}) error {
 	return err
 }
 
-// result judges. A round with few requests is no measure, unless what it shows is that the attack was felt.
+// result judges. A round with few requests measures nothing, unless what it shows is that the attack was felt.
 func (m *measured) result(samples int) Result {
 	r := Result{Served: m.served, Repelled: m.refused}
 	var without, with []time.Duration

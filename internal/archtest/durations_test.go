@@ -4,8 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,31 +11,11 @@ import (
 
 // A duration in a log line is a text, "1.5s": slog's own form is one in text, and a number of nanoseconds in JSON.
 func TestDurationsInLogsAreTexts(t *testing.T) {
-	root := os.DirFS("../..")
-	seen := 0
-	err := fs.WalkDir(root, ".", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() && file != "." && strings.HasPrefix(entry.Name(), ".") {
-			return fs.SkipDir
-		}
-		if entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
-			return nil
-		}
-		seen++
-		source, err := fs.ReadFile(root, file)
-		if err != nil {
-			return err
-		}
+	eachSource(t, func(file string) bool { return !strings.HasSuffix(file, "_test.go") }, func(file string, source []byte) {
 		for _, where := range slogDurations(t, file, source) {
 			t.Errorf(`%s: this is a number of nanoseconds in JSON: write slog.String("name", d.String())`, where)
 		}
-		return nil
 	})
-	if err != nil || seen == 0 {
-		t.Fatalf("%d files, %v", seen, err)
-	}
 }
 
 func TestTheRuleOfDurationsCanFail(t *testing.T) {

@@ -17,6 +17,16 @@ const excuse = "// in real time: "
 // A test may sleep where time is not real, which is in a file that has synctest bubbles; in a loop between two looks at a
 // condition, for some milliseconds or a named while; and with an excuse. A linter cannot tell these from the others.
 func TestNoTestSleepsForReal(t *testing.T) {
+	eachSource(t, func(file string) bool { return strings.HasSuffix(file, "_test.go") }, func(file string, source []byte) {
+		for _, where := range realSleeps(t, file, source) {
+			t.Errorf("%s: time.Sleep in real time: wait for the thing itself, with a deadline, or test in a synctest bubble, or say why with %q", where, excuse)
+		}
+	})
+}
+
+// eachSource looks at the Go files of the tree that are wanted, and fails when there are none.
+func eachSource(t *testing.T, wanted func(file string) bool, look func(file string, source []byte)) {
+	t.Helper()
 	root := os.DirFS("../..")
 	seen := 0
 	err := fs.WalkDir(root, ".", func(file string, entry fs.DirEntry, err error) error {
@@ -26,21 +36,18 @@ func TestNoTestSleepsForReal(t *testing.T) {
 		if entry.IsDir() && file != "." && strings.HasPrefix(entry.Name(), ".") {
 			return fs.SkipDir
 		}
-		if entry.IsDir() || !strings.HasSuffix(file, "_test.go") {
+		if entry.IsDir() || !strings.HasSuffix(file, ".go") || !wanted(file) {
 			return nil
 		}
 		seen++
 		source, err := fs.ReadFile(root, file)
-		if err != nil {
-			return err
+		if err == nil {
+			look(file, source)
 		}
-		for _, where := range realSleeps(t, file, source) {
-			t.Errorf("%s: time.Sleep in real time: wait for the thing itself, with a deadline, or test in a synctest bubble, or say why with %q", where, excuse)
-		}
-		return nil
+		return err
 	})
 	if err != nil || seen == 0 {
-		t.Fatalf("%d test files, %v", seen, err)
+		t.Fatalf("%d files, %v", seen, err)
 	}
 }
 

@@ -52,7 +52,7 @@ var edgeBodies = map[string]string{
 	"create-token": `{"name":"t%d"}`,
 }
 
-// edgeStatus has the calls whose answer in the state that the cells make is no success: what is reactivated was not suspended,
+// edgeStatus has the calls whose answer in the state that the cells make is not a success: what is reactivated was not suspended,
 // and nothing was given up.
 var edgeStatus = map[string]int{"reactivate-tenant": 409, "reactivate-association": 409, "retry-event": 404}
 

@@ -33,7 +33,7 @@ type lookup struct {
 func newLookups() *lookups { return &lookups{all: map[[sha256.Size]byte]*asked{}} }
 
 // do returns what look finds, or what it finds for somebody else that came before it began, until ctx ends. look has as much time
-// as the one that makes it; who has more asks again.
+// as the one that makes it; a caller that has more asks again.
 func (l *lookups) do(ctx context.Context, digest [sha256.Size]byte, look func(context.Context) (store.Key, error)) (store.Key, error) {
 	for {
 		found, late, err := l.one(ctx, digest, look)

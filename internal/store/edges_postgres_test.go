@@ -321,10 +321,10 @@ func subjectIn(t testing.TB, s *Store) subject {
 	return subject{id: made.ID, key: secret, rev: 1}
 }
 
-// cell is what comes of one operation.
 // mostEnded is how many sessions a store has that has just been opened, at most.
 const mostEnded = 8
 
+// cell is what comes of one operation.
 func (e *edge) cell(all testing.TB, name string) edges.Cell {
 	all.Helper()
 	op, of := operations[name]
