@@ -149,7 +149,7 @@ func TestX08NobodyLeadsOnAStandby(t *testing.T) {
 	held, err := pool.Conn(t.Context())
 	do(t, err)
 	defer func() { _ = held.Close() }()
-	if err := holds(t.Context(), held, s.env); !errors.Is(err, errRecovery) {
+	if err := holds(t.Context(), held, lockRelay, s.env); !errors.Is(err, errRecovery) {
 		t.Errorf("a lock on a standby: %v", err)
 	}
 }

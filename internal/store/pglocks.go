@@ -41,7 +41,7 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 		letGo(conn, env)
 	}
 	return &lease{end: end, check: func(ctx context.Context) error {
-		if err := holds(ctx, conn, env); err != nil {
+		if err := holds(ctx, conn, lockRelay, env); err != nil {
 			return err
 		}
 		return p.leadsHere(ctx, turn)
@@ -155,18 +155,18 @@ func (p *postgres) alone(ctx context.Context, t tx, env int64) error {
 }
 
 // holds asks the session itself, so that one that was replaced is seen too.
-func holds(ctx context.Context, conn *sql.Conn, env int64) error {
+func holds(ctx context.Context, conn *sql.Conn, kind, which int64) error {
 	var n int
 	var recovers bool
 	err := conn.QueryRowContext(ctx, `SELECT COUNT(*), pg_is_in_recovery() FROM pg_locks WHERE locktype = 'advisory' AND granted
-		AND pid = pg_backend_pid() AND classid::bigint = $1 AND objid::bigint = $2`, lockRelay, env).Scan(&n, &recovers)
+		AND pid = pg_backend_pid() AND classid::bigint = $1 AND objid::bigint = $2`, kind, which).Scan(&n, &recovers)
 	switch {
 	case err != nil:
 		return err
 	case recovers:
 		return errRecovery
 	case n == 0:
-		return errors.New("the lock of the relay is lost")
+		return errors.New("the session has lost its lock")
 	}
 	return nil
 }

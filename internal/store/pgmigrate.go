@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -33,7 +34,7 @@ func (p *postgres) migrating(ctx context.Context, writer *sql.DB, othersDo func(
 		othersDo()
 		p.log.LogAttrs(ctx, slog.LevelInfo, "another process brings the database's schema up to date; waiting for it")
 	}
-	if err := waitForLock(ctx, conn, lockMigrate, 0, waits, func() error { return nil }); err != nil {
+	if err := lockMigrations(ctx, conn, waits); err != nil {
 		return migration{}, errors.Join(err, hangUp(conn))
 	}
 	parameters := maps.Clone(p.parameters)
@@ -41,7 +42,9 @@ func (p *postgres) migrating(ctx context.Context, writer *sql.DB, othersDo func(
 	pool := p.pool(p.kind(true, parameters))
 	return migration{
 		dialect: goose.DialectPostgres, pool: pool,
-		run: func(ctx context.Context, up func(context.Context) error) error { return p.persist(ctx, conn, up) },
+		run: func(ctx context.Context, up func(context.Context) error) error {
+			return p.persist(ctx, writer, conn, up)
+		},
 		done: func() {
 			_ = pool.Close()
 			_ = hangUp(conn)
@@ -49,12 +52,26 @@ func (p *postgres) migrating(ctx context.Context, writer *sql.DB, othersDo func(
 	}, nil
 }
 
+// lockMigrations waits for the lock. Its session does nothing while it has it, which may be for hours.
+func lockMigrations(ctx context.Context, conn *sql.Conn, waits func()) error {
+	if err := ask(ctx, func(ctx context.Context) error {
+		_, err := conn.ExecContext(ctx, `SET idle_session_timeout = 0`)
+		return err
+	}); err != nil {
+		return err
+	}
+	return waitForLock(ctx, conn, lockMigrate, 0, waits, func() error { return nil })
+}
+
 // persist runs up until it does not fail for want of a lock, or ctx ends. What failed has left nothing: each migration is one
-// transaction.
-func (p *postgres) persist(ctx context.Context, conn *sql.Conn, up func(context.Context) error) error {
+// transaction. conn has the lock of migrations; without it another process may be about the same.
+func (p *postgres) persist(ctx context.Context, writer *sql.DB, conn *sql.Conn, up func(context.Context) error) error {
 	tell := p.tellsOnce()
 	for {
-		err := p.watchBlockers(ctx, conn, tell, up)
+		if err := ask(ctx, func(ctx context.Context) error { return holds(ctx, conn, lockMigrate, 0) }); err != nil {
+			return fmt.Errorf("%w: the lock of migrations: %w", ErrUnavailable, err)
+		}
+		err := watchBlockers(ctx, writer, tell, up)
 		if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != lockNotGot {
 			return err
 		}
@@ -66,8 +83,9 @@ func (p *postgres) persist(ctx context.Context, conn *sql.Conn, up func(context.
 	}
 }
 
-// watchBlockers runs up, and meanwhile looks whom it waits for.
-func (p *postgres) watchBlockers(ctx context.Context, conn *sql.Conn, tell func(context.Context, blocker), up func(context.Context) error) error {
+// watchBlockers runs up, and meanwhile looks whom it waits for. It looks by connections that have no lock: one whose query is
+// cancelled is closed, and its locks are gone.
+func watchBlockers(ctx context.Context, db *sql.DB, tell func(context.Context, blocker), up func(context.Context) error) error {
 	looking, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
@@ -77,7 +95,7 @@ func (p *postgres) watchBlockers(ctx context.Context, conn *sql.Conn, tell func(
 				return
 			case <-time.After(blockersEvery):
 			}
-			if b, err := blocking(looking, conn); err == nil {
+			if b, err := blocking(ctx, db); err == nil {
 				tell(ctx, b)
 			}
 		}
@@ -96,15 +114,15 @@ type blocker struct {
 }
 
 // blocking returns the first of them, or sql.ErrNoRows.
-func blocking(ctx context.Context, conn *sql.Conn) (b blocker, err error) {
-	err = ask(ctx, func(ctx context.Context) error {
-		return conn.QueryRowContext(ctx, `SELECT b.pid, COALESCE(b.usename, ''), COALESCE(b.application_name, ''),
-			COALESCE(host(b.client_addr), ''), COALESCE(b.state, ''), b.xact_start
-			FROM pg_stat_activity m CROSS JOIN LATERAL unnest(pg_blocking_pids(m.pid)) AS u (pid)
-			JOIN pg_stat_activity b ON b.pid = u.pid
-			WHERE m.application_name = $1 AND m.datname = current_database() AND m.wait_event_type = 'Lock'
-			ORDER BY b.xact_start LIMIT 1`, migrationName).Scan(&b.pid, &b.user, &b.application, &b.address, &b.state, &b.since)
-	})
+func blocking(ctx context.Context, db *sql.DB) (b blocker, err error) {
+	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	err = db.QueryRowContext(ctx, `SELECT b.pid, COALESCE(b.usename, ''), COALESCE(b.application_name, ''),
+		COALESCE(host(b.client_addr), ''), COALESCE(b.state, ''), b.xact_start
+		FROM pg_stat_activity m CROSS JOIN LATERAL unnest(pg_blocking_pids(m.pid)) AS u (pid)
+		JOIN pg_stat_activity b ON b.pid = u.pid
+		WHERE m.application_name = $1 AND m.datname = current_database() AND m.wait_event_type = 'Lock'
+		ORDER BY b.xact_start LIMIT 1`, migrationName).Scan(&b.pid, &b.user, &b.application, &b.address, &b.state, &b.since)
 	return b, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
@@ -98,4 +99,81 @@ func TestM12AMigrationBehindALongReaderEndsWithItsTime(t *testing.T) {
 	end()
 	_, err := openWith(t, dsn, set)
 	do(t, err)
+}
+
+// migratingOf is the right to migrate, as a manager has it, and the number of the locks that there are for it.
+func migratingOf(t *testing.T) (m migration, locks func() int, admin *pgx.Conn) {
+	t.Helper()
+	dsn := testserver.SharedPostgres(t).Database(t)
+	s := database{dsn: dsn}.open(t)
+	m, err := s.db.migrating(t.Context(), s.writer, func() {})
+	do(t, err)
+	t.Cleanup(m.done)
+	admin, err = pgx.Connect(t.Context(), dsn)
+	do(t, err)
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
+	return m, func() int { return migrationLocks(t, admin) }, admin
+}
+
+func migrationLocks(t *testing.T, admin *pgx.Conn) (n int) {
+	t.Helper()
+	do(t, admin.QueryRow(t.Context(), `SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint = $1
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, lockMigrate).Scan(&n))
+	return n
+}
+
+// TestM12AMigrationKeepsItsLock whenever a try ends, also while it is being looked what it waits for. It takes 3 s.
+func TestM12AMigrationKeepsItsLock(t *testing.T) {
+	m, locks, _ := migratingOf(t)
+	for later := range 10 {
+		seconds := (blockersEvery + time.Duration(later)*time.Millisecond).Seconds()
+		do(t, m.run(t.Context(), func(ctx context.Context) error {
+			_, err := m.pool.ExecContext(ctx, `SELECT pg_sleep($1)`, seconds)
+			return err
+		}))
+		if n := locks(); n != 1 {
+			t.Fatalf("after a try of %g s there are %d locks", seconds, n)
+		}
+	}
+}
+
+// TestM12AMigrationWithoutItsLockIsNotTriedAgain, because another process may be at it by then.
+func TestM12AMigrationWithoutItsLockIsNotTriedAgain(t *testing.T) {
+	m, locks, admin := migratingOf(t)
+	tries := 0
+	err := m.run(t.Context(), func(ctx context.Context) error {
+		if tries++; tries > 1 {
+			return errors.New("it is tried again")
+		}
+		_, err := admin.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint = $1
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, lockMigrate)
+		do(t, err)
+		eventually(t, "the session is gone", func() bool { return locks() == 0 })
+		return &pgconn.PgError{Code: lockNotGot}
+	})
+	if !errors.Is(err, ErrUnavailable) || tries != 1 {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
+}
+
+// TestM12ASessionThatHasTheLockMayBeIdle for as long as a migration takes. It takes 2 s.
+func TestM12ASessionThatHasTheLockMayBeIdle(t *testing.T) {
+	dsn := testserver.SharedPostgres(t).Database(t)
+	admin, err := pgx.Connect(t.Context(), dsn)
+	do(t, err)
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
+	do(t, database{dsn: dsn}.open(t).Close())
+	_, err = admin.Exec(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = 1000', current_database()); END $$`)
+	do(t, err)
+	s := database{dsn: dsn}.open(t)
+	m, err := s.db.migrating(t.Context(), s.writer, func() {})
+	do(t, err)
+	t.Cleanup(m.done)
+	do(t, m.run(t.Context(), func(ctx context.Context) error {
+		_, err := admin.Exec(ctx, `SELECT pg_sleep(1.5)`)
+		return err
+	}))
+	if n := migrationLocks(t, admin); n != 1 {
+		t.Errorf("there are %d locks", n)
+	}
 }

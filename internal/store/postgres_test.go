@@ -187,7 +187,7 @@ func TestALockOfAnotherSessionIsNoLock(t *testing.T) {
 	conn, err := s.writer.Conn(t.Context())
 	do(t, err)
 	defer func() { do(t, conn.Close()) }()
-	if err := holds(t.Context(), conn, s.env); err == nil {
+	if err := holds(t.Context(), conn, lockRelay, s.env); err == nil {
 		t.Error("a session that has no lock holds it")
 	}
 	for setting, want := range map[string]string{
