@@ -22,8 +22,11 @@ type lines struct {
 	log  *slog.Logger
 	most int // of a kind in a while, before they are counted
 
-	mu    sync.Mutex // guards kinds
-	kinds map[string]*kindOfLine
+	mu     sync.Mutex // guards what is below
+	kinds  map[string]*kindOfLine
+	closed bool // then each line is written at once, since nobody would be there for a count of them
+
+	summing sync.WaitGroup // the counts that are being written; none is added once closed
 }
 
 type kindOfLine struct {
@@ -52,6 +55,9 @@ func (l *lines) say(ctx context.Context, kind string, one line) {
 func (l *lines) admits(kind string, one line) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return true
+	}
 	if l.kinds[kind] == nil && len(l.kinds) >= maxKinds {
 		kind = otherKinds
 	}
@@ -72,10 +78,12 @@ func (l *lines) admits(kind string, one line) bool {
 // sumUp says how many there were besides, and goes on as long as there are any.
 func (l *lines) sumUp(kind string) {
 	if one, more := l.sum(kind); more {
+		defer l.summing.Done()
 		l.log.LogAttrs(context.Background(), one.level, one.text, append(one.attrs, slog.String("within", linesEvery.String()))...)
 	}
 }
 
+// sum adds to summing when there are more.
 func (l *lines) sum(kind string) (one line, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,6 +98,7 @@ func (l *lines) sum(kind string) (one line, more bool) {
 	one = k.summary()
 	k.left = 0
 	k.timer.Reset(linesEvery)
+	l.summing.Add(1)
 	return one, true
 }
 
@@ -100,8 +109,9 @@ func (k *kindOfLine) summary() line {
 	return one
 }
 
-// close says what was not said yet.
+// close says what was not said yet. Afterwards no timer is left, and nothing is written but what say is called with.
 func (l *lines) close() {
+	defer l.summing.Wait()
 	for _, one := range l.rest() {
 		l.log.LogAttrs(context.Background(), one.level, one.text, one.attrs...)
 	}
@@ -110,6 +120,7 @@ func (l *lines) close() {
 func (l *lines) rest() (out []line) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	for _, k := range l.kinds {
 		k.timer.Stop()
 		if k.left > 0 {

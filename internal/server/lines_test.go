@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +89,58 @@ func TestX48LinesAreCountedAndComeAgain(t *testing.T) {
 		}
 		l.close()
 		has(t, out.String(), "more_of_the_kind="+strconv.Itoa(2*maxKinds-3))
+	})
+}
+
+// TestX48NothingIsSaidLaterThanClose: a request that ends after it, because its grace was over, has its line at once, and no timer
+// is left.
+func TestX48NothingIsSaidLaterThanClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out logBuffer
+		l := newLines(slog.New(slog.NewTextHandler(&out, nil)), 1)
+		say := func() { l.say(t.Context(), "late", line{level: slog.LevelInfo, text: "late"}) }
+		say()
+		say()
+		l.close()
+		say()
+		say()
+		said := out.String()
+		if n := strings.Count(said, "\n"); n != 4 || len(l.kinds) > 0 {
+			t.Errorf("%d lines, want 4, and %d kinds are remembered:\n%s", n, len(l.kinds), said)
+		}
+		time.Sleep(2 * linesEvery)
+		if later := out.String(); later != said {
+			t.Errorf("said after close: %s", strings.TrimPrefix(later, said))
+		}
+	})
+}
+
+// TestX48CloseWaitsForACountThatIsBeingWritten, so that whoever closes the log after it does not take it away from under that.
+func TestX48CloseWaitsForACountThatIsBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var writing atomic.Bool
+		stuck := make(chan struct{})
+		l := newLines(slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+			if strings.Contains(string(p), "more_of_the_kind") {
+				writing.Store(true)
+				<-stuck
+				writing.Store(false)
+			}
+			return len(p), nil
+		}), nil)), 1)
+		for range 2 {
+			l.say(t.Context(), "a", line{level: slog.LevelInfo, text: "a"})
+		}
+		time.Sleep(linesEvery)
+		synctest.Wait()
+		if !writing.Load() {
+			t.Fatal("no count is being written")
+		}
+		time.AfterFunc(time.Second, func() { close(stuck) })
+		if l.close(); writing.Load() {
+			t.Error("close has returned, and the count is still being written")
+		}
+		time.Sleep(2 * time.Second) // as long as it may take
 	})
 }
 
