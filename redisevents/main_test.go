@@ -22,7 +22,9 @@ const (
 	environment = "staging"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(testserver.DriverDials))
+}
 
 // recorder is a sink that remembers.
 type recorder struct {

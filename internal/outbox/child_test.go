@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(testserver.Main(m))
+	goleak.VerifyTestMain(testserver.Main(m), goleak.IgnoreAnyFunction(testserver.DriverDials))
 }
 
 // job is what a child does. It ends when its standard input does, or by being killed.

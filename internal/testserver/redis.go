@@ -26,6 +26,10 @@ const (
 	probeTimeout  = time.Second
 )
 
+// DriverDials is a goroutine of go-redis' pool, which tries a server that refuses connections again each second. It looks only
+// then whether the pool was closed, and nobody can wait for it: who watches for goroutines that are left passes over it.
+const DriverDials = "github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"
+
 // Redis is a redis-server process that belongs to one test. Its methods are for one goroutine at a time, except Client,
 // Addr, Host and Port.
 type Redis struct {

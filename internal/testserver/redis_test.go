@@ -9,7 +9,9 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(testserver.Main(m)) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(testserver.Main(m), goleak.IgnoreAnyFunction(testserver.DriverDials))
+}
 
 func TestRedisIsKilledAndStartedAgainOnTheSamePort(t *testing.T) {
 	r := testserver.StartRedis(t)
