@@ -78,15 +78,15 @@ type manager struct {
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
+	logger := c.logger(std.err)
+	var listening atomic.Pointer[manager]
+	defer onHangup(ctx, func() { listening.Load().hungUp(ctx, logger) })()
 	s, err := c.settings(os.Getenv)
 	if err != nil {
 		return err
 	}
-	logger := c.logger(std.err)
 	warnOfName(ctx, logger, s.environment)
-	var serving atomic.Pointer[manager]
-	defer onHangup(ctx, func() { serving.Load().hungUp(ctx, logger) })()
-	m, err := openManager(ctx, s, logger)
+	m, err := openManager(ctx, s, logger, listening.Store)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // Ctrl-C is no failure, whatever it interrupted
@@ -94,7 +94,6 @@ func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	serving.Store(m)
 	if err := c.printReady(m, s, std.out); err != nil {
 		return err
 	}
@@ -121,9 +120,13 @@ func (c *serveCommand) logger(stderr *printer) *slog.Logger {
 }
 
 // hungUp is what SIGHUP does: what is read from files is looked at again. Ending would be an outage, because SIGHUP is how
-// many programs are told to read their settings again.
+// many programs are told to read their settings again. m is nil as long as it has read none.
 func (m *manager) hungUp(ctx context.Context, logger *slog.Logger) {
-	if m == nil || m.certificate == nil {
+	switch {
+	case m == nil:
+		logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: the manager is starting, and reads its settings and its certificate")
+		return
+	case m.certificate == nil:
 		logger.LogAttrs(ctx, slog.LevelInfo, "SIGHUP: there is no certificate to look at; settings need a restart")
 		return
 	}
@@ -137,11 +140,13 @@ func (m *manager) hungUp(ctx context.Context, logger *slog.Logger) {
 	}
 }
 
-// openManager starts everything but the serving and the relaying. On an error nothing is left.
-func openManager(ctx context.Context, s serveSettings, logger *slog.Logger) (*manager, error) {
+// openManager starts everything but the serving and the relaying. It calls listening before the database is opened, which may
+// take hours. On an error nothing is left.
+func openManager(ctx context.Context, s serveSettings, logger *slog.Logger, listening func(*manager)) (*manager, error) {
 	m := &manager{}
 	steps := []func() error{ // what needs no database comes first, so that none is made for a manager that cannot run
 		func() error { return m.listen(ctx, s, logger) },
+		func() error { listening(m); return nil },
 		func() error { return m.openPublisher(s) },
 		func() error {
 			return m.whileOthersWait(logger, func(migrating func()) error {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -47,6 +50,49 @@ func TestX48SIGHUPTakesUpACertificate(t *testing.T) {
 		t.Errorf("it says\n%s", said)
 	}
 	serve.interrupt()
+}
+
+// TestX48SIGHUPWhileTheDatabaseIsOpened does the same: a migration may take hours, and certificates are renewed meanwhile. The
+// database takes connections and never answers.
+func TestX48SIGHUPWhileTheDatabaseIsOpened(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	folder := t.TempDir()
+	certFile, keyFile, secret := folder+"/cert", folder+"/key", folder+"/secret"
+	if err := os.WriteFile(secret, []byte(strings.Repeat("0f", encryptionKey)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	selfSigned(t, certFile, keyFile, 1)
+	serve := startProcess(t, nil, "serve", "--db", "postgres://u@"+silent.Addr().String()+"/db?sslmode=disable",
+		"--environment", "staging", "--encryption-key-file", secret, "--redis-url", "redis://127.0.0.1:1",
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--tls-cert", certFile, "--tls-key", keyFile)
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	selfSigned(t, certFile, keyFile, 2)
+	if err := serve.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	serve.await(&serve.err, "SIGHUP: ")
+	if said := serve.err.String(); !strings.Contains(said, "SIGHUP: the renewed certificate is taken up") {
+		t.Errorf("it says\n%s", said)
+	}
+	serve.interrupt()
+}
+
+// TestX48SIGHUPBeforeAnythingIsRead says nothing of what the manager has.
+func TestX48SIGHUPBeforeAnythingIsRead(t *testing.T) {
+	var out bytes.Buffer
+	(*manager)(nil).hungUp(t.Context(), slog.New(slog.NewTextHandler(&out, nil)))
+	if said := out.String(); !strings.Contains(said, "SIGHUP: the manager is starting") || strings.Contains(said, "no certificate") {
+		t.Errorf("it says %s", said)
+	}
 }
 
 // TestX48SIGHUPEndsTheOthers: it is what a terminal sends that is closed.

@@ -104,7 +104,7 @@ func (s *stack) openManager(ctx context.Context, address string) error {
 		return err
 	}
 	s.token = string(token.Token)
-	if s.manager, err = openManager(ctx, settings, s.logger); err != nil {
+	if s.manager, err = openManager(ctx, settings, s.logger, func(*manager) {}); err != nil {
 		return err
 	}
 	s.closeLater(s.manager.close)
