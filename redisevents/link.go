@@ -57,16 +57,16 @@ func newSource(cfg Config, name string) (s source, environment string, err error
 // keepUp runs one session after the other until ctx ends, and tells of each one's end. A session returns how long its
 // subscription had lived, and why it ended.
 func (s *source) keepUp(
-	ctx context.Context, sink func(tenant.Signal), session func(context.Context) (time.Duration, error),
+	ctx context.Context, sink func(tenant.Signal), session func(context.Context, *attempt) (time.Duration, error),
 ) error {
 	retry := s.backoff
-	for ctx.Err() == nil {
-		lived, err := session(ctx)
+	for try := new(attempt); ctx.Err() == nil; {
+		lived, err := session(ctx, try)
 		if ctx.Err() != nil {
 			break
 		}
 		s.learn(err)
-		s.near.ended(lived > 0)
+		try = try.next(lived > 0)
 		sink(tenant.Signal{Kind: tenant.SignalLost, Err: classify(err, s.cfg().secrets())})
 		if lived >= s.cfg().silenceLimit() {
 			retry.reset()
@@ -106,11 +106,14 @@ type link struct {
 
 // open begins a session over one connection to one server, or over as many as nodes of a Cluster take. They are closed as
 // soon as the ctx that is returned ends, which parent, silence and the link's end and close bring about.
-func (s *source) open(parent context.Context, one bool) (context.Context, *link) {
+func (s *source) open(parent context.Context, try *attempt, one bool) (context.Context, *link) {
 	ctx, end := context.WithCancelCause(parent)
 	limit := s.cfg().silenceLimit()
 	l := &link{
-		dials:   &dialer{plain: s.dial, secure: s.secure, once: one, connected: func() {}, waysTo: s.near.waysTo},
+		dials: &dialer{
+			plain: s.dial, secure: s.secure, once: one, connected: func() {},
+			waysTo: func(given string) []string { return s.near.waysTo(given, try.ahead) },
+		},
 		silence: time.AfterFunc(s.setupLimit(one), func() { end(ErrSilent) }),
 		end:     end,
 		closed:  make(chan struct{}),

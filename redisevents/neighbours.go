@@ -16,9 +16,13 @@ const maxNeighbours = 64
 // neighbours are the nodes of the Cluster to which the one address leads that was given. While nobody answers there, one of them
 // is asked. The address comes first all the same, since it may lead to another server by now.
 type neighbours struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards addrs
 	addrs []string
-	ahead bool // of the address that was given, with which the last session had no subscription
+}
+
+// attempt is one session of a Run. Each Run has its own: two of them would take the turn from each other.
+type attempt struct {
+	ahead bool // the neighbours come first, since there was no subscription by the address that was given
 }
 
 // note replaces what is known. Nothing is a server that is in no Cluster.
@@ -36,18 +40,14 @@ func (n *neighbours) note(slots []redis.ClusterSlot) {
 	n.addrs = addrs
 }
 
-// ended takes note of a session's end. After one without a subscription the other order is tried: who answers a connection may
-// say nothing more.
-func (n *neighbours) ended(subscribed bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.ahead = !subscribed && !n.ahead
-}
+// next is the attempt after this one. After one without a subscription the other order is tried: a server that takes a connection
+// may say nothing more.
+func (a *attempt) next(subscribed bool) *attempt { return &attempt{ahead: !subscribed && !a.ahead} }
 
 // waysTo returns the addresses to try one after the other.
-func (n *neighbours) waysTo(given string) []string {
+func (n *neighbours) waysTo(given string, ahead bool) []string {
 	n.mu.Lock()
-	addrs, ahead := slices.Clone(n.addrs), n.ahead
+	addrs := slices.Clone(n.addrs)
 	n.mu.Unlock()
 	addrs = slices.DeleteFunc(addrs, func(addr string) bool { return addr == given })
 	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] }) //nolint:gosec // no secret

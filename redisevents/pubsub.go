@@ -65,5 +65,7 @@ func (p *PubSub) UseEnvironment(name string) { p.beats.use(name) }
 // disturb each other.
 func (p *PubSub) Run(ctx context.Context, sink func(tenant.Signal)) error {
 	var known pulse
-	return p.keepUp(ctx, sink, func(ctx context.Context) (time.Duration, error) { return p.session(ctx, sink, &known) })
+	return p.keepUp(ctx, sink, func(ctx context.Context, try *attempt) (time.Duration, error) {
+		return p.session(ctx, try, sink, &known)
+	})
 }

@@ -62,6 +62,24 @@ func TestX10TheOneAddressIsKilled(t *testing.T) {
 	expectGoesOnWithout(t, given, publishers, heard)
 }
 
+// TestX10TheOneAddressIsStopped: the process takes connections and answers nothing. By its neighbours come events, and heartbeats.
+func TestX10TheOneAddressIsStopped(t *testing.T) {
+	t.Parallel()
+	cluster := testserver.StartCluster(t)
+	cfg := configOf(cluster.Nodes[0])
+	cfg.SilenceLimit = 2 * time.Second
+	heard := listeners(t, cfg)
+	began := time.Now()
+	cluster.Nodes[0].Pause()
+	for name, got := range heard {
+		eventually(t, name+": a heartbeat", func() bool {
+			cluster.Nodes[1].Do(t.Context(), "PUBLISH", HeartbeatChannelName(environment), beat)
+			return got.count(tenant.SignalHeartbeat) > 0
+		})
+	}
+	t.Logf("heartbeats are heard again after %s", time.Since(began).Round(time.Millisecond))
+}
+
 func expectGoesOnWithout(t *testing.T, node *testserver.Redis, publishers map[string]*Publisher, heard map[string]*recorder) {
 	t.Helper()
 	began := time.Now()

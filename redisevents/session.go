@@ -37,8 +37,10 @@ type session struct {
 
 // session runs one session to its end. It returns why it ended and how long the subscription had lived, zero if it was
 // never confirmed. Nothing of it is left when it returns.
-func (p *PubSub) session(parent context.Context, sink func(tenant.Signal), known *pulse) (time.Duration, error) {
-	ctx, link := p.open(parent, true)
+func (p *PubSub) session(
+	parent context.Context, try *attempt, sink func(tenant.Signal), known *pulse,
+) (time.Duration, error) {
+	ctx, link := p.open(parent, try, true)
 	options, err := p.serverOptions(ctx, link)
 	if err != nil {
 		link.close()

@@ -49,7 +49,9 @@ func (r *streamRun) run(ctx context.Context, sink func(tenant.Signal)) (err erro
 	one := func(sig tenant.Signal) { r.onTurn(ctx, func() { sink(sig) }) }
 	var work sync.WaitGroup
 	work.Go(func() {
-		err = r.feed.keepUp(ctx, one, func(ctx context.Context) (time.Duration, error) { return r.session(ctx, sink) })
+		err = r.feed.keepUp(ctx, one, func(ctx context.Context, try *attempt) (time.Duration, error) {
+			return r.session(ctx, try, sink)
+		})
 	})
 	if !r.feed.cfg().NoHeartbeats {
 		work.Go(func() { r.listen(ctx, one) })

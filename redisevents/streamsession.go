@@ -38,10 +38,10 @@ type streamSession struct {
 }
 
 // session runs one session to its end, as PubSub's does, and moves the cursor by what it delivered.
-func (r *streamRun) session(parent context.Context, sink func(tenant.Signal)) (time.Duration, error) {
+func (r *streamRun) session(parent context.Context, try *attempt, sink func(tenant.Signal)) (time.Duration, error) {
 	s, at := r.feed, &r.at
 	cluster := s.cfg().isCluster()
-	ctx, link := s.open(parent, !cluster)
+	ctx, link := s.open(parent, try, !cluster)
 	link.dials.budget = &atomic.Int64{}
 	link.dials.budget.Store(maxAnswer)
 	client, err := s.client(ctx, link, cluster)

@@ -1,0 +1,106 @@
+package redisevents
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// places are servers by their addresses, in a bubble: what each does to a dial, and when each was dialled. It begins with the
+// first: until then nobody is asked.
+type places struct {
+	does  func(addr string, at time.Duration) place
+	began time.Time
+
+	mu    sync.Mutex
+	dials map[string][]time.Duration
+}
+
+type place int
+
+const (
+	refuses place = iota
+	drops         // every packet, as an address does that nobody has any more
+	stopped       // takes the connection and says nothing, as a process that was stopped
+)
+
+func (p *places) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	at := time.Since(p.began)
+	p.mu.Lock()
+	if p.dials == nil {
+		p.dials = map[string][]time.Duration{}
+	}
+	p.dials[addr] = append(p.dials[addr], at)
+	p.mu.Unlock()
+	switch p.does(addr, at) {
+	case drops:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case stopped:
+		client, server := net.Pipe()
+		go func() {
+			buffer := make([]byte, 1024)
+			for {
+				if _, err := server.Read(buffer); err != nil {
+					return
+				}
+			}
+		}()
+		return client, nil
+	default:
+		return nil, errors.New("refused")
+	}
+}
+
+// dialled returns when an address was, after from and before to.
+func (p *places) dialled(addr string, from, to time.Duration) (at []time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, each := range p.dials[addr] {
+		if from <= each && each < to {
+			at = append(at, each)
+		}
+	}
+	return at
+}
+
+// remembering has a feed know neighbours.
+func remembering(s *source, addrs ...string) {
+	var slot redis.ClusterSlot
+	for _, addr := range addrs {
+		slot.Nodes = append(slot.Nodes, redis.ClusterNode{Addr: addr})
+	}
+	s.near.note([]redis.ClusterSlot{slot})
+}
+
+// TestX10ANodeThatAnswersNothing is left for its neighbours by the reader of a stream and by what listens to heartbeats for it,
+// each at its second attempt: they do not take the turn from each other.
+func TestX10ANodeThatAnswersNothing(t *testing.T) {
+	const given, near = "given:6379", "near:6379"
+	synctest.Test(t, func(t *testing.T) {
+		feed, err := NewStream(Config{Host: "given", Cluster: true}, environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers := &places{began: time.Now(), does: func(string, time.Duration) place { return stopped }}
+		feed.dial = servers.dial
+		remembering(&feed.source, near)
+		stop := listen(t, feed, func(tenant.Signal) {})
+		time.Sleep(time.Minute)
+		stop()
+		for i, addr := range []string{given, near, given, near} {
+			from := time.Duration(i) * defaultSilenceLimit
+			if at := servers.dialled(addr, from, from+4*time.Second); len(at) != 2 {
+				t.Errorf("%s was dialled at %v, want both between %s and %s", addr, servers.dials[addr], from, from+4*time.Second)
+			}
+		}
+	})
+}
