@@ -54,7 +54,7 @@ func (c *benchAbuseCommand) Help() string {
 		`does no work, so that the processors have the same load, and once against the manager. A line says what the good client felt, ` +
 		`as the 99th percentile of its requests in the middle of the rounds, and how many requests of the attack were served and refused. ` +
 		`It exits 1 when that percentile more than doubles, when the good client is refused, and when an attack is no result: no answer ` +
-		`came to it, or the good client made fewer requests than --samples. ` +
+		`came to it, or the good client made fewer requests than --samples. Ended by Ctrl-C, it prints what it has, and judges nothing. ` +
 		`The manager that it starts is "tenantwatch serve" on a temporary SQLite file and on loopback, and is gone at the end. ` +
 		`On one that is named it makes two keys and up to 602 tenants, and deletes them at the end; their rows in the audit and their ` +
 		`events stay. Give that one room: a --rate-limit refuses the good client too.`
@@ -92,14 +92,26 @@ func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
 		return benchFailure(ctx, err)
 	}
 	results, err := abuse.Run(ctx, cfg)
-	if err != nil {
-		return errors.Join(c.print(std, results), benchFailure(ctx, err))
-	}
-	return c.print(std, results)
+	return c.conclude(ctx, std, results, err)
 }
 
-// benchFailure is nil when the user has ended it and nothing is left of it.
+// conclude prints what was measured, and says how it ends. What the user has broken off is not judged: half of a measurement is
+// no result.
+func (c *benchAbuseCommand) conclude(ctx context.Context, std streams, results []abuse.Result, err error) error {
+	if printErr := c.print(std, results); printErr != nil {
+		return errors.Join(printErr, benchFailure(ctx, err))
+	}
+	if err != nil && ctx.Err() != nil {
+		return benchFailure(ctx, err)
+	}
+	return errors.Join(judge(results), benchFailure(ctx, err))
+}
+
+// benchFailure is nil when nothing has failed, and when the user has ended it and nothing is left of it.
 func benchFailure(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	if left, ok := errors.AsType[*abuse.LeftError](err); ok {
 		return &failure{err: left, advice: "Delete them with \"tenantwatch tenant delete\" and \"tenantwatch key revoke\"."}
 	}
@@ -167,7 +179,7 @@ func (c *benchAbuseCommand) manager(ctx context.Context, b *bench) (abuse.Target
 	return abuse.Target{URL: c.ManagerURL, Token: token, TLS: cfg}, nil
 }
 
-// print makes the table, and an error if an attack has succeeded or gave no result.
+// print makes the table, and says on standard error what that has no room for.
 func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
 	lines := [][]string{{"ATTACK", "SERVED", "REFUSED", "P99 WITHOUT", "P99 WITH", "RATIO", "GOOD CLIENT", "FAILED", ""}}
 	for _, r := range results {
@@ -186,7 +198,15 @@ func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
 			return err
 		}
 	}
-	return judge(std, results)
+	for _, r := range results {
+		if r.Problem != "" {
+			_ = std.err.line("%s: no result: %s", r.Attack, r.Problem)
+		}
+		if r.Refusal != "" {
+			_ = std.err.line("%s: the good client was refused: %s", r.Attack, r.Refusal)
+		}
+	}
+	return nil
 }
 
 func verdictOf(r abuse.Result) string {
@@ -199,19 +219,15 @@ func verdictOf(r abuse.Result) string {
 	return "ok"
 }
 
-// judge says on standard error what the table has no room for.
-func judge(std streams, results []abuse.Result) error {
+// judge returns an error if an attack has succeeded or gave no result.
+func judge(results []abuse.Result) error {
 	felt, void := 0, 0
 	for _, r := range results {
 		switch {
 		case r.Problem != "":
 			void++
-			_ = std.err.line("%s: no result: %s", r.Attack, r.Problem)
 		case !r.Passed:
 			felt++
-		}
-		if r.Refusal != "" {
-			_ = std.err.line("%s: the good client was refused: %s", r.Attack, r.Refusal)
 		}
 	}
 	switch {

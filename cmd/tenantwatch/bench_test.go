@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -152,6 +153,48 @@ func TestX36AnUnfairManagerFailsBenchAbuse(t *testing.T) {
 	}
 	if strings.Contains(p.err.String(), "still there") {
 		t.Errorf("something is left, although the manager takes it back a moment later:\n%s", p.err.String())
+	}
+}
+
+// TestX36BenchAbuseThatIsEndedByCtrlC shows what it has measured and does not judge it: half of a measurement is no result. That
+// something is left of it is a failure all the same.
+func TestX36BenchAbuseThatIsEndedByCtrlC(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	results := []abuse.Result{{Attack: "readyz", Felt: 1}, {Attack: "lists", Problem: "no answer"}}
+	left := &abuse.LeftError{Err: errors.New("2 keys are left")}
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want []string // parts of the error; none at all without
+	}{
+		{"Ctrl-C", ended, context.Canceled, nil},
+		{"Ctrl-C, and something is left", ended, errors.Join(context.Canceled, left), []string{left.Error()}},
+		{"something is left", t.Context(), left, []string{left.Error(), "1 of 2 attacks were felt"}},
+		{"all was measured before Ctrl-C", ended, nil, []string{"1 of 2 attacks were felt"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out, problems bytes.Buffer
+			std := streams{out: &printer{w: &out}, err: &printer{w: &problems}}
+			err := new(benchAbuseCommand).conclude(tt.ctx, std, results, tt.err)
+			if err != nil && len(tt.want) == 0 || err == nil && len(tt.want) > 0 {
+				t.Errorf("it ends with %v, want %q", err, tt.want)
+			}
+			for _, part := range tt.want {
+				if err != nil && !strings.Contains(err.Error(), part) {
+					t.Errorf("it ends with %v, want %q", err, tt.want)
+				}
+			}
+			for _, part := range []string{"readyz", "FELT", "lists", "NO RESULT"} {
+				if !strings.Contains(out.String(), part) {
+					t.Errorf("%q is not in\n%s", part, &out)
+				}
+			}
+			if !strings.Contains(problems.String(), "lists: no result: no answer") {
+				t.Errorf("it says %s", &problems)
+			}
+		})
 	}
 }
 

@@ -126,10 +126,10 @@ func (g *goodClient) close(ctx context.Context, disposable bool) error {
 }
 
 // LeftError is an error that says what could not be deleted afterwards.
-type LeftError struct{ err error }
+type LeftError struct{ Err error }
 
 // Error names some of it.
-func (l *LeftError) Error() string { return l.err.Error() }
+func (l *LeftError) Error() string { return l.Err.Error() }
 
 // Unwrap is why.
-func (l *LeftError) Unwrap() error { return l.err }
+func (l *LeftError) Unwrap() error { return l.Err }
