@@ -13,8 +13,8 @@
 //
 // There is never more than one run for a tenant, in whatever spelling its id comes. A tenant that goes and comes again while
 // its old run has not ended yet waits for that. Runs of different tenants know nothing of each other. Tenants that wait for
-// [Config.Limit] are served in the order in which they came. Who has failed goes to the end of the line, and whose run was
-// ended by a reconfiguration goes to its front.
+// [Config.Limit] are served in the order in which they came. Who has failed goes to the end of the line. Whose run was
+// ended by a reconfiguration keeps its slot for the next run; one whose run has overstayed goes to the front of the line.
 //
 // # What a slow one gets
 //

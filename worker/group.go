@@ -62,8 +62,9 @@ type Config struct {
 	// run is started anew. Until it returns, the next call for its tenant waits, and so does the next run. Nil: every run is
 	// started anew.
 	Reconfigured func(ctx context.Context, tenantID string, reason tenant.EventType) error
-	// Limit is how many run at the same time, not counting those that overstay; the others wait in line. Where more
-	// tenants than that have work that never returns, some are not worked for, and Status says which. Zero: no limit.
+	// Limit is how many run at the same time, not counting those that overstay; the others wait in line. A tenant whose run
+	// was ended by a reconfiguration counts until its next run begins. Where more tenants than that have work that never
+	// returns, some are not worked for, and Status says which. Zero: no limit.
 	Limit int
 	// StopGrace is how long a run that was cancelled may take to return before it counts as overstaying. Zero: 10 s.
 	StopGrace time.Duration
@@ -160,9 +161,9 @@ func (g *Group) copyStatus() Status {
 		Waiting: n[Waiting], Running: n[Running], Stopping: n[Stopping], Overstaying: n[Overstaying],
 		Restarting: n[Restarting], Done: n[Done], GivenUp: n[GivenUp], Limit: g.cfg.Limit,
 	}
-	places := make(map[*task]int, g.set.line.Len())
-	for e := g.set.line.Front(); e != nil; e = e.Next() {
-		places[e.Value.(*task)] = len(places) + 1 //nolint:forcetypeassert // nothing else is in line
+	places := make(map[*task]int, g.set.line.len())
+	for t := range g.set.line.all() {
+		places[t] = len(places) + 1
 	}
 	s.Tenants = make([]TenantStatus, 0, len(g.set.tasks))
 	for _, t := range g.set.tasks {

@@ -13,23 +13,31 @@ import (
 func TestW02OneChangeRestartsARunOnce(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
+		limit  int // 1: another tenant is in line all the while
 		events int
 		apart  time.Duration
 		starts int
 		within time.Duration // from the first event to the last start
 	}{
-		{"one event", 1, 0, 1, 100 * time.Millisecond},
-		{"at once", 6, 0, 1, 100 * time.Millisecond},
-		{"a few milliseconds apart", 6, 7 * time.Millisecond, 1, 135 * time.Millisecond},
-		{"as far apart as a relay sends them", 4, 90 * time.Millisecond, 1, 370 * time.Millisecond},
-		{"two changes", 2, time.Second, 2, 1100 * time.Millisecond},
-		{"without an end", 100, 50 * time.Millisecond, 10, 5050 * time.Millisecond},
+		{"one event", 0, 1, 0, 1, 100 * time.Millisecond},
+		{"at once", 0, 6, 0, 1, 100 * time.Millisecond},
+		{"a few milliseconds apart", 0, 6, 7 * time.Millisecond, 1, 135 * time.Millisecond},
+		{"as far apart as a relay sends them", 0, 4, 90 * time.Millisecond, 1, 370 * time.Millisecond},
+		{"two changes", 0, 2, time.Second, 2, 1100 * time.Millisecond},
+		{"without an end", 0, 100, 50 * time.Millisecond, 10, 5050 * time.Millisecond},
+		{"another in line", 1, 1, 0, 1, 100 * time.Millisecond},
+		{"another in line, as far apart as a relay sends them", 1, 4, 90 * time.Millisecond, 1, 370 * time.Millisecond},
+		{"another in line, without an end", 1, 100, 50 * time.Millisecond, 10, 5050 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var starts []time.Time
 				var ended time.Time
-				b := start(t, Config{}, func(ctx context.Context, _ string) error {
+				b := start(t, Config{Limit: tc.limit}, func(ctx context.Context, id string) error {
+					if id != "a" {
+						t.Errorf("%s has taken the slot of who was reconfigured", id)
+						return nil
+					}
 					starts = append(starts, time.Now())
 					<-ctx.Done()
 					if errors.Is(context.Cause(ctx), ErrReconfigured) && ended.IsZero() {
@@ -38,6 +46,9 @@ func TestW02OneChangeRestartsARunOnce(t *testing.T) {
 					return nil
 				})
 				b.add("a")
+				if tc.limit > 0 {
+					b.add("b")
+				}
 				time.Sleep(time.Minute)
 				began := time.Now()
 				for range tc.events {

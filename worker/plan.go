@@ -2,7 +2,6 @@ package worker
 
 import (
 	"container/heap"
-	"container/list"
 	"errors"
 	"time"
 
@@ -38,9 +37,9 @@ type plan struct {
 	rules
 
 	tasks    map[string]*task // by canonical id
-	line     list.List        // of *task, those that wait, the first to be started first
+	line     line             // those that wait
 	due      deadlines[*task] // of those that stop, back off and cool
-	counted  int              // runs that count towards the limit
+	counted  int              // tasks that hold a slot of the limit
 	byState  [cooling + 1]int
 	restarts int64
 	ramp     time.Time // no start before it
@@ -54,10 +53,11 @@ type task struct {
 	state         State
 	since         time.Time
 	active        bool
-	place         *list.Element // in line, nil elsewhere
-	first         bool          // it goes to the front of the line: its run was to be started anew
-	due           time.Time     // of stopping and backing off
-	index         int           // in the deadlines, -1 elsewhere
+	holds         bool      // a slot: it has a run that does not overstay, or that run was ended by a reconfiguration
+	place         place     // in line, zero elsewhere
+	first         bool      // before those that just wait: its run was to be started again
+	due           time.Time // of stopping and backing off
+	index         int       // in the deadlines, -1 elsewhere
 
 	news     time.Time // when the first of those came that the next run waits for the end of
 	quiet    time.Time // when that run may begin
@@ -232,8 +232,8 @@ func (p *plan) returned(now time.Time, key string, e ending) {
 
 // conclude decides what follows the end of a run.
 func (p *plan) conclude(now time.Time, t *task, e ending) {
-	if t.state != Overstaying {
-		p.counted--
+	if !t.first || !t.active { // who was reconfigured keeps its slot: whoever had it meanwhile might never end
+		p.release(t)
 	}
 	p.order(order{what: forgetRun, run: t.canonical})
 	cancelled := t.cancelled
@@ -289,7 +289,7 @@ func (p *plan) tick(now time.Time) {
 		case cooling:
 			p.drop(t)
 		default:
-			p.counted--
+			p.release(t)
 			p.move(now, t, Overstaying)
 			p.order(order{what: noteOverstaying, id: t.id, wait: p.grace})
 		}
@@ -303,7 +303,7 @@ func (p *plan) next() time.Time {
 	if len(p.due) > 0 {
 		at = p.due[0].due
 	}
-	if p.line.Len() > 0 && p.hasRoom() && (at.IsZero() || p.ramp.Before(at)) {
+	if t := p.line.front(); t != nil && p.hasRoom(t) && (at.IsZero() || p.ramp.Before(at)) {
 		at = p.ramp // or it would have been started
 	}
 	return at
@@ -325,33 +325,50 @@ func (p *plan) stop(now time.Time) {
 
 // fill starts those that are first in line as long as there is room.
 func (p *plan) fill(now time.Time) {
-	for !p.stopping && p.line.Len() > 0 && p.hasRoom() && !now.Before(p.ramp) {
-		t := p.line.Remove(p.line.Front()).(*task) //nolint:forcetypeassert // nothing else is in line
-		t.place, t.first = nil, false
-		if t.retry {
-			t.retry = false
-			t.restarts++
-			p.restarts++
+	for !p.stopping && !now.Before(p.ramp) {
+		t := p.line.front()
+		if t == nil || !p.hasRoom(t) {
+			return
 		}
-		p.counted++
-		p.move(now, t, Running)
-		t.began = now
-		p.order(order{what: startRun, id: t.id, run: t.canonical})
-		if p.rampInterval > 0 {
-			p.ramp = later(p.ramp, now.Add(-rampSlack)).Add(p.rampInterval)
-		}
+		p.start(now, t)
 	}
 }
 
-func (p *plan) hasRoom() bool { return p.limit == 0 || p.counted < p.limit }
+// hasRoom is for who is first in line.
+func (p *plan) hasRoom(t *task) bool { return t.holds || p.limit == 0 || p.counted < p.limit }
+
+func (p *plan) start(now time.Time, t *task) {
+	if t.retry {
+		t.retry = false
+		t.restarts++
+		p.restarts++
+	}
+	p.hold(t)
+	p.move(now, t, Running)
+	t.first, t.began = false, now
+	p.order(order{what: startRun, id: t.id, run: t.canonical})
+	if p.rampInterval > 0 {
+		p.ramp = later(p.ramp, now.Add(-rampSlack)).Add(p.rampInterval)
+	}
+}
+
+func (p *plan) hold(t *task) {
+	if !t.holds {
+		t.holds = true
+		p.counted++
+	}
+}
+
+func (p *plan) release(t *task) {
+	if t.holds {
+		t.holds = false
+		p.counted--
+	}
+}
 
 func (p *plan) enqueue(now time.Time, t *task) {
 	p.move(now, t, Waiting)
-	if t.first {
-		t.place = p.line.PushFront(t)
-	} else {
-		t.place = p.line.PushBack(t)
-	}
+	p.line.join(t)
 }
 
 // startAgain lets the runs of a tenant begin half of minBackoff apart, whatever happens to it, and once for one change.
@@ -370,6 +387,7 @@ func (p *plan) startAgain(now time.Time, t *task) {
 
 // part forgets a tenant that is gone, once it may be started again at once.
 func (p *plan) part(now time.Time, t *task) {
+	p.release(t)
 	if p.stopping || !p.early(now, t) {
 		p.drop(t)
 		return
@@ -400,10 +418,7 @@ func (p *plan) leave(t *task) {
 	if t.state != 0 {
 		p.byState[t.state]--
 	}
-	if t.place != nil {
-		p.line.Remove(t.place)
-		t.place = nil
-	}
+	p.line.leave(t)
 	if t.index >= 0 {
 		heap.Remove(&p.due, t.index)
 	}

@@ -70,7 +70,10 @@ func (m *model) adopt(t *simTenant, status worker.Status) {
 	t.last = outcome{what: obeys, err: is.LastError}
 	r := t.run
 	if r == nil {
-		t.state, t.since, t.lined, t.turn = is.State, is.Since, is.Since, 0
+		t.state, t.since, t.lined, t.turn, t.slot = is.State, is.Since, is.Since, 0, none
+		if is.State == worker.Restarting || is.State == worker.Waiting {
+			t.slot = perhaps
+		}
 		t.lo, t.hi = is.Since, is.Since.Add(max(m.max, 500*time.Millisecond)) // or the news is waited for
 		return
 	}
@@ -189,9 +192,10 @@ func (m *model) line(now time.Time, status worker.Status, log []entry) {
 	if len(waiting) == 0 {
 		return
 	}
-	if m.limit == 0 || m.counted(now) < m.limit {
+	_, taken := m.counted(now)
+	if m.limit == 0 || taken < m.limit || m.tenants[number(waiting[0].TenantID)].slot == kept {
 		if m.interval == 0 || !now.Before(m.ramp) {
-			m.wrongf("%s waits, and %d run", waiting[0].TenantID, m.counted(now))
+			m.wrongf("%s waits, and %d slots are taken", waiting[0].TenantID, taken)
 		}
 	}
 	for _, e := range log {

@@ -4,5 +4,5 @@ package worker
 func (g *Group) Entries() (tenants, line, deadlines int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.set.tasks), g.set.line.Len(), len(g.set.due)
+	return len(g.set.tasks), g.set.line.len(), len(g.set.due)
 }

@@ -43,6 +43,7 @@ type simTenant struct {
 	turn   int       // by which change it came into the line, 0: not by one
 	lined  time.Time // when it came into the line at the earliest; zero is before everybody
 	first  bool      // it goes to the front
+	slot   slot      // what it has without a run
 	loose  bool      // its place in line is not known
 	freed  bool      // nor was that of the run that it has
 
@@ -118,7 +119,7 @@ func (m *model) change(now time.Time, t *simTenant, c tenant.Change) {
 	case !m.stopped.IsZero():
 	case c.Kind == tenant.Added && !t.active:
 		t.active, t.id, t.failures, t.restarts, t.last, t.vague = true, c.TenantID, 0, 0, outcome{}, false
-		t.first, t.quiet = false, time.Time{}
+		t.first, t.quiet, t.slot = false, time.Time{}, none
 		if t.run != nil {
 			t.run.back = true
 			return
@@ -126,7 +127,7 @@ func (m *model) change(now time.Time, t *simTenant, c tenant.Change) {
 		t.retry = false
 		m.again(now, t, m.delivered)
 	case c.Kind == tenant.Removed && t.active:
-		t.active, t.left = false, now
+		t.active, t.left, t.slot = false, now, none
 		if t.run != nil {
 			t.run.cancel(now, worker.ErrRemoved)
 		} else {
@@ -176,8 +177,9 @@ func (m *model) began(now time.Time, t *simTenant, r *simRun) {
 	case t.active && r.id != t.id:
 		m.wrongf("%s was started as %s", t.id, r.id)
 	}
-	if n := m.counted(now); m.limit > 0 && n >= m.limit {
-		m.wrongf("%s was started while %d were running, and the limit is %d", r.id, n, m.limit)
+	t.slot = none // it is a run that has it from now on
+	if n, _ := m.counted(now); m.limit > 0 && n >= m.limit {
+		m.wrongf("%s was started while %d slots were taken, and the limit is %d", r.id, n, m.limit)
 	}
 	if m.interval > 0 {
 		if now.Before(m.ramp) {
@@ -200,16 +202,6 @@ func (m *model) began(now time.Time, t *simTenant, r *simRun) {
 	if !m.stopped.IsZero() {
 		r.cancel(now, worker.ErrStopping)
 	}
-}
-
-// counted are the runs that count towards the limit.
-func (m *model) counted(now time.Time) (n int) {
-	for i := range m.tenants {
-		if r := m.tenants[i].run; r != nil && !r.overstays(now, m.grace) {
-			n++
-		}
-	}
-	return n
 }
 
 func (m *model) over(now time.Time, t *simTenant, r *simRun, out outcome) {
@@ -271,7 +263,7 @@ func (m *model) conclude(now time.Time, t *simTenant, r *simRun) {
 		t.state = 0
 	case !r.stopping.IsZero() && !r.own || r.back:
 		t.failures, t.vague, t.retry = 0, false, false
-		t.first = errors.Is(r.cause, worker.ErrReconfigured) && !r.back
+		t.first, t.slot = errors.Is(r.cause, worker.ErrReconfigured) && !r.back, m.kept(now, t, r)
 		m.again(now, t, 0)
 	case out.err == nil && out.what != exits:
 		t.state, t.since = worker.Done, now
@@ -349,10 +341,13 @@ func (t *simTenant) line(now time.Time, turn int) {
 	t.toTheFront()
 }
 
-// toTheFront is for who was reconfigured: nobody came before.
+// toTheFront is for who was reconfigured: nobody came before. Who has kept its slot is before who has overstayed.
 func (t *simTenant) toTheFront() {
 	if t.first {
 		t.lined, t.turn = time.Time{}, 0
+		if t.slot == none {
+			t.lined = time.Time{}.Add(1)
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ const (
 	Stopping
 	// Overstaying is Stopping for longer than Config.StopGrace.
 	Overstaying
-	// Restarting has failed and waits for its back-off to end; or its last run, before it was reconfigured or had gone,
-	// began less than half of Config.MinBackoff ago.
+	// Restarting has failed and waits for its back-off to end; or it was reconfigured less than 100 ms ago; or its last run,
+	// before it was reconfigured or had gone, began less than half of Config.MinBackoff ago.
 	Restarting
 	// Done has a run that returned nil. Nothing follows until the tenant goes and comes again.
 	Done
@@ -53,7 +53,7 @@ func (s State) String() string {
 // Status is how a Group is doing: how many tenants are in each state, and each of them.
 type Status struct {
 	Waiting, Running, Stopping, Overstaying, Restarting, Done, GivenUp int
-	// Limit is Config.Limit. Who waits although fewer run waits for the ramp.
+	// Limit is Config.Limit. Who waits although fewer run waits for the ramp, or for who was reconfigured and is Restarting.
 	Limit int
 	// Tenants has those that are active, and those whose last run has not ended yet, sorted by id.
 	Tenants []TenantStatus
