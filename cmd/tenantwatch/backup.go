@@ -61,6 +61,8 @@ func (c *backupCommand) Run(ctx context.Context, std streams) error {
 type restoreCommand struct {
 	databaseFlags
 
+	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is restored under the name of --environment." placeholder:"NAME"`
+
 	From string `arg:"" help:"The file that backup wrote; none for a PostgreSQL that pg_restore has filled." name:"file" optional:""`
 
 	JSON bool `help:"One JSON object." name:"json"`
@@ -84,6 +86,7 @@ type restoreDone struct {
 func (c *restoreCommand) Run(ctx context.Context, std streams) (err error) {
 	l := &lookup{getenv: os.Getenv}
 	d := c.resolve(l)
+	d.formerly = c.Formerly
 	if err := l.check("restore"); err != nil {
 		return err
 	}

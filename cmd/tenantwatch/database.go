@@ -195,7 +195,9 @@ func (d database) explain(err error) error {
 	case errors.Is(err, store.ErrWrongKey):
 		advice = "Give the encryption key that the database was begun with."
 	case errors.Is(err, store.ErrTwoSpellings):
-		advice = "Open it with the version of tenantwatch that made them, and move the tenants of one to the other. Where one came of --formerly, leave that out, or give a name in --environment that the database does not have."
+		advice = "Open it with the version of tenantwatch that made them, and move the tenants of one to the other. Where one came of --formerly, leave that out, or give a name in --environment that has no tenants in this database."
+	case isFormerly(err):
+		advice = "Leave out --formerly, or give it a name that the log of a start has named: one that is refused by now."
 	case errors.Is(err, store.ErrNoSessions):
 		advice = "Set pool_mode = session in the pooler for this database, or name PostgreSQL itself with --db."
 	case farDatabase.connectionAdvice(err) != "":
@@ -204,4 +206,10 @@ func (d database) explain(err error) error {
 		advice = "Check that " + withoutPassword(d.dsn) + " is there, can be written, and lets this user in."
 	}
 	return &failure{err: err, advice: advice, permanent: lastingDatabase(err)}
+}
+
+// isFormerly is of a former name that the store refuses.
+func isFormerly(err error) bool {
+	invalid, ok := errors.AsType[*store.Invalid](err)
+	return ok && invalid.Code == "INVALID_FORMERLY"
 }

@@ -21,8 +21,9 @@ type Options struct {
 	// share a PostgreSQL database. Its case does not matter.
 	Environment string
 	// Formerly is the name, to the letter, under which an older program has begun the environment and which is refused as one
-	// by now, such as "default" or one with quotes: its data is taken over under the name of Environment, once. Empty is none;
-	// another spelling of Environment needs not to be said.
+	// by now, such as "default" or one with quotes: its data is taken over under the name of Environment, once. An environment
+	// of that name which never had a tenant gives way, and its keys and tokens go along. Empty is none; another spelling of
+	// Environment needs not to be said; any other name that is allowed is an *Invalid INVALID_FORMERLY.
 	Formerly string
 	// Key encrypts the connection data at rest, with AES-256-GCM. Required, 32 bytes. Data that was written with another
 	// key cannot be read.
@@ -58,8 +59,9 @@ var (
 	// for a session, would be another's.
 	ErrNoSessions = errors.New("what is between here and PostgreSQL gives each transaction another session, and the lock of the relay " +
 		"belongs to a session: have it pool sessions (PgBouncer: pool_mode = session), or name PostgreSQL itself")
-	// ErrTwoSpellings means that the database has two environments whose names differ in case alone.
-	ErrTwoSpellings = errors.New("the database has environments whose names differ in case alone, and they are one name by now")
+	// ErrTwoSpellings means that the database has two environments whose names differ in case alone, or that both the former and
+	// the current one have had tenants.
+	ErrTwoSpellings = errors.New("two environments of the database would become one, and both may have data")
 	// ErrGone means that events which were asked for are pruned, or of another epoch.
 	ErrGone = errors.New("the events are gone")
 )

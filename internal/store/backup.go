@@ -264,7 +264,7 @@ func renewCopy(ctx context.Context, path string, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := hasEnvironment(ctx, path, environment); err != nil {
+	if err := hasEnvironment(ctx, path, environment, o.Formerly); err != nil {
 		return err
 	}
 	s, err := Open(ctx, "sqlite:"+path, o)
@@ -285,21 +285,30 @@ func renewCopy(ctx context.Context, path string, o Options) (err error) {
 }
 
 // hasEnvironment keeps a mistyped environment from being made, empty, in a backup of others.
-func hasEnvironment(ctx context.Context, path, environment string) (err error) {
+func hasEnvironment(ctx context.Context, path, environment, formerly string) (err error) {
 	file := &sqlite{path: path}
 	db, err := file.pool("_query_only=1", 1, 1)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	found, err := spellings(ctx, tx{on: db, db: file}, environment, "")
+	t := tx{on: db, db: file}
+	found, err := spellings(ctx, t, environment, formerly)
 	if err != nil {
 		return fmt.Errorf("this is no backup: %w", err)
 	}
-	if len(found) == 0 {
-		return fmt.Errorf("the backup has no environment %s: %w", environment, ErrNotFound)
+	if len(found) > 0 {
+		return nil
 	}
-	return nil
+	lost, err := refusedNames(ctx, t)
+	if err != nil {
+		return err
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("the backup has no environment %s, but %s, whose name is refused by now and can be given as the former one: %w",
+			environment, quoted(lost), ErrNotFound)
+	}
+	return fmt.Errorf("the backup has no environment %s: %w", environment, ErrNotFound)
 }
 
 func copyFile(from, to string) (err error) {

@@ -45,7 +45,7 @@ type Store struct {
 // Open opens the database, brings its schema up to date and returns the store. dsn is "sqlite:FILE", whose directory has to
 // be there, or "postgres://…".
 //
-// It returns ErrInUse when another process has the SQLite file open, ErrSchemaTooNew, ErrWrongKey, ErrTwoSpellings,
+// It returns *Invalid for options that can never be right, ErrInUse when another process has the SQLite file open, ErrSchemaTooNew, ErrWrongKey, ErrTwoSpellings,
 // ErrNoSessions, and ErrUnavailable when there is no reaching the database. A migration that was broken off is taken up where it was. Without a deadline of ctx, what
 // is to be migrated may take hours, and everything else half a minute.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
@@ -105,6 +105,9 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	}
 	if s.tenantID == nil {
 		s.tenantID = func(int64) string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+	}
+	if err := s.checkFormerly(); err != nil {
+		return nil, err
 	}
 	if err := s.connect(ctx); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ func (s *Store) takeOver(ctx context.Context) error {
 	defer cancel()
 	return s.explain(ctx, "take the environment over", s.transact(ctx, s.writer, nil, func(ctx context.Context, t tx) error {
 		found, err := spellings(ctx, t, s.environment, s.formerly)
+		if err == nil && len(found) == 2 {
+			found, err = s.giveWay(ctx, t, found)
+		}
 		switch {
 		case err != nil || len(found) == 0:
 			return err
@@ -39,6 +43,50 @@ func (s *Store) takeOver(ctx context.Context) error {
 		}
 		return s.rename(ctx, t, found[0])
 	}))
+}
+
+// checkFormerly refuses a name that a manager can be started with: that one keeps its data. The environment's own name, in any
+// spelling, says nothing new.
+func (s *Store) checkFormerly() error {
+	name, err := normal(s.formerly)
+	if s.formerly == "" || err != nil || name == s.environment {
+		return nil
+	}
+	return &Invalid{Code: "INVALID_FORMERLY", Message: fmt.Sprintf("the environment %q is not taken over by %q, because its name is allowed: "+
+		"a manager that is started with it keeps its data", s.formerly, s.environment)}
+}
+
+// giveWay removes the one of two that has the name of now if it never had a tenant: a start has begun it that did not say which
+// one is to be taken over. What it has goes to the other: keys, tokens, and who did what.
+func (s *Store) giveWay(ctx context.Context, t tx, found []stored) ([]stored, error) {
+	at := slices.IndexFunc(found, func(e stored) bool { return e.name == s.environment })
+	if at < 0 {
+		return found, nil
+	}
+	empty, other := found[at], found[1-at]
+	var used bool
+	if err := t.row(ctx, `SELECT revision > 0 OR tenants > 0 FROM environments WHERE id = ?1`+t.db.lockRow(), empty.id).Scan(&used); err != nil || used {
+		return found, err
+	}
+	if shared, ok := s.db.(*postgres); ok {
+		if err := shared.alone(ctx, t, empty.id); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := s.seal.open(empty.canary, empty.name, canaryText); err != nil {
+		return nil, ErrWrongKey
+	}
+	for _, table := range []string{"keys", "audit"} {
+		if _, err := t.exec(ctx, `UPDATE `+table+` SET env = ?2 WHERE env = ?1`, empty.id, other.id); err != nil {
+			return nil, err
+		}
+	}
+	for _, own := range []string{"relays WHERE env", "probes WHERE env", "active_sets WHERE env", "environments WHERE id"} {
+		if _, err := t.exec(ctx, `DELETE FROM `+own+` = ?1`, empty.id); err != nil {
+			return nil, err
+		}
+	}
+	return []stored{other}, nil
 }
 
 // spellings are the environments whose name differs from that one in case alone, and the one that has the former name.
@@ -62,16 +110,29 @@ func eachEnvironment(ctx context.Context, t tx, fn func(stored)) error {
 	}, `SELECT id, name, canary FROM environments ORDER BY id`)
 }
 
-// nameTheLost warns of environments that no manager can be started for, because their names are refused by now.
+// nameTheLost warns of environments that no manager can be started for.
 func (s *Store) nameTheLost(ctx context.Context) error {
-	return s.look(ctx, "read the environments", func(ctx context.Context, t tx) error {
-		return eachEnvironment(ctx, t, func(e stored) {
-			if _, err := normal(e.name); err != nil {
-				s.logger.LogAttrs(ctx, slog.LevelWarn, "the database has an environment whose name is refused by now; a manager that is started "+
-					"with --formerly and that name, and a new one in --environment, takes its data over", slog.String("formerly", e.name), slog.Any("reason", err))
-			}
-		})
+	var lost []stored
+	err := s.look(ctx, "read the environments", func(ctx context.Context, t tx) (err error) {
+		lost, err = refusedNames(ctx, t)
+		return err
 	})
+	for _, e := range lost {
+		_, reason := normal(e.name)
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "the database has an environment whose name is refused by now; a manager that is started "+
+			"with --formerly and that name, and a new one in --environment, takes its data over", slog.String("formerly", e.name), slog.Any("reason", reason))
+	}
+	return err
+}
+
+// refusedNames are the environments whose names are refused by now.
+func refusedNames(ctx context.Context, t tx) (lost []stored, err error) {
+	err = eachEnvironment(ctx, t, func(e stored) {
+		if _, err := normal(e.name); err != nil {
+			lost = append(lost, e)
+		}
+	})
+	return lost, err
 }
 
 func quoted(found []stored) string {

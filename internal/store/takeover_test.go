@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -159,12 +160,7 @@ func TestX18ConnectionsOfNowAreTakenOverToo(t *testing.T) {
 		associate(t, s, id, "ledger")
 		_, before, err := s.Connections(t.Context(), id, "ledger")
 		do(t, err)
-		do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
-			found, err := spellings(ctx, q, testEnvironment, "")
-			do(t, err)
-			other := &Store{db: s.db, seal: s.seal, environment: "Staging", logger: s.logger, migrating: func() {}}
-			return other.rename(ctx, q, found[0])
-		}))
+		beginAs(t, s, "Staging")
 		do(t, s.Close())
 		s = db.open(t)
 		_, after, err := s.Connections(t.Context(), id, "ledger")
@@ -182,23 +178,19 @@ func TestX18ANameThatIsRefusedByNowIsTakenOver(t *testing.T) {
 			s := db.open(t)
 			id := create(t, s, acme()).ID
 			associate(t, s, id, "ledger")
-			do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
-				found, err := spellings(ctx, q, testEnvironment, "")
-				do(t, err)
-				other := &Store{db: s.db, seal: s.seal, environment: name, logger: s.logger, migrating: func() {}}
-				return other.rename(ctx, q, found[0])
-			}))
+			beginAs(t, s, name)
 			do(t, s.Close())
 			var log strings.Builder
 			o := Options{Environment: "another", Key: testKey, Logger: textLogger(&log)}
 			another, err := Open(t.Context(), db.dsn, o)
 			do(t, err)
+			create(t, another, named("of another"))
 			do(t, another.Close())
 			if strings.Count(log.String(), "formerly=") != 1 || !strings.Contains(log.String(), strings.Trim(name, `"`)) {
 				t.Errorf("it says %s", &log)
 			}
 			if _, err := Open(t.Context(), db.dsn, Options{Environment: "another", Formerly: name, Key: testKey}); !errors.Is(err, ErrTwoSpellings) {
-				t.Errorf("into one that is there: %v", err)
+				t.Errorf("into one that has tenants: %v", err)
 			}
 			log.Reset()
 			for range 2 { // it may be said again
@@ -216,6 +208,110 @@ func TestX18ANameThatIsRefusedByNowIsTakenOver(t *testing.T) {
 			}
 		})
 	}
+}
+
+// beginAs is as if a program of before had begun the environment under that name.
+func beginAs(t *testing.T, s *Store, name string) {
+	t.Helper()
+	do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
+		found, err := spellings(ctx, q, s.environment, "")
+		do(t, err)
+		other := &Store{db: s.db, seal: s.seal, environment: name, logger: s.logger, migrating: func() {}}
+		return other.rename(ctx, q, found[0])
+	}))
+}
+
+// TestX18ANameThatIsAllowedIsNotTakenOver: a manager of that name has it, or will.
+func TestX18ANameThatIsAllowedIsNotTakenOver(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		s := db.open(t)
+		id := create(t, s, acme()).ID
+		do(t, s.Close())
+		for _, former := range []string{testEnvironment, "Staging", "nowhere"} {
+			_, err := Open(t.Context(), db.dsn, Options{Environment: "production", Formerly: former, Key: testKey})
+			wantInvalid(t, err, "INVALID_FORMERLY")
+		}
+		for _, former := range []string{testEnvironment, " Staging"} { // which is the same environment
+			s, err := Open(t.Context(), db.dsn, Options{Environment: testEnvironment, Formerly: former, Key: testKey})
+			do(t, err)
+			_, err = s.Tenant(t.Context(), id)
+			do(t, err)
+			do(t, s.Close())
+		}
+	})
+}
+
+// TestX18AnEnvironmentThatHadNoTenantGivesWay: a start without --formerly has begun it, and somebody has made a token in it.
+func TestX18AnEnvironmentThatHadNoTenantGivesWay(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		s := db.open(t)
+		id := create(t, s, acme()).ID
+		_, before, err := s.CreateToken(t.Context(), "before")
+		do(t, err)
+		beginAs(t, s, "default")
+		do(t, s.Close())
+		empty := db.openAs(t, "production")
+		do(t, empty.Ping(t.Context()))
+		do(t, empty.NewEpoch(t.Context()))
+		_, after, err := empty.CreateToken(t.Context(), "after")
+		do(t, err)
+		do(t, empty.Close())
+		if _, err := Open(t.Context(), db.dsn, Options{Environment: "production", Formerly: "default", Key: []byte(strings.Repeat("x", keyBytes))}); !errors.Is(err, ErrWrongKey) {
+			t.Errorf("with another key: %v", err)
+		}
+		s, err = Open(t.Context(), db.dsn, Options{Environment: "production", Formerly: "default", Key: testKey})
+		do(t, err)
+		defer func() { do(t, s.Close()) }()
+		_, err = s.Tenant(t.Context(), id)
+		do(t, err)
+		for _, secret := range []string{before, after} {
+			_, err := s.CheckToken(t.Context(), secret)
+			do(t, err)
+		}
+		rows, err := s.Audit(t.Context(), 0, 100)
+		do(t, err)
+		if !slices.ContainsFunc(rows, func(a Audited) bool { return a.Call == callNewEpoch }) {
+			t.Errorf("what was done in the one that gave way is not in the audit: %+v", rows)
+		}
+	})
+}
+
+// TestX18AnEnvironmentDoesNotGiveWayUnderAManager that relays for it.
+func TestX18AnEnvironmentDoesNotGiveWayUnderAManager(t *testing.T) {
+	db := database{dsn: testserver.SharedPostgres(t).Database(t)}
+	s := db.open(t)
+	create(t, s, acme())
+	beginAs(t, s, "default")
+	do(t, s.Close())
+	empty := db.openAs(t, "production")
+	release, err := empty.Lead(t.Context())
+	do(t, err)
+	o := Options{Environment: "production", Formerly: "default", Key: testKey}
+	if _, err := Open(t.Context(), db.dsn, o); !errors.Is(err, ErrInUse) {
+		t.Errorf("it says %v", err)
+	}
+	release()
+	taken, err := Open(t.Context(), db.dsn, o)
+	do(t, err)
+	do(t, taken.Close())
+}
+
+// TestX18ABackupWithANameThatIsRefusedByNowIsRestored under another.
+func TestX18ABackupWithANameThatIsRefusedByNowIsRestored(t *testing.T) {
+	s := sqliteFile(t).open(t)
+	id := create(t, s, acme()).ID
+	beginAs(t, s, "default")
+	path := filepath.Join(t.TempDir(), "backup.db")
+	do(t, s.Backup(t.Context(), path))
+	target := sqliteFile(t)
+	o := Options{Environment: "production", Key: testKey}
+	if err := Restore(t.Context(), target.dsn, path, o); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), `"default"`) {
+		t.Errorf("without the former name: %v", err)
+	}
+	o.Formerly = "default"
+	do(t, Restore(t.Context(), target.dsn, path, o))
+	_, err := target.openAs(t, "production").Tenant(t.Context(), id)
+	do(t, err)
 }
 
 func TestX18TwoSpellingsAreRefused(t *testing.T) {
