@@ -18,7 +18,8 @@ const (
 	watchLeading = 700 * time.Millisecond // while this process relays
 	watchLimit   = 3 * time.Second        // of one look
 
-	// knownFor is how old the last look that succeeded may be for this process to go on relaying, and to commit a change.
+	// knownFor is how old the last look that succeeded may be for this process to go on relaying, counted from its beginning, and to
+	// commit a change, counted from its end.
 	knownFor = time.Second
 	// failedFor is for how long a look that failed answers those that ask for one.
 	failedFor = knownFor / 2
@@ -35,6 +36,7 @@ type farEnd struct {
 	turn    int64      // another one for each server, and whenever all connections shall be made again
 	server  string
 	began   time.Time // when the newest connection was begun that led there, which is the last look that succeeded
+	seen    time.Time // when the newest look that succeeded was over
 	failed  time.Time // when the last look that failed was over
 	failure error     // of that look
 
@@ -78,6 +80,9 @@ func (f *farEnd) met(server string, began time.Time) (int64, error) {
 	if began.After(f.began) {
 		f.began = began
 	}
+	if now := time.Now(); now.Sub(began) <= watchLimit { // what took longer tells of too long ago
+		f.seen = now
+	}
 	return f.turn, nil
 }
 
@@ -95,15 +100,28 @@ func (f *farEnd) distrust() {
 	f.turn++
 }
 
-// leads is an error unless the address led to the server of turn at asked, or a moment before. ask reports whether another
-// look may tell otherwise.
-func (f *farEnd) leads(turn int64, asked time.Time) (ask bool, err error) {
+// use is what somebody wants to do who asks where the address leads.
+type use int
+
+const (
+	// toRelay needs that it led here when that was asked, or a moment before: another that begins to relay relies on it.
+	toRelay use = iota
+	// toCommit needs that a look has succeeded a moment ago. A change has the row of the environment while it asks: if each needed
+	// a look that began later, slow looks would let one change pass for each look.
+	toCommit
+)
+
+// leads is an error unless the address is known to lead to the server of turn, for that use. ask reports whether another look may
+// tell otherwise.
+func (f *farEnd) leads(turn int64, asked time.Time, use use) (ask bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.turn != turn:
 		return false, errElsewhere
 	case !f.began.Before(asked) || time.Since(f.began) < knownFor:
+		return false, nil
+	case use == toCommit && time.Since(f.seen) < knownFor:
 		return false, nil
 	case f.failed.After(f.began) && f.failure != nil:
 		// One that failed answers all who ask at about that time, or a server that is away would be asked for each change.
@@ -146,10 +164,10 @@ func (f *farEnd) looked(final bool) {
 
 // leadsHere looks, unless that was done a moment ago, and is an error unless the address is known to lead to the server of
 // turn. All who ask at one time share one look, whose end does not depend on any of them.
-func (p *postgres) leadsHere(ctx context.Context, turn int64) error {
+func (p *postgres) leadsHere(ctx context.Context, turn int64, use use) error {
 	asked := time.Now()
 	for range 2 { // one that goes on already may have begun too early
-		if ask, err := p.far.leads(turn, asked); !ask {
+		if ask, err := p.far.leads(turn, asked, use); !ask {
 			return err
 		}
 		select {
@@ -158,7 +176,7 @@ func (p *postgres) leadsHere(ctx context.Context, turn int64) error {
 		case <-p.far.look():
 		}
 	}
-	_, err := p.far.leads(turn, asked)
+	_, err := p.far.leads(turn, asked, use)
 	return err
 }
 

@@ -30,7 +30,7 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 	}
 	turn, err := p.takeLock(ctx, conn, env)
 	if err == nil { // the connection may be an idle one of before
-		err = p.leadsHere(ctx, turn)
+		err = p.leadsHere(ctx, turn, toRelay)
 	}
 	if err != nil {
 		return nil, errors.Join(err, hangUp(conn))
@@ -44,7 +44,7 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 		if err := holds(ctx, conn, lockRelay, env); err != nil {
 			return err
 		}
-		return p.leadsHere(ctx, turn)
+		return p.leadsHere(ctx, turn, toRelay)
 	}}, nil
 }
 

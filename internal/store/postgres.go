@@ -198,7 +198,7 @@ func (p *postgres) intact() func(context.Context, bool) error {
 	turn := p.far.current()
 	return func(ctx context.Context, change bool) error {
 		if change {
-			return p.leadsHere(ctx, turn)
+			return p.leadsHere(ctx, turn, toCommit)
 		}
 		return p.far.still(turn)
 	}

@@ -192,8 +192,8 @@ func TestX08OneLookAnswersAll(t *testing.T) {
 		all.Go(func() {
 			gone, cancel := context.WithCancel(t.Context())
 			cancel()
-			_ = p.leadsHere(gone, p.far.current())
-			if err := p.leadsHere(t.Context(), p.far.current()); err != nil {
+			_ = p.leadsHere(gone, p.far.current(), toCommit)
+			if err := p.leadsHere(t.Context(), p.far.current(), toCommit); err != nil {
 				t.Error(err)
 			}
 		})
@@ -203,10 +203,10 @@ func TestX08OneLookAnswersAll(t *testing.T) {
 		t.Errorf("%d looks for 50 who asked at once", got)
 	}
 	proxy.Set(testserver.Refuse)
-	eventually(t, "a look failed", func() bool { return p.leadsHere(t.Context(), p.far.current()) != nil })
+	eventually(t, "a look failed", func() bool { return p.leadsHere(t.Context(), p.far.current(), toCommit) != nil })
 	before = proxy.Accepted()
 	for range 1000 {
-		if err := p.leadsHere(t.Context(), p.far.current()); !errors.Is(err, ErrUnavailable) {
+		if err := p.leadsHere(t.Context(), p.far.current(), toCommit); !errors.Is(err, ErrUnavailable) {
 			t.Fatal(err)
 		}
 	}
