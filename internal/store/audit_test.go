@@ -161,6 +161,26 @@ func TestX41ManyReadingsAreFewTransactions(t *testing.T) {
 	})
 }
 
+// TestX41AReadingIsNotCountedInTheRowOfAnother that got its number.
+func TestX41AReadingIsNotCountedInTheRowOfAnother(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		ctx := WithDeed(t.Context(), &Deed{Actor: "key k", Address: "192.0.2.1", Call: "read"})
+		do(t, s.noteReading(ctx, "read", "tenants/a"))
+		do(t, s.write(t.Context(), "as after a failover that has lost the row and given its number to another", func(ctx context.Context, t tx) error {
+			_, err := t.exec(ctx, `UPDATE audit SET actor = 'token t', call = 'delete-tenant', result = 'revision 1'`)
+			return err
+		}))
+		for range 2 {
+			do(t, s.noteReading(ctx, "read", "tenants/a"))
+		}
+		rows, err := s.Audit(t.Context(), 0, 10)
+		do(t, err)
+		if len(rows) != 2 || rows[0].Result != "revision 1" || rows[1].Result != "read 2 times" {
+			t.Errorf("the rows are %+v", rows)
+		}
+	})
+}
+
 // TestX41WhatCannotBeNotedIsNotHandedOut, and not changed.
 func TestX41WhatCannotBeNotedIsNotHandedOut(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {

@@ -143,7 +143,10 @@ func (s *Store) fold(ctx context.Context, t tx, folded map[readingKey]foldedRow,
 	key := readingKey{one.Actor, one.Address, one.Call, one.Target}
 	if row, ok := folded[key]; ok {
 		row.times++
-		n, err := t.exec(ctx, `UPDATE audit SET result = ?3 WHERE env = ?1 AND id = ?2`, s.env, row.id, fmt.Sprintf("%s %d times", ResultRead, row.times))
+		// All of it is compared: after a failover that has lost rows the number may be that of another deed.
+		n, err := t.exec(ctx, `UPDATE audit SET result = ?3 WHERE env = ?1 AND id = ?2 AND at = ?4 AND actor = ?5 AND address = ?6
+			AND call = ?7 AND target = ?8`, s.env, row.id, fmt.Sprintf("%s %d times", ResultRead, row.times),
+			micros(row.since), key.actor, key.address, key.call, key.target)
 		if err != nil {
 			return err
 		}
