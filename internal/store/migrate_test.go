@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
@@ -158,6 +159,30 @@ func TestWhoWaitsForTheMigrationOfAnotherSaysSo(t *testing.T) {
 	}
 	m.done()
 	db.open(t)
+}
+
+// TestX45AShortLookAtTheSchemaIsNotAMigration: each start has the lock for a moment.
+func TestX45AShortLookAtTheSchemaIsNotAMigration(t *testing.T) {
+	dsn := testserver.SharedPostgres(t).Database(t)
+	s := database{dsn: dsn}.open(t)
+	m, err := s.db.migrating(t.Context(), s.writer, func() {})
+	do(t, err)
+	admin, err := pgx.Connect(t.Context(), dsn)
+	do(t, err)
+	defer func() { do(t, admin.Close(context.Background())) }()
+	conn, err := s.writer.Conn(t.Context())
+	do(t, err)
+	defer func() { do(t, hangUp(conn)) }()
+	missed := 0
+	do(t, waitForLock(t.Context(), conn, lockMigrate, 0, func() { t.Error("another one migrates, it says") }, func() error {
+		missed++
+		m.done()
+		eventually(t, "the lock is free", func() bool { return migrationLocks(t, admin) == 0 })
+		return nil
+	}))
+	if missed != 1 {
+		t.Errorf("it has not got the lock %d times", missed)
+	}
 }
 
 // impatient is a log whose first line is enough.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -117,10 +116,10 @@ func ask(ctx context.Context, question func(context.Context) error) error {
 }
 
 // waitForLock asks again and again instead of waiting in one statement: a connection that is silent is seen. waits is called
-// once, if somebody else has the lock; an error of still ends the waiting.
+// once, if others have the lock for longer than a moment, as each that opens the database has it; an error of still ends the
+// waiting.
 func waitForLock(ctx context.Context, conn *sql.Conn, kind, which int64, waits func(), still func() error) error {
-	waits = sync.OnceFunc(waits)
-	for {
+	for missed := 1; ; missed++ {
 		got, err := tryLock(ctx, conn, kind, which)
 		if err == nil && !got {
 			err = still()
@@ -128,7 +127,9 @@ func waitForLock(ctx context.Context, conn *sql.Conn, kind, which int64, waits f
 		if err != nil || got {
 			return err
 		}
-		waits()
+		if missed == 2 {
+			waits()
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
