@@ -44,6 +44,9 @@ func longReader(t *testing.T, dsn, table string) (end func()) {
 	return end
 }
 
+// longestWait is the second that a migration waits at a time, and what a loaded machine needs.
+const longestWait = 4 * time.Second
+
 // TestM12AMigrationBehindALongReaderKeepsNobodyWaiting: it wants the table for itself, and whoever comes after it would wait
 // for the reader too.
 func TestM12AMigrationBehindALongReaderKeepsNobodyWaiting(t *testing.T) {
@@ -51,6 +54,9 @@ func TestM12AMigrationBehindALongReaderKeepsNobodyWaiting(t *testing.T) {
 	serving := database{dsn: dsn}.open(t)
 	makeEvents(t, serving, 1)
 	end := longReader(t, dsn, "tenants")
+	admin, err := pgx.Connect(t.Context(), dsn)
+	do(t, err)
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
 	var log lines
 	migrated := make(chan error, 1)
 	go func() {
@@ -63,7 +69,7 @@ func TestM12AMigrationBehindALongReaderKeepsNobodyWaiting(t *testing.T) {
 	}()
 	eventually(t, "the migration waits", func() bool { return strings.Contains(log.String(), "application=\"a dump\"") })
 	for began := time.Now(); time.Since(began) < 2*migrationPauses; { // in which it tries again
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 		_, err := serving.Tenants(ctx, TenantFilter{})
 		do(t, err)
 		_, _, err = serving.CreateTenant(ctx, named("while"))
@@ -71,6 +77,9 @@ func TestM12AMigrationBehindALongReaderKeepsNobodyWaiting(t *testing.T) {
 			do(t, err)
 		}
 		cancel()
+		if n := migrationLocks(t, admin); n != 1 {
+			t.Fatalf("%d sessions have the lock of migrations", n)
+		}
 	}
 	select {
 	case err := <-migrated:
