@@ -47,7 +47,7 @@ type dialer struct {
 	once      bool        // a second dial is refused
 	connected func()      // called after each dial that succeeded before seal
 	budget    *atomic.Int64
-	waysTo    func(addr string) []string // in the place of the first address; nil is that alone
+	routesTo  func(addr string) []route // in the place of the first address; nil is that alone
 
 	mu     sync.Mutex // guards what follows
 	conns  map[net.Conn]struct{}
@@ -65,40 +65,21 @@ func (d *dialer) within(session context.Context) dialFunc {
 		if !ok {
 			return nil, d.whyAgain()
 		}
-		addrs := []string{addr}
-		if first && d.waysTo != nil {
-			addrs = d.waysTo(addr)
+		routes := []route{{addrs: []string{addr}}}
+		if first && d.routesTo != nil {
+			routes = d.routesTo(addr)
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		stop := context.AfterFunc(session, cancel)
 		defer stop()
-		conn, err := d.connectAny(ctx, network, addrs)
+		conn, err := d.connectAny(ctx, network, routes)
 		if err != nil {
 			return nil, err
 		}
 		d.connected()
 		return bounded(conn, d.budget), nil
 	}
-}
-
-// connectAny connects to the first that can be connected to, and returns all errors if none can be.
-func (d *dialer) connectAny(ctx context.Context, network string, addrs []string) (net.Conn, error) {
-	var errs []error
-	for _, addr := range addrs {
-		conn, err := connect(ctx, d.plain, d.secure, d.track, network, addr)
-		if err == nil {
-			return conn, nil
-		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if len(errs) == 1 {
-		return nil, errs[0]
-	}
-	return nil, errors.Join(errs...)
 }
 
 // seal refuses every dial from now on.

@@ -111,15 +111,18 @@ func (s *source) open(parent context.Context, try *attempt, one bool) (context.C
 	limit := s.cfg().silenceLimit()
 	l := &link{
 		dials: &dialer{
-			plain: s.dial, secure: s.secure, once: one, connected: func() {},
-			waysTo: func(given string) []string { return s.near.waysTo(given, try.ahead) },
+			plain: s.dial, secure: s.secure, once: one, connected: func() { try.reached.Store(true) },
+			routesTo: func(given string) []route { return s.near.routesTo(given, try.ahead) },
 		},
 		silence: time.AfterFunc(s.setupLimit(one), func() { end(ErrSilent) }),
 		end:     end,
 		closed:  make(chan struct{}),
 	}
 	if one {
-		l.dials.connected = func() { l.silence.Reset(limit) }
+		l.dials.connected = func() {
+			try.reached.Store(true)
+			l.silence.Reset(limit)
+		}
 	}
 	context.AfterFunc(ctx, func() {
 		defer close(l.closed)
@@ -136,7 +139,7 @@ func (s *source) setupLimit(one bool) time.Duration {
 		limit += (lookups - 1) * dialTimeout
 	}
 	if s.near.any() {
-		limit += dialTimeout
+		limit += nearLimit
 	}
 	if s.cfg().MasterName != "" {
 		limit += time.Duration(len(s.cfg().Addrs)) * sentinelTimeout
@@ -166,7 +169,8 @@ func (s *source) clusterOptions(ctx context.Context, l *link) *redis.ClusterOpti
 func (s *source) driverOptions(ctx context.Context, l *link) *redis.UniversalOptions {
 	options := s.cfg().driverOptions(l.dials.within(ctx))
 	options.Protocol = s.protocol
-	options.MaxRetries = -1 // a retry would wait in the middle of the handshake
+	options.MaxRetries = -1  // a retry would wait in the middle of the handshake
+	options.DialTimeout = -1 // none of the driver's: one dial may be that of several addresses, and each has its own bound
 	return options
 }
 

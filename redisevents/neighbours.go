@@ -6,12 +6,19 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// maxNeighbours is how many nodes of a Cluster are remembered.
-const maxNeighbours = 64
+const (
+	// maxNeighbours is how many nodes of a Cluster are remembered.
+	maxNeighbours = 64
+	// nearLimit is how long connecting to one of them may take, of all together: while they are gone the address that was given is
+	// what leads to the server, and is not to wait for them.
+	nearLimit = 2 * time.Second
+)
 
 // neighbours are the nodes of the Cluster to which the one address leads that was given. While nobody answers there, one of them
 // is asked. The address comes first all the same, since it may lead to another server by now.
@@ -22,7 +29,8 @@ type neighbours struct {
 
 // attempt is one session of a Run. Each Run has its own: two of them would take the turn from each other.
 type attempt struct {
-	ahead bool // the neighbours come first, since there was no subscription by the address that was given
+	ahead   bool        // the neighbours come first, since a server took a connection and there was no subscription
+	reached atomic.Bool // a server has taken a connection
 }
 
 // note replaces what is known. Nothing is a server that is in no Cluster.
@@ -40,21 +48,24 @@ func (n *neighbours) note(slots []redis.ClusterSlot) {
 	n.addrs = addrs
 }
 
-// next is the attempt after this one. After one without a subscription the other order is tried: a server that takes a connection
-// may say nothing more.
-func (a *attempt) next(subscribed bool) *attempt { return &attempt{ahead: !subscribed && !a.ahead} }
+// next is the attempt after this one. After one with a connection and without a subscription the other order is tried: a server
+// that takes a connection may say nothing more.
+func (a *attempt) next(subscribed bool) *attempt {
+	return &attempt{ahead: a.reached.Load() && !subscribed && !a.ahead}
+}
 
-// waysTo returns the addresses to try one after the other.
-func (n *neighbours) waysTo(given string, ahead bool) []string {
+// routesTo returns the routes to try one after the other.
+func (n *neighbours) routesTo(given string, ahead bool) []route {
 	n.mu.Lock()
 	addrs := slices.Clone(n.addrs)
 	n.mu.Unlock()
 	addrs = slices.DeleteFunc(addrs, func(addr string) bool { return addr == given })
 	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] }) //nolint:gosec // no secret
+	first, near := route{addrs: []string{given}}, route{addrs: addrs, limit: nearLimit}
 	if ahead {
-		return append(addrs, given)
+		return []route{near, first}
 	}
-	return append([]string{given}, addrs...)
+	return []route{first, near}
 }
 
 func (n *neighbours) any() bool {

@@ -104,3 +104,63 @@ func TestX10ANodeThatAnswersNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestX10NeighboursThatAreGone, all of them, their packets dropped, hold up nobody: the address that was given is connected to
+// soon after it is back. One of them that is there is found beside them, also where the address that was given drops packets.
+func TestX10NeighboursThatAreGone(t *testing.T) {
+	const given, alive = "given:6379", "alive:6379"
+	gone := []string{"a:1", "b:1", "c:1", "d:1", "e:1", "f:1"}
+	for name, tt := range map[string]struct {
+		near  []string
+		does  map[string]place
+		dials string // in each span
+		span  time.Duration
+	}{
+		"the given one refuses":         {gone, map[string]place{given: refuses}, given, 4 * time.Second},
+		"one is alive":                  {append(gone, alive), map[string]place{given: refuses, alive: stopped}, alive, 2 * defaultSilenceLimit},
+		"one is alive, the given drops": {append(gone, alive), map[string]place{given: drops, alive: stopped}, alive, 2*defaultSilenceLimit + 2*dialTimeout},
+		"the given one answers nothing": {gone, map[string]place{given: stopped}, given, defaultSilenceLimit + 6*time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for kind, make := range map[string]func() (tenant.Feed, *source){
+				"channels": func() (tenant.Feed, *source) {
+					feed, err := NewPubSub(Config{Host: "given"}, environment)
+					return feed, sourceOf(t, &feed.source, err)
+				},
+				"stream": func() (tenant.Feed, *source) {
+					feed, err := NewStream(Config{Host: "given", Cluster: true, NoHeartbeats: true}, environment)
+					return feed, sourceOf(t, &feed.source, err)
+				},
+			} {
+				synctest.Test(t, func(t *testing.T) {
+					feed, from := make()
+					servers := &places{began: time.Now(), does: func(addr string, _ time.Duration) place {
+						if does, known := tt.does[addr]; known {
+							return does
+						}
+						return drops
+					}}
+					from.dial = servers.dial
+					remembering(from, tt.near...)
+					stop := listen(t, feed, func(tenant.Signal) {})
+					time.Sleep(time.Minute)
+					stop()
+					for at := time.Duration(0); at+tt.span < time.Minute; at += tt.span {
+						if len(servers.dialled(tt.dials, at, at+tt.span)) == 0 {
+							t.Errorf("%s: %s was not dialled between %s and %s, but at %v", kind, tt.dials, at, at+tt.span, servers.dials[tt.dials])
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+func sourceOf(t *testing.T, s *source, err error) *source {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.backoff.patience = time.Hour // which ends the short waits
+	return s
+}
