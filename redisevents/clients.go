@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -13,7 +14,8 @@ import (
 // that takes the first command and refuses the second.
 type clients struct {
 	open  func(cluster bool) redis.UniversalClient
-	fixed bool // it is configured that there is a Cluster
+	fixed bool          // it is configured that there is a Cluster
+	again time.Duration // after which the Cluster of a single server is tried for the second time
 
 	mu      sync.Mutex // guards what follows
 	current *client    // nil before the first, and after one was dropped
@@ -27,10 +29,12 @@ type client struct {
 
 	cluster bool
 	old     atomic.Bool // the server does not know HELLO
-	alone   atomic.Bool // it was asked whether the server's Cluster can be reached
 	doubted atomic.Bool // the last commands had no answer
 	users   int
 	dropped bool
+
+	joinAt   time.Time     // before which nobody asks whether the server's Cluster can be reached
+	joinWait time.Duration // the last time that was waited for it; negative is that it may not be asked
 }
 
 // askRole asks in the form that the server knows. In a Cluster one node's answer says nothing of another.
@@ -93,6 +97,32 @@ func (c *clients) replace(used *client, cluster redis.UniversalClient) bool {
 	used.dropped, c.cluster = true, true
 	c.current = &client{UniversalClient: cluster, cluster: true}
 	return true
+}
+
+// mayJoin reports whether it is time to ask for the Cluster of a single server, and waits longer before the next time.
+func (c *clients) mayJoin(used *client, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if used.joinWait < 0 || now.Before(used.joinAt) {
+		return false
+	}
+	used.joinWait = min(max(c.again, 2*used.joinWait), joinAtMost)
+	used.joinAt = now.Add(used.joinWait)
+	return true
+}
+
+// joinSoon has it be time as soon as the server answers again: it gave no answer, and so it matters what others there are.
+func (c *clients) joinSoon(used *client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	used.joinAt, used.joinWait = time.Time{}, min(used.joinWait, 0)
+}
+
+// neverJoin leaves it at the one server, for a user who may not ask: each question would be one more refusal in its log.
+func (c *clients) neverJoin(used *client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	used.joinWait = -1
 }
 
 // leaves reports whether a client is not used again after these answers. That of a Cluster that was found out is kept as long as

@@ -11,6 +11,11 @@ import (
 // doubtLimit bounds asking the address that was given whether it still leads to a Cluster.
 const doubtLimit = time.Second
 
+const (
+	joinAgain  = 10 * time.Second // and twice as long each time
+	joinAtMost = 10 * time.Minute // each of them may take doubtLimit, for who publishes
+)
+
 // exchange sends commands together. It returns why the server that answered was the wrong one; then nothing counts of what
 // it took. Otherwise each command has its own answer. After an answer that is not about the commands the connection is not
 // used again: it may lead to a server that its address leads to no more.
@@ -39,6 +44,8 @@ func (p *Publisher) exchange(ctx context.Context, commands []redis.Cmder) error 
 	wrong := p.wrongServer(used.cluster, commands, roles)
 	if doubted := hadNoAnswer(firstError(commands)); used.cluster {
 		used.doubt(ctx, doubted)
+	} else if doubted {
+		p.clients.joinSoon(used)
 	}
 	if wrong == nil && before.mode() == "cluster" {
 		p.join(ctx, used)
@@ -49,9 +56,9 @@ func (p *Publisher) exchange(ctx context.Context, commands []redis.Cmder) error 
 
 // join goes over to the Cluster that the one server belongs to, while that lives: the others are known then when it is gone.
 // It does so where every master can be talked to. Behind a translation of addresses, or for a user who may not ask for them, the
-// one server is all there is.
+// one server is all there is. Without an answer it is tried again later: a master that is being replaced answers nothing.
 func (p *Publisher) join(ctx context.Context, used *client) {
-	if used.alone.Swap(true) {
+	if !p.clients.mayJoin(used, time.Now()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
@@ -66,6 +73,9 @@ func (p *Publisher) join(ctx context.Context, used *client) {
 		}
 		return nil // that it is forbidden is an answer
 	})
+	if forbids(err) {
+		p.clients.neverJoin(used)
+	}
 	if err != nil || !p.clients.replace(used, cluster) {
 		_ = cluster.Close()
 	}

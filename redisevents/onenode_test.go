@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/testserver"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -84,5 +85,42 @@ func TestX09ASentinelIsNoServer(t *testing.T) {
 	err := newPublisher(t, configOf(sentinels.Sentinels[0]), EnvironmentChannel).Publish(t.Context(), of("a", "1"))
 	if !errors.Is(err, ErrUnready) || !strings.Contains(err.Error(), "MasterName") {
 		t.Errorf("published to a Sentinel: %v", err)
+	}
+}
+
+// TestX10AClusterThatCouldNotBeJoinedAtFirst, since one of its masters was stopped, is joined later, so that the others are known
+// when the one address is gone.
+func TestX10AClusterThatCouldNotBeJoinedAtFirst(t *testing.T) {
+	t.Parallel()
+	cluster := testserver.StartCluster(t)
+	publisher := newPublisher(t, configOf(cluster.Nodes[0]), EnvironmentChannel)
+	publisher.clients.again = pollEvery
+	cluster.Nodes[1].Pause()
+	publish(t, publisher, 0, 1)
+	if publisher.clients.current.cluster {
+		t.Fatal("it went over to a Cluster of which one master answers nothing")
+	}
+	cluster.Nodes[1].Resume()
+	eventually(t, "a client of the Cluster", func() bool {
+		publish(t, publisher, 1, 2)
+		return publisher.clients.current.cluster
+	})
+}
+
+// TestX10WhenAClusterIsTriedAgain: after ten seconds, then after twice as long each time, at once after a server gave no answer, and
+// never where the user may not ask.
+func TestX10WhenAClusterIsTriedAgain(t *testing.T) {
+	c, used, now := &clients{again: joinAgain}, &client{}, time.Now()
+	for _, wait := range []time.Duration{10, 20, 40, 80, 160, 320, 600, 600} {
+		if !c.mayJoin(used, now) || c.mayJoin(used, now.Add(wait*time.Second-1)) {
+			t.Errorf("it is not tried, or tried again before %d s", wait)
+		}
+		now = now.Add(wait * time.Second)
+	}
+	if c.joinSoon(used); !c.mayJoin(used, now) || c.mayJoin(used, now) || !c.mayJoin(used, now.Add(joinAgain)) {
+		t.Error("a server that gave no answer changes nothing")
+	}
+	if c.neverJoin(used); c.mayJoin(used, now.Add(time.Hour)) {
+		t.Error("it is tried although the user may not ask")
 	}
 }

@@ -58,7 +58,7 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{clients: &clients{fixed: cfg.isCluster()}, channels: channels, secrets: cfg.secrets, dial: dialAbortive}
+	p := &Publisher{clients: &clients{fixed: cfg.isCluster(), again: joinAgain}, channels: channels, secrets: cfg.secrets, dial: dialAbortive}
 	driver := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if cfg.MasterName != "" {
 			master, err := cfg.locate(ctx, p.dial, secure)
