@@ -37,9 +37,12 @@ func (k Kind) Problem(text string) string {
 	}
 	authority, path := rest[:end], rest[end:]
 	at := strings.LastIndex(authority, "@")
-	parsed, err := url.Parse(text)
-	if at < 0 && strings.Contains(path, "@") && (err != nil || !k.database || strings.Contains(parsed.Path+parsed.Fragment, "@")) {
-		return "has a /, ? or # in its user or password: write %2F, %3F or %23"
+	_, err := url.Parse(text)
+	if k.straysInto(authority, path) || at < 0 && err != nil && strings.Contains(path, "@") {
+		return "has a /, ? or # in its user or password: write %2F, %3F or %23, and %40 for an @ that is elsewhere"
+	}
+	if strings.Contains(path, "#") {
+		return "has a #, behind which nothing is read: leave it out, or write %23 where it is part of a password"
 	}
 	if problem := userProblem(authority[:max(at, 0)]); problem != "" {
 		return problem
@@ -54,6 +57,25 @@ func (k Kind) Problem(text string) string {
 		return "is not a URL"
 	}
 	return ""
+}
+
+// straysInto reports whether the @ before the host seems to be in what is behind the host, so that a piece of the password was taken
+// for the host. The options of a database may have one in a value, where there is a path before them.
+func (k Kind) straysInto(authority, path string) bool {
+	path, fragment, _ := strings.Cut(path, "#")
+	path, query, _ := strings.Cut(path, "?")
+	if strings.Contains(path+fragment, "@") {
+		return true
+	}
+	if !k.database || path == "" && authority != "" {
+		return strings.Contains(query, "@")
+	}
+	for option := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(option, "="); strings.Contains(name, "@") {
+			return true
+		}
+	}
+	return false
 }
 
 // foreign names the form that other programs write, and what would be ours.
