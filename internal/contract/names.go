@@ -65,14 +65,14 @@ func CheckService(name string) error {
 	return nil
 }
 
-// SecretPath is where new credentials are. Two tenants never share one, because of the id, and none comes twice, because
-// of the revision of the event that announces it.
-func SecretPath(tenantID, service, credential string, revision uint64) string {
+// SecretPath is where new credentials are. Two tenants never share one, because of the id, and none comes twice as
+// long as no version does: it is made of the revision of the event that announces it.
+func SecretPath(tenantID, service, credential string, version uint64) string {
 	service = url.PathEscape(service) // one from before there were rules may have slashes
 	if strings.Trim(service, ".") == "" {
 		service = strings.ReplaceAll(service, ".", "%2E")
 	}
-	return fmt.Sprintf("tenants/%s/%s/%s/v%d", tenant.CanonicalID(tenantID), service, credential, revision)
+	return fmt.Sprintf("tenants/%s/%s/%s/v%d", tenant.CanonicalID(tenantID), service, credential, version)
 }
 
 func isSlug(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' }

@@ -123,7 +123,10 @@ func newEpochOfAll(ctx context.Context, t tx) error {
 }
 
 func newEpochOf(ctx context.Context, t tx, env int64) error {
-	epoch := newEpoch()
+	epoch, err := laterEpoch()
+	if err != nil {
+		return err
+	}
 	var before uint64
 	if err := t.row(ctx, `SELECT revision FROM environments WHERE id = ?1`+t.db.lockRow(), env).Scan(&before); err != nil {
 		return err
@@ -163,7 +166,7 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 			newest++
 			data := evt.Data // what is no event stays as it is, for who looks into why
 			if evt.Validate() == nil {
-				evt.Payload = renumbered(evt.Event, newest)
+				evt.Payload = renumbered(evt.Event, versionOf(epoch, newest))
 				if data, err = encodeEvent(evt.Event, tenant.Version{Epoch: epoch, Revision: newest}); err != nil {
 					return 0, err
 				}
@@ -176,14 +179,14 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 	}
 }
 
-// renumbered is the payload of an event that gets another revision: the path of a secret has the revision in it, and a later
-// rotation that came to the old one would have the same path. What has no such payload stays as it is.
-func renumbered(evt tenant.Event, revision uint64) json.RawMessage {
+// renumbered is the payload of an event that gets another revision: the path of a secret has a version that is made of it, and a
+// later rotation that came to the old one would have the same path. What has no such payload stays as it is.
+func renumbered(evt tenant.Event, version uint64) json.RawMessage {
 	var p tenant.CredentialsRotated
 	if evt.EventType != tenant.EventCredentialsRotated || json.Unmarshal(evt.Payload, &p) != nil {
 		return evt.Payload
 	}
-	p.NewSecretPath = contract.SecretPath(evt.TenantID, p.ServiceName, p.CredentialType, revision)
+	p.NewSecretPath = contract.SecretPath(evt.TenantID, p.ServiceName, p.CredentialType, version)
 	data, err := json.Marshal(p)
 	if err != nil {
 		return evt.Payload

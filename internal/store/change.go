@@ -109,7 +109,7 @@ func (c *change) event(r *record, h happening) ([]byte, error) {
 		evt.TenantName = r.Name
 	}
 	if h.numbered != nil {
-		h.payload = h.numbered(c.revision)
+		h.payload = h.numbered(versionOf(c.epoch, c.revision))
 	}
 	if h.payload != nil {
 		if evt.Payload, err = json.Marshal(h.payload); err != nil {

@@ -24,9 +24,9 @@ type record struct {
 // happening is an event that is still without id, time and revision, and the services whose lists it changes.
 type happening struct {
 	kind     tenant.EventType
-	payload  any                       // nil is none
-	numbered func(revision uint64) any // the payload, where it depends on the event's revision
-	named    bool                      // it says the tenant's name
+	payload  any                      // nil is none
+	numbered func(version uint64) any // the payload, where it depends on the event's revision: see versionOf
+	named    bool                     // it says the tenant's name
 	lists    []string
 }
 
@@ -153,10 +153,10 @@ func (r *record) disassociate(a *Association, purge bool) happening {
 func (r *record) rotate(a *Association) ([]happening, error) {
 	const credential = "postgresql"
 	a.Rotations++
-	return []happening{{kind: tenant.EventCredentialsRotated, numbered: func(revision uint64) any {
+	return []happening{{kind: tenant.EventCredentialsRotated, numbered: func(version uint64) any {
 		return tenant.CredentialsRotated{
 			ServiceName: a.Service, CredentialType: credential,
-			NewSecretPath: contract.SecretPath(r.ID, a.Service, credential, revision),
+			NewSecretPath: contract.SecretPath(r.ID, a.Service, credential, version),
 		}
 	}}}, nil
 }

@@ -189,8 +189,6 @@ func (s *Store) checkKey(ctx context.Context, begun bool) error {
 	return nil
 }
 
-func newEpoch() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
-
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func fromMicros(n int64) time.Time { return time.UnixMicro(n).UTC() }
