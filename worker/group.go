@@ -87,8 +87,8 @@ type Config struct {
 //
 // A manager announces one change of a tenant's connections by several events, one after the other. They restart its run once:
 // the first of them ends the run at once, and the next run begins when none has come for 100 ms, half a second after the
-// first at the latest. With Config.Reconfigured nothing is held up: the run is told of each, or of the last of those that came
-// while it was being told.
+// first at the latest. So does the run of one that waits in line when they come. With Config.Reconfigured nothing is held up:
+// the run is told of each, or of the last of those that came while it was being told.
 type Group struct {
 	cfg Config
 

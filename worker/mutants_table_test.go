@@ -29,6 +29,8 @@ var mutants = []mutant{
 	{"a run that ended by itself during the hook counts as cancelled", "plan.go", "		t.cancelled = false // the end was its own\n", ""},
 	{"a slot is not freed by a panic", "plan.go", "	if !t.first || !t.active { //", "	if (!t.first || !t.active) && !e.panicked { //"},
 	{"who was reconfigured loses its slot", "plan.go", "	if !t.first || !t.active { //", "	if t != nil { //"},
+	{"who waits is started between two events of one change", "plan.go", "		if now.Before(t.quiet) {\n", "		if now.Before(t.quiet) && !t.active {\n"},
+	{"whose turn comes between two events of one change loses it", "plan.go", "	p.hold(t)\n	p.move(now, t, Restarting)\n", "	p.move(now, t, Restarting)\n"},
 	{"the slot of who was reconfigured and goes is kept", "plan.go", "	p.release(t)\n	if p.stopping || !p.early(now, t) {\n", "	if p.stopping || !p.early(now, t) {\n"},
 	{"who has overstayed passes those whose slot is kept", "line.go", "{&l.kept, &l.first, &l.rest}", "{&l.first, &l.kept, &l.rest}"},
 	{"who overstayed frees two slots", "plan.go", "	if t.holds {\n", "	if t.holds || t.state == Overstaying {\n"},

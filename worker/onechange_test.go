@@ -71,3 +71,41 @@ func TestW02OneChangeRestartsARunOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestW02OneChangeStartsWhoWaitsOnce: its turn comes between two events of one change. It is started when no more can come, and
+// who is behind it in line does not get its slot.
+func TestW02OneChangeStartsWhoWaitsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, Config{Limit: 1}, nil)
+		b.add("a", "b", "c")
+		b.reconfigure("b")
+		time.Sleep(time.Millisecond)
+		b.remove("a")
+		b.wants("+a -a")
+		b.wantStates("b restarting, c waiting")
+		time.Sleep(time.Millisecond)
+		b.reconfigure("b")
+		time.Sleep(newsQuiet - time.Nanosecond)
+		b.wants("")
+		time.Sleep(time.Nanosecond)
+		b.wants("+b")
+		time.Sleep(time.Minute)
+		b.wants("")
+		b.stop()
+	})
+}
+
+// TestW02WhoWaitsForNewsHoldsUpNobodyElse: the slot next to it is for who is behind it in line, and its own is when it goes.
+func TestW02WhoWaitsForNewsHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, Config{Limit: 2}, nil)
+		b.add("a", "b", "c", "d", "e")
+		b.reconfigure("c")
+		b.remove("a")
+		b.remove("b")
+		b.wants("+a +b -a -b +d")
+		b.remove("c")
+		b.wants("+e")
+		b.stop()
+	})
+}

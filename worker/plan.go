@@ -53,7 +53,7 @@ type task struct {
 	state         State
 	since         time.Time
 	active        bool
-	holds         bool      // a slot: it has a run that does not overstay, or that run was ended by a reconfiguration
+	holds         bool      // a slot: it has a run that does not overstay, or waits for the end of a reconfiguration
 	place         place     // in line, zero elsewhere
 	first         bool      // before those that just wait: its run was to be started again
 	due           time.Time // of stopping and backing off
@@ -330,12 +330,24 @@ func (p *plan) fill(now time.Time) {
 		if t == nil || !p.hasRoom(t) {
 			return
 		}
-		p.start(now, t)
+		if now.Before(t.quiet) {
+			p.reserve(now, t)
+		} else {
+			p.start(now, t)
+		}
 	}
 }
 
 // hasRoom is for who is first in line.
 func (p *plan) hasRoom(t *task) bool { return t.holds || p.limit == 0 || p.counted < p.limit }
+
+// reserve is for whose turn comes before all the news of its change has: it has its slot, and its run begins once for the change.
+// Passed over, it might never have another turn.
+func (p *plan) reserve(now time.Time, t *task) {
+	p.hold(t)
+	p.move(now, t, Restarting)
+	p.schedule(t, t.quiet)
+}
 
 func (p *plan) start(now time.Time, t *task) {
 	if t.retry {

@@ -37,16 +37,11 @@ func (s *sim) settle() {
 	}
 }
 
-// pass lets time pass, and looks whenever something happens, and when a back-off has to be over.
+// pass lets time pass, and looks whenever something happens, and when something has to that nobody is told of.
 func (s *sim) pass(d time.Duration) {
 	end := time.Now().Add(d)
 	for now := time.Now(); now.Before(end) && s.failure() == nil; now = time.Now() {
-		next := end
-		for i := range s.model.tenants {
-			if t := &s.model.tenants[i]; t.state == worker.Restarting && t.hi.After(now) && t.hi.Before(next) {
-				next = t.hi
-			}
-		}
+		next := s.model.next(now, end)
 		select {
 		case <-time.After(next.Sub(now)):
 		case <-s.nudge:
@@ -93,6 +88,7 @@ func (m *model) compare(now time.Time, status worker.Status) {
 	if !slices.IsSortedFunc(status.Tenants, func(a, b worker.TenantStatus) int { return strings.Compare(a.TenantID, b.TenantID) }) {
 		m.wrongf("Status is not sorted: %v", status.Tenants)
 	}
+	m.reserved = nil
 	var counts, seen worker.Status
 	var is [simTenants]*worker.TenantStatus
 	for i := range status.Tenants {
@@ -127,6 +123,7 @@ func (m *model) compareTenant(now time.Time, t *simTenant, st worker.TenantStatu
 	switch r := t.run; {
 	case r == nil:
 		m.backedOff(now, t, st)
+		m.reserves(now, t, st)
 		want, since = t.state, t.since
 	case r.stopping.IsZero():
 		want, since = worker.Running, r.began
@@ -198,6 +195,7 @@ func (m *model) line(now time.Time, status worker.Status, log []entry) {
 			m.wrongf("%s waits, and %d slots are taken", waiting[0].TenantID, taken)
 		}
 	}
+	m.passed(&m.tenants[number(waiting[0].TenantID)])
 	for _, e := range log {
 		first := &m.tenants[number(waiting[0].TenantID)]
 		if e.kind != began || e.n == m.storm {

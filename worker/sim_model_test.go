@@ -20,11 +20,12 @@ type model struct {
 	hook             bool
 
 	tenants  [simTenants]simTenant
-	ramp     time.Time // no start before it
-	storm    int       // the tenant whose changes come too fast to follow, -1: none
-	dry      bool      // the changes have ended
-	stopped  time.Time // the Group has to end since
-	returned bool      // Run has
+	reserved []simTenant // whose turn came in this moment, before all the news of its change has
+	ramp     time.Time   // no start before it
+	storm    int         // the tenant whose changes come too fast to follow, -1: none
+	dry      bool        // the changes have ended
+	stopped  time.Time   // the Group has to end since
+	returned bool        // Run has
 	hasError error
 }
 
@@ -187,6 +188,9 @@ func (m *model) began(now time.Time, t *simTenant, r *simRun) {
 		}
 		m.ramp = later(m.ramp, now.Add(-rampSlack)).Add(m.interval)
 	}
+	if !storm && now.Before(t.quiet) {
+		m.wrongf("%s was started %v before no more news of its change can come", r.id, t.quiet.Sub(now))
+	}
 	if !t.begun.IsZero() && now.Before(t.begun.Add(m.min/2)) {
 		m.wrongf("%s was started again after %v", r.id, now.Sub(t.begun))
 	}
@@ -343,11 +347,11 @@ func (t *simTenant) line(now time.Time, turn int) {
 
 // toTheFront is for who was reconfigured: nobody came before. Who has kept its slot is before who has overstayed.
 func (t *simTenant) toTheFront() {
-	if t.first {
+	if t.first || t.slot == kept {
 		t.lined, t.turn = time.Time{}, 0
-		if t.slot == none {
-			t.lined = time.Time{}.Add(1)
-		}
+	}
+	if t.first && t.slot == none {
+		t.lined = time.Time{}.Add(1)
 	}
 }
 
