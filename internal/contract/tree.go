@@ -3,13 +3,14 @@ package contract
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 )
 
 // tree is a JSON value that was read once, whole: an object of objects is read in one pass, however deep it is.
 type tree struct {
 	text     json.RawMessage // as it was written; nil where it is made of its members
 	isObject bool
-	names    []string // in the order in which they came; one that was removed is not in members
+	names    []string // of members, each once, in the order in which they came
 	members  map[string]*tree
 }
 
@@ -101,17 +102,13 @@ func (t *tree) write(out *bytes.Buffer) {
 	out.WriteByte('{')
 	first := true
 	for _, name := range t.names {
-		member, there := t.members[name]
-		if !there {
-			continue
-		}
 		if !first {
 			out.WriteByte(',')
 		}
 		first = false
 		out.Write(encode(name))
 		out.WriteByte(':')
-		member.write(out)
+		t.members[name].write(out)
 	}
 	out.WriteByte('}')
 }
@@ -138,5 +135,13 @@ func (t *tree) merge(patch *tree, sparse bool) *tree {
 		}
 		t.set(name, is)
 	}
+	t.forget()
 	return t
+}
+
+// forget takes out the names of what was removed, all at once: one that is set again would have two places.
+func (t *tree) forget() {
+	if len(t.names) > len(t.members) {
+		t.names = slices.DeleteFunc(t.names, func(name string) bool { return t.members[name] == nil })
+	}
 }
