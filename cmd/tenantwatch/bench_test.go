@@ -31,6 +31,7 @@ func runBench(t *testing.T, args ...string) *process {
 // TestX36BenchAbuseAttacksAndPrintsATable: each attack, for a moment. What is felt on a machine that is busy with tests says
 // nothing, so that it may end either way.
 func TestX36BenchAbuseAttacksAndPrintsATable(t *testing.T) {
+	t.Parallel()
 	p := runBench(t, "--json", "--rounds", "1", "--duration", "100ms", "--streams", "20", "--history", "40", "--callers", "16", "--samples", "1")
 	err := p.cmd.Wait()
 	var attacks []string
@@ -200,6 +201,7 @@ func TestX36BenchAbuseThatIsEndedByCtrlC(t *testing.T) {
 
 // TestBenchAbuseRefusesAManagerElsewhere, and whatever else makes no sense.
 func TestBenchAbuseRefusesAManagerElsewhere(t *testing.T) {
+	t.Parallel()
 	for want, args := range map[string][]string{
 		"not of this machine":  {"--manager-url", "https://tenants.example.com", "--token-file", "t"},
 		"has to be https":      {"--manager-url", "http://127.0.0.1:8080", "--token-file", "t"},

@@ -11,6 +11,7 @@ import (
 )
 
 func TestDevRemovesWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	start := func() (*process, string) {
 		p := startProcess(t, []string{"TMPDIR=" + folder}, "dev", "--no-churn", "--json")
@@ -55,6 +56,7 @@ func TestDevRemovesWhatAKilledOneLeft(t *testing.T) {
 
 // TestDevIsTheRealManager: what it does is in the metrics of serve, and its database in files that are its user's alone.
 func TestDevIsTheRealManager(t *testing.T) {
+	t.Parallel()
 	dev := startProcess(t, nil, "dev", "--churn", "100", "--json")
 	ready := dev.ready()
 	for deadline := time.Now().Add(patience); ; {
@@ -96,6 +98,7 @@ func TestDevIsTheRealManager(t *testing.T) {
 
 // Supervisors and timeout(1) signal the process and then its group, so that it gets the same signal twice.
 func TestDevHeedsTheSameSignalTwiceAsOne(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGHUP, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			folder := t.TempDir()

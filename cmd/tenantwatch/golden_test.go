@@ -24,8 +24,11 @@ const goldenFolder = "testdata/wire"
 // TestTheWireIsWhatTheGoldenFilesSay plays the requests of the golden files to a running manager, over plain HTTP, and
 // listens to its Redis as any subscriber would. What comes back has to be what is written, to the byte.
 func TestTheWireIsWhatTheGoldenFilesSay(t *testing.T) {
+	if !*update {
+		t.Parallel()
+	}
 	sqlite := func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "t.db") }
-	postgres := func(t *testing.T) string { return testserver.StartPostgres(t).Database(t) }
+	postgres := func(t *testing.T) string { return testserver.SharedPostgres(t).Database(t) }
 	for _, run := range []struct {
 		name, channels string
 		database       func(t *testing.T) string
@@ -36,6 +39,9 @@ func TestTheWireIsWhatTheGoldenFilesSay(t *testing.T) {
 		{"PostgreSQL, both channels", "both", postgres},
 	} {
 		t.Run(run.name, func(t *testing.T) {
+			if !*update {
+				t.Parallel()
+			}
 			w := newWire(t, run.database(t), run.channels)
 			var all []scene
 			files, played := goldenFiles(t), 0

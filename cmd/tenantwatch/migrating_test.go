@@ -20,7 +20,8 @@ const lockOfMigrations = 0x7477_0001
 // TestX45WhileTheDatabaseIsMigrated the process says that it lives and is not ready, ends when it is told to, and serves when it
 // is done.
 func TestX45WhileTheDatabaseIsMigrated(t *testing.T) {
-	dsn := testserver.StartPostgres(t).Database(t)
+	t.Parallel()
+	dsn := testserver.SharedPostgres(t).Database(t)
 	s := startServe(t, dsn)
 	s.interrupt()
 	conn, err := pgx.Connect(t.Context(), dsn)

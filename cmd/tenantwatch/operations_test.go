@@ -219,6 +219,7 @@ func announce(t *testing.T, at redisevents.Config) error {
 }
 
 func TestTheManualsMetricsAreThere(t *testing.T) {
+	t.Parallel()
 	named := regexp.MustCompile(`\btenantwatch_\w+`).FindAllString(manual(t), -1)
 	if len(named) < 5 {
 		t.Fatalf("the manual names %q", named)

@@ -225,6 +225,7 @@ func TestC1BrokenPipeOfAProcess(t *testing.T) {
 
 // Like "tenantwatch dev --no-churn | head -1": there is no next line that would show it.
 func TestC1TheReaderOfAQuietProcessIsGone(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("it shows with the next line")
 	}
@@ -287,6 +288,14 @@ func TestDevTakesItsFilesAway(t *testing.T) {
 func inFull() bool {
 	full := flag.Lookup("edges.full")
 	return full != nil && full.Value.String() == "true"
+}
+
+// onlyInFull is for what takes long, and whose parts have tests of their own.
+func onlyInFull(t *testing.T) {
+	t.Helper()
+	if !inFull() {
+		t.Skip("left to the full run, make proofs")
+	}
 }
 
 // until waits until ok.

@@ -282,6 +282,7 @@ func TestX08TwoManagersThroughAFailover(t *testing.T) {
 
 // TestX09TwoManagersThroughASwap: master and replica change places behind one address, and no connection is closed.
 func TestX09TwoManagersThroughASwap(t *testing.T) {
+	onlyInFull(t)
 	t.Parallel()
 	first, second := testserver.StartRedis(t), testserver.StartRedis(t)
 	address := testserver.NewProxy(t, first.Addr())
@@ -309,6 +310,7 @@ func TestX09TwoManagersThroughASwap(t *testing.T) {
 
 // TestX10TwoManagersOnACluster that they know by one address, and not as a Cluster.
 func TestX10TwoManagersOnACluster(t *testing.T) {
+	onlyInFull(t)
 	t.Parallel()
 	cluster := testserver.StartCluster(t)
 	all := redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs()})

@@ -108,7 +108,7 @@ func TestServeOnEachDatabase(t *testing.T) {
 	t.Parallel()
 	databases := map[string]func(t *testing.T) string{
 		"SQLite":     func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "t.db") },
-		"PostgreSQL": func(t *testing.T) string { return testserver.StartPostgres(t).Database(t) },
+		"PostgreSQL": func(t *testing.T) string { return testserver.SharedPostgres(t).Database(t) },
 	}
 	for name, open := range databases {
 		t.Run(name, func(t *testing.T) {
@@ -146,6 +146,7 @@ func TestServeOnEachDatabase(t *testing.T) {
 // TestS05NothingStartsWithoutCredentials: no token that somebody might know is made on the way, and one that was revoked is
 // none.
 func TestS05NothingStartsWithoutCredentials(t *testing.T) {
+	t.Parallel()
 	s := startServe(t, "sqlite:"+filepath.Join(t.TempDir(), "t.db"))
 	var token struct{ ID string }
 	if err := json.Unmarshal([]byte(s.command("token", "list", "--json")), &token); err != nil || token.ID == "" {
@@ -182,6 +183,7 @@ func TestS05NothingStartsWithoutCredentials(t *testing.T) {
 
 // TestX40WithKeysAndNoTokenItStarts, and says so: services go on reading.
 func TestX40WithKeysAndNoTokenItStarts(t *testing.T) {
+	t.Parallel()
 	s := startServe(t, "sqlite:"+filepath.Join(t.TempDir(), "t.db"))
 	s.command("key", "create", "--service", "ledger")
 	var token struct {
@@ -201,6 +203,7 @@ func TestX40WithKeysAndNoTokenItStarts(t *testing.T) {
 }
 
 func TestS07ServeSpeaksTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	selfSigned(t, certFile, keyFile, 1)

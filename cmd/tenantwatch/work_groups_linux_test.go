@@ -67,6 +67,7 @@ func TestX30NothingOfManyGroupsIsLeft(t *testing.T) {
 
 // What has ended in time was not killed, and nobody says so.
 func TestX30WhoEndsInTimeIsNotKilled(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "10")
 	nap := someSeconds()
 	work := ready.startWork(t, newRoll(t), "--stop-grace", "1h", "--", "sh", "-c", `sleep `+nap+` & wait`)
@@ -132,14 +133,18 @@ func TestX31NoZombiesAsTheFirstProcess(t *testing.T) {
 	for what, tt := range map[string]struct {
 		options []string
 		script  string
+		short   bool // the others are left to the full form
 	}{
-		"left in the group": {own, `sleep 0.05 & exit 1`},
-		"left the group":    {own, `setsid sleep 0.05 & exit 1`},
-		"forked twice":      {own, `(setsid sh -c "sleep 0.05 & sleep 0.02" &) ; exit 1`},
-		"while it runs":     {own, meanwhile},
-		"left the group, with the list of the machine": {nil, `setsid sleep 0.05 & exit 1`},
-		"while it runs, with /proc of ours":            {nil, meanwhile},
+		"left in the group": {own, `sleep 0.05 & exit 1`, false},
+		"left the group":    {own, `setsid sleep 0.05 & exit 1`, false},
+		"forked twice":      {own, `(setsid sh -c "sleep 0.05 & sleep 0.02" &) ; exit 1`, false},
+		"while it runs":     {own, meanwhile, true},
+		"left the group, with the list of the machine": {nil, `setsid sleep 0.05 & exit 1`, true},
+		"while it runs, with /proc of ours":            {nil, meanwhile, false},
 	} {
+		if !tt.short && !inFull() {
+			continue
+		}
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			dev, ready := startDev(t, "4")
@@ -161,6 +166,7 @@ func TestX31NoZombiesAsTheFirstProcess(t *testing.T) {
 
 // It ignores what its writes say, as many do.
 func TestX32AClosedPipeEndsWhoWritesIntoIt(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "1")
 	work := ready.startWork(t, newRoll(t), "--", "sh", "-c", "while :; do echo y; done | head -1; echo over; sleep 1000")
 	work.await(&work.out, "tenant-0001 | over\n")

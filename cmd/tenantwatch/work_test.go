@@ -34,6 +34,7 @@ func startDev(t *testing.T, tenants string) (dev *process, ready readyLine) {
 }
 
 func TestWorkFollowsTheTenants(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "2")
 	names := newRoll(t)
 	work := ready.startWork(t, names, "--", "tenantjob", "wait")
@@ -73,6 +74,7 @@ func (p *process) awaitTimes(b *lockedBuffer, text string, want int) {
 }
 
 func TestWorkRestartsWhatCrashes(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "2")
 	names := newRoll(t)
 	work := ready.startWork(t, names, "--", "tenantjob", "exit", "3")
@@ -87,6 +89,7 @@ func TestWorkRestartsWhatCrashes(t *testing.T) {
 
 // What a process has started goes with it, though neither listens.
 func TestNothingOfAGroupOutlivesItsTenant(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "2")
 	names := newRoll(t)
 	work := ready.startWork(t, names, "--stop-grace", "200ms", "--", "tenantjob", "stubborn")
@@ -105,6 +108,7 @@ func TestNothingOfAGroupOutlivesItsTenant(t *testing.T) {
 
 // A process that crashes leaves nothing that the next one would meet.
 func TestNothingOfAGroupOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "1")
 	names := newRoll(t)
 	work := ready.startWork(t, names, "--stop-grace", "50ms", "--", "tenantjob", "orphan")
@@ -116,6 +120,7 @@ func TestNothingOfAGroupOutlivesItsProcess(t *testing.T) {
 }
 
 func TestASecondCtrlCWaitsForNoGrace(t *testing.T) {
+	t.Parallel()
 	dev, ready := startDev(t, "1")
 	names := newRoll(t)
 	work := ready.startWork(t, names, "--stop-grace", "1h", "--", "tenantjob", "stubborn")
