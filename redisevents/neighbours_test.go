@@ -164,3 +164,17 @@ func sourceOf(t *testing.T, s *source, err error) *source {
 	s.backoff.patience = time.Hour // which ends the short waits
 	return s
 }
+
+// TestX10ADialAfterTheEndIsAnError, and no connection that is none.
+func TestX10ADialAfterTheEndIsAnError(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, routes := range map[string][]route{
+		"one": {{addrs: []string{"given:1"}}}, "neighbours": {{addrs: []string{"a:1", "b:1"}, limit: nearLimit}, {addrs: []string{"given:1"}}}, "none": {{}},
+	} {
+		d := &dialer{plain: (&net.Dialer{}).DialContext}
+		if conn, err := d.connectAny(ended, "tcp", routes); conn != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, %v", name, conn, err)
+		}
+	}
+}

@@ -29,7 +29,10 @@ func (d *dialer) connectAny(ctx context.Context, network string, routes []route)
 			break
 		}
 	}
-	if len(errs) == 1 {
+	switch len(errs) {
+	case 0: // the time was over before the first dial
+		return nil, cmp.Or(context.Cause(ctx), context.DeadlineExceeded)
+	case 1:
 		return nil, errs[0]
 	}
 	return nil, errors.Join(errs...)
