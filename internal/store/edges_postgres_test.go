@@ -168,6 +168,7 @@ type edge struct {
 	long     string
 
 	once   sync.Once
+	ready  bool // what follows is made, and the fault has begun
 	server *testserver.Postgres
 	proxy  *testserver.Proxy
 	direct string // the address without the proxy
@@ -290,6 +291,7 @@ func (e *edge) open(all testing.TB) {
 		do(all, err)
 		e.before = v
 		e.fails(all, e)
+		e.ready = true
 	})
 }
 
@@ -338,7 +340,9 @@ func (e *edge) cell(all testing.TB, name string) edges.Cell {
 	}
 	return edges.Cell{Long: e.long, Run: func(t *testing.T) {
 		t.Parallel()
-		e.open(all)
+		if e.open(all); !e.ready {
+			t.Fatal("the row's database could not be made ready; another of its cells says why")
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(e.patience, patience))
 		defer cancel()
 		if !of {
