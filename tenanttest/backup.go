@@ -23,7 +23,7 @@ func (m *Manager) Restore(b *Backup) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.world = b.world.clone()
-	m.epoch, m.revision, m.log = newEventID(), 0, nil
+	m.epoch, m.revision, m.log = laterEpoch(), 0, nil
 }
 
 func (w *world) clone() *world {
@@ -32,10 +32,10 @@ func (w *world) clone() *world {
 	for _, rec := range w.order {
 		twin := *rec
 		twin.Metadata = maps.Clone(rec.Metadata)
-		twin.associations = nil
-		for _, a := range rec.associations {
+		twin.Associations = nil
+		for _, a := range rec.Associations {
 			same := *a
-			twin.associations = append(twin.associations, &same)
+			twin.Associations = append(twin.Associations, &same)
 		}
 		out.order = append(out.order, &twin)
 		out.tenants[tenant.CanonicalID(twin.ID)] = &twin

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
+	"maps"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
@@ -18,22 +19,27 @@ import (
 // Create makes a tenant. Without a slug it gets one made of its name. If the very same tenant is there already, Created
 // is false and nothing happens; a slug that another tenant has is managerapi.ErrConflict.
 func (m *Manager) Create(ctx context.Context, req managerapi.CreateTenantRequest) (managerapi.CreatedTenant, error) {
+	n, err := lifecycle.NewTenant{
+		Name: req.Name, Slug: req.Slug, Environment: req.Environment, Isolation: req.Isolation, Metadata: req.Metadata,
+		Owner: lifecycle.Owner{Email: req.Owner.Email},
+	}.Check(m.environment)
+	if err != nil {
+		return managerapi.CreatedTenant{}, refusal("create tenant", err)
+	}
 	var created managerapi.CreatedTenant
-	err := m.change(ctx, "create tenant", func(now time.Time) ([]happening, error) {
-		req, err := m.complete(req)
-		if err != nil {
-			return nil, err
-		}
+	err = m.change(ctx, "create tenant", func(now time.Time) ([]happening, error) {
 		var happened []happening
-		rec := m.world.slugs[req.Slug]
+		there, slug, err := n.Place(m.world.bySlug)
 		switch {
-		case rec == nil:
-			happened = make([]happening, 1)
-			rec, happened[0] = m.world.create(m.newID(), req, now)
-		case !rec.is(req):
-			return nil, refuse(http.StatusConflict, "SLUG_TAKEN", "slug "+req.Slug+" belongs to another tenant")
+		case err != nil:
+			return nil, err
+		case there == nil:
+			n.Slug = slug
+			var rec *record
+			rec, happened = m.world.create(m.newID(), n, now)
+			there = &rec.Record
 		}
-		created = managerapi.CreatedTenant{ID: rec.ID, Slug: rec.Slug, Status: rec.Status, Created: happened != nil}
+		created = managerapi.CreatedTenant{ID: there.ID, Slug: there.Slug, Status: there.Status, Created: happened != nil}
 		return happened, nil
 	})
 	return created, err
@@ -48,12 +54,16 @@ func (m *Manager) Add(ctx context.Context, service string, ids ...string) error 
 		}
 		happened := make([]happening, 0, 2*len(ids))
 		for _, id := range ids {
-			rec, created := m.world.create(id, m.requestFor(id), now)
-			associated, err := m.world.associate(rec, service, newAssociation{}, now)
+			rec, created := m.world.create(id, m.tenantFor(id), now)
+			a, err := lifecycle.NewAssociation{}.Association(service)
 			if err != nil {
 				return nil, err
 			}
-			happened = append(append(happened, created), associated...)
+			associated, err := m.world.associate(rec, a, now)
+			if err != nil {
+				return nil, err
+			}
+			happened = append(append(happened, created...), associated...)
 		}
 		return happened, nil
 	})
@@ -70,42 +80,62 @@ func (m *Manager) Seed(ctx context.Context, service string, n int) ([]string, er
 
 // Get returns a tenant.
 func (m *Manager) Get(id string) (managerapi.Tenant, error) {
+	t, _, err := m.get(id)
+	return viewOf(t), err
+}
+
+// get says of how many services it is a tenant, too.
+func (m *Manager) get(id string) (t lifecycle.Tenant, services int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rec, err := m.world.find(id)
 	if err != nil {
-		return managerapi.Tenant{}, named("get tenant", err)
+		return lifecycle.Tenant{}, 0, refusal("get tenant", err)
 	}
-	return rec.view(), nil
+	for _, a := range rec.Associations {
+		if a.Status != lifecycle.Purged {
+			services++
+		}
+	}
+	return rec.Tenant, services, nil
 }
 
 // Update changes a tenant's name or replaces its metadata.
 func (m *Manager) Update(ctx context.Context, id string, req managerapi.UpdateTenantRequest) (managerapi.Tenant, error) {
-	var view managerapi.Tenant
-	err := m.changeTenant(ctx, "update tenant", id, func(rec *record) ([]happening, error) {
-		happened, err := m.world.update(rec, req)
-		if err == nil {
-			view = rec.view()
-		}
-		return happened, err
+	t, err := m.update(ctx, id, req)
+	return viewOf(t), err
+}
+
+func (m *Manager) update(ctx context.Context, id string, req managerapi.UpdateTenantRequest) (lifecycle.Tenant, error) {
+	patch := lifecycle.TenantPatch{Name: req.Name, Metadata: req.Metadata}
+	if err := patch.Check(); err != nil {
+		return lifecycle.Tenant{}, refusal("update tenant", err)
+	}
+	return m.changeTenant(ctx, "update tenant", id, func(r *lifecycle.Record) ([]lifecycle.Happening, error) {
+		return r.Update(patch), nil
 	})
-	return view, err
 }
 
 // Suspend suspends a tenant; all services lose it.
 func (m *Manager) Suspend(ctx context.Context, id string) error {
-	return m.changeTenant(ctx, "suspend tenant", id, m.world.suspend)
+	_, err := m.changeTenant(ctx, "suspend tenant", id, (*lifecycle.Record).Suspend)
+	return err
 }
 
 // Reactivate ends the suspension of a tenant. It announces tenant.activated and then tenant.service.reactivated for each
 // association that is active.
 func (m *Manager) Reactivate(ctx context.Context, id string) error {
-	return m.changeTenant(ctx, "reactivate tenant", id, m.world.reactivate)
+	_, err := m.changeTenant(ctx, "reactivate tenant", id, (*lifecycle.Record).Reactivate)
+	return err
 }
 
 // Delete removes a tenant and its associations. Its slug is free afterwards.
 func (m *Manager) Delete(ctx context.Context, id string) error {
-	return m.changeTenant(ctx, "delete tenant", id, m.world.remove)
+	_, err := m.changeTenant(ctx, "delete tenant", id, func(r *lifecycle.Record) ([]lifecycle.Happening, error) {
+		m.world.remove(r)
+		return r.Remove(), nil
+	})
+	return err
 }
 
 // Associate makes a tenant active for a service. It is managerapi.ErrAccessDenied while the tenant is suspended, because
@@ -113,18 +143,26 @@ func (m *Manager) Delete(ctx context.Context, id string) error {
 func (m *Manager) Associate(ctx context.Context, id, service string, req managerapi.CreateAssociationRequest) (managerapi.Association, error) {
 	body, err := json.Marshal(req)
 	if err != nil {
-		return managerapi.Association{}, named("associate", notJSON())
+		return managerapi.Association{}, refusal("associate", notJSON())
 	}
-	return m.postAssociation(ctx, id, service, body)
+	var asked lifecycle.NewAssociation
+	if err := contract.Decode(body, &asked); err != nil {
+		return managerapi.Association{}, refusal("associate", err)
+	}
+	return m.associate(ctx, id, service, asked)
 }
 
-func (m *Manager) postAssociation(ctx context.Context, id, service string, body []byte) (managerapi.Association, error) {
-	asked, err := readAssociation(body)
+func (m *Manager) associate(ctx context.Context, id, service string, asked lifecycle.NewAssociation) (managerapi.Association, error) {
+	a, err := asked.Association(service)
 	if err != nil {
-		return managerapi.Association{}, named("associate", err)
+		return managerapi.Association{}, refusal("associate", err)
 	}
-	err = m.changeTenant(ctx, "associate", id, func(rec *record) ([]happening, error) {
-		return m.world.associate(rec, service, asked, rec.UpdatedAt.Time)
+	err = m.change(ctx, "associate", func(now time.Time) ([]happening, error) {
+		rec, err := m.world.find(id)
+		if err != nil {
+			return nil, err
+		}
+		return m.world.associate(rec, a, now)
 	})
 	if refused(err) {
 		return managerapi.Association{}, err
@@ -134,42 +172,49 @@ func (m *Manager) postAssociation(ctx context.Context, id, service string, body 
 
 // SuspendService suspends the association of a tenant with a service.
 func (m *Manager) SuspendService(ctx context.Context, id, service string) error {
-	return m.changeAssociation(ctx, "suspend association", id, service, m.world.suspendService)
+	_, err := m.changeAssociation(ctx, "suspend association", id, service, (*lifecycle.Record).SuspendService)
+	return err
 }
 
 // ReactivateService ends that. It is managerapi.ErrAccessDenied while the tenant itself is suspended.
 func (m *Manager) ReactivateService(ctx context.Context, id, service string) error {
-	return m.changeAssociation(ctx, "reactivate association", id, service, m.world.reactivateService)
+	_, err := m.changeAssociation(ctx, "reactivate association", id, service, (*lifecycle.Record).ReactivateService)
+	return err
 }
 
 // Disassociate ends the association of a tenant with a service. It announces tenant.service.disassociated, or
 // tenant.service.purged when purge is set; of a purged association one can still see that it was purged.
 func (m *Manager) Disassociate(ctx context.Context, id, service string, purge bool) error {
-	return m.changeAssociation(ctx, "disassociate", id, service, func(rec *record, a *association) ([]happening, error) {
-		return m.world.disassociate(rec, a, purge)
+	_, err := m.changeAssociation(ctx, "disassociate", id, service, func(r *lifecycle.Record, a *lifecycle.Association) ([]lifecycle.Happening, error) {
+		return r.Disassociate(a, purge), nil
 	})
+	return err
 }
 
 // RotateCredentials announces new credentials.
 func (m *Manager) RotateCredentials(ctx context.Context, id, service string) error {
-	return m.changeAssociation(ctx, "rotate credentials", id, service, m.world.rotate)
+	_, err := m.changeAssociation(ctx, "rotate credentials", id, service, (*lifecycle.Record).Rotate)
+	return err
 }
 
 // Connections returns how the service reaches the tenant's databases. It is managerapi.ErrAccessDenied, with the status,
 // while the tenant or the association is not active.
 func (m *Manager) Connections(id, service string) (managerapi.Connections, error) {
+	view, err := m.connections(id, service)
+	return decoded(view), err
+}
+
+func (m *Manager) connections(id, service string) (contract.ConnectionsView, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	rec, err := m.world.find(id)
+	rec, a, err := m.world.findAssociation(id, service)
+	if err == nil {
+		err = rec.Usable(a)
+	}
 	if err != nil {
-		return managerapi.Connections{}, named("get connections", err)
+		return contract.ConnectionsView{}, refusal("get connections", err)
 	}
-	a := rec.association(service)
-	if a == nil {
-		return managerapi.Connections{}, named("get connections", noAssociation())
-	}
-	connections, err := rec.connections(a)
-	return connections, named("get connections", err)
+	return rec.View(*a), nil
 }
 
 // UpdateConnections merges req into the connections (RFC 7396), and announces what that changed.
@@ -178,31 +223,50 @@ func (m *Manager) UpdateConnections(
 ) (managerapi.Connections, error) {
 	body, err := json.Marshal(req)
 	if err != nil {
-		return managerapi.Connections{}, named("update connections", notJSON())
+		return managerapi.Connections{}, refusal("update connections", notJSON())
 	}
-	return m.putConnections(ctx, id, service, body)
+	view, err := m.putConnections(ctx, id, service, body)
+	return decoded(view), err
 }
 
 // putConnections takes the body as it came: what req has no field for is kept too.
-func (m *Manager) putConnections(ctx context.Context, id, service string, body []byte) (managerapi.Connections, error) {
+func (m *Manager) putConnections(ctx context.Context, id, service string, body []byte) (contract.ConnectionsView, error) {
 	patch, err := contract.ParsePatch(body)
 	if err != nil {
-		return managerapi.Connections{}, named("update connections", inOurWords(err))
+		return contract.ConnectionsView{}, refusal("update connections", err)
 	}
-	var view managerapi.Connections
-	update := func(rec *record, a *association) ([]happening, error) {
-		happened, err := m.world.updateConnections(rec, a, patch)
-		if err == nil {
-			view = rec.connectionsView(a)
-		}
-		return happened, err
-	}
-	return view, m.changeAssociation(ctx, "update connections", id, service, update)
+	return m.changeAssociation(ctx, "update connections", id, service, func(r *lifecycle.Record, a *lifecycle.Association) ([]lifecycle.Happening, error) {
+		return r.Reconnect(a, patch)
+	})
 }
 
 // InvalidateCache asks a service to forget what it has cached of a tenant. The reason may be empty.
 func (m *Manager) InvalidateCache(ctx context.Context, id, service, reason string) error {
-	return m.changeAssociation(ctx, "invalidate cache", id, service, func(rec *record, a *association) ([]happening, error) {
-		return m.world.invalidateCache(rec, a, reason)
+	if err := lifecycle.CheckReason(reason); err != nil {
+		return refusal("invalidate cache", err)
+	}
+	_, err := m.changeAssociation(ctx, "invalidate cache", id, service, func(r *lifecycle.Record, a *lifecycle.Association) ([]lifecycle.Happening, error) {
+		return r.Invalidate(a, reason), nil
 	})
+	return err
+}
+
+// viewOf is a copy that the caller may change.
+func viewOf(t lifecycle.Tenant) managerapi.Tenant {
+	return managerapi.Tenant{
+		ID: t.ID, Name: t.Name, Slug: t.Slug, Status: t.Status, Environment: t.Environment, Isolation: t.Isolation,
+		Metadata:  maps.Clone(t.Metadata),
+		CreatedAt: managerapi.Timestamp{Time: t.CreatedAt}, UpdatedAt: managerapi.Timestamp{Time: t.UpdatedAt},
+	}
+}
+
+// decoded is what a client makes of it. What was put has the shapes of the contract.
+func decoded(view contract.ConnectionsView) managerapi.Connections {
+	var out managerapi.Connections
+	_ = json.Unmarshal(encode(view), &out)
+	return out
+}
+
+func notJSON() error {
+	return &lifecycle.Invalid{Code: "INVALID_BODY", Message: "a field of the connections is no JSON"}
 }

@@ -1,15 +1,14 @@
 package tenanttest
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -25,7 +24,7 @@ type turn struct {
 func (m *Manager) change(ctx context.Context, what string, fn func(now time.Time) ([]happening, error)) error {
 	events, turn, err := m.apply(fn)
 	if err != nil {
-		return named(what, err)
+		return refusal(what, err)
 	}
 	if turn == nil {
 		return nil
@@ -73,65 +72,50 @@ func (m *Manager) publish(ctx context.Context, events []tenant.Event) error {
 	return &PublishError{Events: unsent, Err: errors.Join(errs...)}
 }
 
-// changeTenant gives fn the tenant with its time of update set to now.
-func (m *Manager) changeTenant(ctx context.Context, what, id string, fn func(*record) ([]happening, error)) error {
-	return m.change(ctx, what, func(now time.Time) ([]happening, error) {
+func (m *Manager) changeTenant(
+	ctx context.Context, what, id string, fn func(*lifecycle.Record) ([]lifecycle.Happening, error),
+) (lifecycle.Tenant, error) {
+	var view lifecycle.Tenant
+	err := m.change(ctx, what, func(now time.Time) ([]happening, error) {
 		rec, err := m.world.find(id)
 		if err != nil {
 			return nil, err
 		}
-		before := rec.UpdatedAt
-		rec.UpdatedAt.Time = now
-		happened, err := fn(rec)
-		if err != nil {
-			rec.UpdatedAt = before
+		happened, err := rec.change(fn)
+		if err == nil {
+			rec.UpdatedAt = now
+			view = rec.Tenant
 		}
 		return happened, err
 	})
+	return view, err
 }
 
 func (m *Manager) changeAssociation(
-	ctx context.Context, what, id, service string, fn func(*record, *association) ([]happening, error),
-) error {
-	return m.change(ctx, what, func(now time.Time) ([]happening, error) {
+	ctx context.Context, what, id, service string, fn func(*lifecycle.Record, *lifecycle.Association) ([]lifecycle.Happening, error),
+) (contract.ConnectionsView, error) {
+	var view contract.ConnectionsView
+	err := m.change(ctx, what, func(now time.Time) ([]happening, error) {
 		rec, a, err := m.world.findAssociation(id, service)
+		if err == nil {
+			a, err = rec.Association(service) // which is not purged
+		}
 		if err != nil {
 			return nil, err
 		}
-		before := a.updatedAt
-		a.updatedAt = now
-		happened, err := fn(rec, a)
-		if err != nil {
-			a.updatedAt = before
+		happened, err := rec.change(func(r *lifecycle.Record) ([]lifecycle.Happening, error) { return fn(r, a) })
+		if err == nil {
+			a.UpdatedAt = now
+			view = rec.View(*a)
 		}
 		return happened, err
 	})
+	return view, err
 }
 
-// complete checks a request to create a tenant and fills in what it left out.
-func (m *Manager) complete(req managerapi.CreateTenantRequest) (managerapi.CreateTenantRequest, error) {
-	if strings.TrimSpace(req.Name) == "" {
-		return req, refuse(http.StatusBadRequest, "INVALID_NAME", "name is blank")
-	}
-	asked, err := tenant.ParseEnvironment(req.Environment)
-	if err != nil {
-		return req, refuse(http.StatusBadRequest, "WRONG_ENVIRONMENT", err.Error())
-	}
-	req.Environment = cmp.Or(asked, m.environment)
-	if m.environment != "" && req.Environment != m.environment {
-		return req, refuse(http.StatusBadRequest, "WRONG_ENVIRONMENT", "this manager's environment is "+m.environment)
-	}
-	if req.Slug == "" {
-		req.Slug = contract.NewSlug(req.Name)
-		return req, nil
-	}
-	req.Slug, err = contract.Slug(req.Slug)
-	return req, inOurWords(err)
-}
-
-// requestFor asks for a tenant that is called like its id.
-func (m *Manager) requestFor(id string) managerapi.CreateTenantRequest {
-	return managerapi.CreateTenantRequest{Name: id, Slug: tenant.CanonicalID(id), Environment: m.environment}
+// tenantFor is a tenant that is called like its id.
+func (m *Manager) tenantFor(id string) lifecycle.NewTenant {
+	return lifecycle.NewTenant{Name: id, Slug: tenant.CanonicalID(id), Environment: m.environment}
 }
 
 // free refuses ids that cannot be used or are used already, also among themselves.
@@ -141,29 +125,46 @@ func (m *Manager) free(ids []string) error {
 		canonical := tenant.CanonicalID(id)
 		switch {
 		case !tenant.ValidID(id):
-			return refuse(http.StatusBadRequest, "INVALID_ID", fmt.Sprintf("%.80q is not a valid id", id))
+			return &lifecycle.Invalid{Code: "INVALID_ID", Message: fmt.Sprintf("%.80q is not a valid id", id)}
 		case seen[canonical] || m.world.tenants[canonical] != nil || m.world.slugs[canonical] != nil:
-			return refuse(http.StatusConflict, "ID_TAKEN", "there is a tenant "+id+" already")
+			return &lifecycle.Conflict{Code: "ID_TAKEN", Message: "there is a tenant " + id + " already"}
 		}
 		seen[canonical] = true
 	}
 	return nil
 }
 
-// named writes into a refusal what was asked for.
-func named(what string, err error) error {
-	if refusal, ok := errors.AsType[*managerapi.Error](err); ok {
-		refusal.Request = what
+// refusal makes of what a rule refuses the answer to what was asked for. Any other error stays as it is.
+func refusal(what string, err error) error {
+	answer := func(status int, code, message string) *managerapi.Error {
+		return &managerapi.Error{Request: what, StatusCode: status, Code: code, Message: message}
+	}
+	var (
+		invalid  *lifecycle.Invalid
+		conflict *lifecycle.Conflict
+		inactive *lifecycle.Inactive
+	)
+	switch {
+	case errors.As(err, &invalid):
+		return answer(http.StatusBadRequest, invalid.Code, invalid.Message)
+	case errors.As(err, &conflict):
+		return answer(http.StatusConflict, conflict.Code, conflict.Message)
+	case errors.As(err, &inactive):
+		denied := answer(http.StatusForbidden, "TENANT_ACCESS_DENIED", inactive.Error())
+		denied.TenantStatus = inactive.Status
+		return denied
+	case errors.Is(err, lifecycle.ErrNoAssociation):
+		return answer(http.StatusNotFound, codeNoAssociation, "no association with this service")
+	case errors.Is(err, lifecycle.ErrNotFound):
+		return answer(http.StatusNotFound, "TENANT_NOT_FOUND", "tenant not found")
 	}
 	return err
 }
+
+const codeNoAssociation = "ASSOCIATION_NOT_FOUND"
 
 // refused reports whether err means that nothing was changed.
 func refused(err error) bool {
 	var unpublished *PublishError
 	return err != nil && !errors.As(err, &unpublished)
-}
-
-func noAssociation() *managerapi.Error {
-	return refuse(http.StatusNotFound, "ASSOCIATION_NOT_FOUND", "no association with this service")
 }

@@ -187,3 +187,31 @@ func TestX20NamesInOtherLettersGetASlug(t *testing.T) {
 		t.Errorf("the slugs are %q and %q", one.Slug, two.Slug)
 	}
 }
+
+// TestX20ANewEpochHasNoPathOfASecretTwice, though its revisions begin again. One that begins in the millisecond of the one
+// before is passed over.
+func TestX20ANewEpochHasNoPathOfASecretTwice(t *testing.T) {
+	m := tenanttest.NewManager()
+	must(t, m.Add(t.Context(), service, "a"))
+	seen, backup := map[string]bool{}, m.Backup()
+	for range 3 {
+		for range 4 {
+			must(t, m.RotateCredentials(t.Context(), "a", service))
+		}
+		for _, evt := range m.Events() {
+			if evt.EventType != tenant.EventCredentialsRotated {
+				continue
+			}
+			rotated, err := tenant.DecodePayload[tenant.CredentialsRotated](evt)
+			must(t, err)
+			if seen[rotated.NewSecretPath] {
+				t.Errorf("%s was there before", rotated.NewSecretPath)
+			}
+			seen[rotated.NewSecretPath] = true
+		}
+		const digits = 12 // of the milliseconds in an epoch
+		for before := m.Version().Epoch[:digits]; m.Version().Epoch[:digits] == before; {
+			m.Restore(backup)
+		}
+	}
+}

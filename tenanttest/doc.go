@@ -40,6 +40,7 @@
 //
 // # What it does not do
 //
-// Nothing is kept on disk, nothing is limited in rate, and there is no stream of Server-Sent Events. Neither type starts
-// a goroutine or has to be closed.
+// Nothing is kept on disk, nothing is limited in rate, and there are no calls for administrators and no stream of Server-Sent
+// Events. The one key is every service's, so that it reads each list. What it takes, refuses, answers and announces is
+// otherwise what the manager does, to the byte. Neither type starts a goroutine or has to be closed.
 package tenanttest

@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/managerapi"
-	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 const (
@@ -83,7 +83,7 @@ func (m *Manager) serve(writes bool, serve endpoint) http.HandlerFunc {
 		status, body, err := serve(r)
 		switch {
 		case refused(err):
-			writeError(w, err)
+			writeError(w, err, m.servicesFor(r, err)...)
 		case body == nil:
 			w.WriteHeader(status)
 		default:
@@ -92,16 +92,38 @@ func (m *Manager) serve(writes bool, serve endpoint) http.HandlerFunc {
 	}
 }
 
-// authorize compares digests, so that neither what a secret is nor how long it is can be measured.
+// authorize wants a key or a token, the token where something is written, and all that is there has to be right. It compares
+// digests, so that neither what a secret is nor how long it is can be measured.
 func (m *Manager) authorize(r *http.Request, writes bool) error {
-	if !equal(r.Header.Get(managerapi.HeaderAPIKey), m.APIKey()) {
+	token := bearer(r)
+	nothing := !hasKey(r) && token == "" && !writes
+	if nothing || hasKey(r) && !equal(r.Header.Get(managerapi.HeaderAPIKey), m.APIKey()) {
 		return refuse(http.StatusUnauthorized, "UNAUTHORIZED", managerapi.HeaderAPIKey+" is missing or wrong")
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if writes && !(strings.EqualFold(scheme, "Bearer") && equal(token, m.Token())) {
+	if (writes || token != "") && !equal(token, m.Token()) {
 		return refuse(http.StatusUnauthorized, "UNAUTHORIZED", "the bearer token is missing or wrong")
 	}
 	return nil
+}
+
+func bearer(r *http.Request) string {
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return token
+	}
+	return ""
+}
+
+func hasKey(r *http.Request) bool { return r.Header.Get(managerapi.HeaderAPIKey) != "" }
+
+// servicesFor are those that there are, for a token alone that asked for another.
+func (m *Manager) servicesFor(r *http.Request, err error) []string {
+	if refusal, ok := errors.AsType[*managerapi.Error](err); !ok || refusal.Code != codeNoAssociation || hasKey(r) {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	services := m.world.services()
+	return services[:min(len(services), managerapi.MaxServices)]
 }
 
 func equal(got, want string) bool {
@@ -119,7 +141,7 @@ func (m *Manager) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	answer := statusOnly{header: w.Header()}
 	handler.ServeHTTP(&answer, r)
 	code := strings.ToUpper(strings.ReplaceAll(http.StatusText(answer.status), " ", "_"))
-	writeError(w, refuse(answer.status, code, "there is no "+r.Method+" "+r.URL.Path))
+	writeError(w, refuse(answer.status, code, "there is no such call"))
 }
 
 // statusOnly keeps the header and the status of an answer.
@@ -151,7 +173,7 @@ func forAssociation(change func(ctx context.Context, id, service string) error) 
 
 func (m *Manager) serveCreate(r *http.Request) (int, any, error) {
 	var req managerapi.CreateTenantRequest
-	if err := readJSON(r, &req); err != nil {
+	if err := readJSON(r, &req, false); err != nil {
 		return 0, nil, err
 	}
 	created, err := m.Create(lasting(r), req)
@@ -162,41 +184,50 @@ func (m *Manager) serveCreate(r *http.Request) (int, any, error) {
 }
 
 func (m *Manager) serveGet(r *http.Request) (int, any, error) {
-	view, err := m.Get(r.PathValue("id"))
+	view, services, err := m.get(r.PathValue("id"))
+	if err == nil && services == 0 && bearer(r) == "" {
+		err = refusal("get tenant", lifecycle.ErrNotFound) // one that no service has is for tokens
+	}
 	return http.StatusOK, view, err
 }
 
 func (m *Manager) serveUpdate(r *http.Request) (int, any, error) {
 	var req managerapi.UpdateTenantRequest
-	if err := readJSON(r, &req); err != nil {
+	if err := readJSON(r, &req, false); err != nil {
 		return 0, nil, err
 	}
-	view, err := m.Update(lasting(r), r.PathValue("id"), req)
+	view, err := m.update(lasting(r), r.PathValue("id"), req)
 	return http.StatusOK, view, err
 }
 
 func (m *Manager) serveAssociate(r *http.Request) (int, any, error) {
-	var body json.RawMessage
-	if err := readJSON(r, &body); err != nil {
+	var asked lifecycle.NewAssociation
+	if err := readJSON(r, &asked, false); err != nil {
 		return 0, nil, err
 	}
-	association, err := m.postAssociation(lasting(r), r.PathValue("id"), r.PathValue("service"), body)
+	association, err := m.associate(lasting(r), r.PathValue("id"), r.PathValue("service"), asked)
 	return http.StatusCreated, association, err
 }
 
 func (m *Manager) serveDisassociate(r *http.Request) (int, any, error) {
-	purge := r.URL.Query().Get("purge") == "true"
-	return http.StatusNoContent, nil, m.Disassociate(lasting(r), r.PathValue("id"), r.PathValue("service"), purge)
+	purge := r.URL.Query().Get("purge")
+	if purge != "" && purge != "true" && purge != "false" {
+		return 0, nil, refuse(http.StatusBadRequest, "INVALID_PURGE", "purge is true or false")
+	}
+	return http.StatusNoContent, nil, m.Disassociate(lasting(r), r.PathValue("id"), r.PathValue("service"), purge == "true")
 }
 
 func (m *Manager) serveConnections(r *http.Request) (int, any, error) {
-	connections, err := m.Connections(r.PathValue("id"), r.PathValue("service"))
+	connections, err := m.connections(r.PathValue("id"), r.PathValue("service"))
+	if missing, ok := errors.AsType[*managerapi.Error](err); ok && missing.Code == codeNoAssociation && hasKey(r) {
+		err = refusal(missing.Request, lifecycle.ErrNotFound) // a key is not told that others have the tenant
+	}
 	return http.StatusOK, connections, err
 }
 
 func (m *Manager) serveUpdateConnections(r *http.Request) (int, any, error) {
 	var body json.RawMessage
-	if err := readJSON(r, &body); err != nil {
+	if err := readJSON(r, &body, false); err != nil {
 		return 0, nil, err
 	}
 	connections, err := m.putConnections(lasting(r), r.PathValue("id"), r.PathValue("service"), body)
@@ -211,7 +242,7 @@ func (m *Manager) serveRotate(r *http.Request) (int, any, error) {
 
 func (m *Manager) serveInvalidate(r *http.Request) (int, any, error) {
 	var req managerapi.InvalidateCacheRequest
-	if err := readJSON(r, &req); err != nil && r.ContentLength != 0 { // the body may be left out
+	if err := readJSON(r, &req, true); err != nil {
 		return 0, nil, err
 	}
 	id, service := r.PathValue("id"), r.PathValue("service")
@@ -222,40 +253,40 @@ func (m *Manager) serveInvalidate(r *http.Request) (int, any, error) {
 // lasting is the ctx of a change: it is made, so its events are published even if the client goes away.
 func lasting(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
 
-// readJSON wants one JSON value and nothing behind it, and takes only the names that it knows to the letter.
-func readJSON(r *http.Request, into any) error {
-	decoder := json.NewDecoder(r.Body)
-	var value json.RawMessage
-	err := decoder.Decode(&value)
-	if err == nil && contract.HasLoneSurrogate(value) {
-		err = errors.New("a text in it has half of a surrogate pair")
-	}
-	if err == nil {
-		err = tenant.Unmarshal(value, into)
-	}
-	if err == nil {
-		if _, end := decoder.Token(); end != io.EOF {
-			err = errors.Join(errors.New("something follows the JSON value"), end)
-		}
-	}
-	var tooLarge *http.MaxBytesError
+// readJSON reads a body, which may be empty where it may be none.
+func readJSON(r *http.Request, into any, mayBeNone bool) error {
+	data, err := io.ReadAll(r.Body)
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
-	case errors.As(err, &tooLarge):
-		return refuse(http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", err.Error())
+	case tooLarge:
+		return refuse(http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", "the body is larger than 1 MiB")
 	case err != nil:
-		return refuse(http.StatusBadRequest, "INVALID_BODY", err.Error())
+		return refuse(http.StatusBadRequest, "INVALID_BODY", "the body broke off")
+	case mayBeNone && len(data) == 0:
+		return nil
 	}
-	return nil
+	return refusal("", contract.Decode(data, into))
+}
+
+// problem is the body of an error: the fields of the protocol, and those of application/problem+json beside them.
+type problem struct {
+	managerapi.ErrorBody
+
+	Services []string `json:"services,omitempty"`
+	Type     string   `json:"type"`
+	Title    string   `json:"title"`
+	Detail   string   `json:"detail"`
 }
 
 // writeError answers with the refusal in err; whatever else it is, is a 500.
-func writeError(w http.ResponseWriter, err error) {
-	var refusal *managerapi.Error
-	if !errors.As(err, &refusal) {
+func writeError(w http.ResponseWriter, err error, services ...string) {
+	refusal, ok := errors.AsType[*managerapi.Error](err)
+	if !ok {
 		refusal = refuse(http.StatusInternalServerError, "INTERNAL", err.Error())
 	}
-	writeJSON(w, refusal.StatusCode, managerapi.ErrorBody{
-		Code: refusal.Code, Error: refusal.Message, Status: refusal.TenantStatus,
+	writeJSON(w, refusal.StatusCode, problem{
+		ErrorBody: managerapi.ErrorBody{Code: refusal.Code, Error: refusal.Message, Status: refusal.TenantStatus},
+		Services:  services, Type: "about:blank", Title: http.StatusText(refusal.StatusCode), Detail: refusal.Message,
 	})
 }
 
@@ -263,4 +294,17 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(status)
 	_, _ = w.Write(encode(body)) // the client is gone if this fails
+}
+
+// encode is for values that are known to have a JSON form.
+func encode(v any) json.RawMessage {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("tenanttest: " + err.Error())
+	}
+	return data
+}
+
+func refuse(status int, code, message string) *managerapi.Error {
+	return &managerapi.Error{StatusCode: status, Code: code, Message: message}
 }

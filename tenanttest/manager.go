@@ -112,7 +112,7 @@ func NewManager(opts ...Option) *Manager {
 		eventID:  func(tenantID string) string { return tenantID },
 		logLimit: DefaultLogLimit,
 		world:    newWorld(),
-		epoch:    newEventID(),
+		epoch:    newTenantID(),
 	}
 	for _, opt := range opts {
 		opt(m)
@@ -191,7 +191,7 @@ func (m *Manager) LastRequest() http.Header {
 func (m *Manager) NewEpoch() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.epoch, m.revision, m.log = newEventID(), 0, nil
+	m.epoch, m.revision, m.log = laterEpoch(), 0, nil
 }
 
 // PublishError tells that a change was made and that some of its events were not published.
@@ -233,18 +233,16 @@ func (m *Manager) commit(happened []happening) []tenant.Event {
 	events := make([]tenant.Event, 0, len(happened))
 	for _, h := range happened {
 		m.revision++
-		if h.numbered != nil {
-			h.payload = encode(h.numbered(m.revision))
+		evt, err := h.Event(newEventID(), now, tenant.Version{Epoch: m.epoch, Revision: m.revision})
+		if err != nil {
+			panic("tenanttest: " + err.Error()) // each payload has a JSON form
 		}
-		evt := tenant.Event{
-			EventID: newEventID(), EventType: h.kind, Timestamp: now, TenantID: m.eventID(h.id), TenantSlug: h.slug,
-			TenantName: h.name, Environment: h.environment, Payload: h.payload,
-		}
-		if m.versions {
-			evt.Epoch, evt.Revision = m.epoch, m.revision
+		evt.TenantID = m.eventID(evt.TenantID)
+		if !m.versions {
+			evt.Epoch, evt.Revision = "", 0
 		}
 		m.log = append(m.log, logEntry{event: evt, revision: m.revision, rows: h.rows})
-		evt.Payload = bytes.Clone(h.payload) // the publisher's own
+		evt.Payload = bytes.Clone(evt.Payload) // the publisher's own
 		events = append(events, evt)
 	}
 	if len(m.log) > 2*m.logLimit {
@@ -272,8 +270,11 @@ func randomHex() string {
 	return hex.EncodeToString(secret[:])
 }
 
-// newTenantID returns 32 hex digits, as the protocol wants it of new tenants.
+// newTenantID returns 32 hex digits, as the protocol wants it of new tenants. The first epoch is one, too.
 func newTenantID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+
+// laterEpoch has the time in it, so that no path of a secret comes again when the revisions begin again.
+func laterEpoch() string { return strings.ReplaceAll(newEventID(), "-", "") }
 
 // newEventID returns a UUID of version 7.
 func newEventID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -23,6 +24,10 @@ func (m *Manager) serveList(w http.ResponseWriter, r *http.Request) {
 	service := r.URL.Query().Get("service")
 	if strings.TrimSpace(service) == "" {
 		writeError(w, refuse(http.StatusBadRequest, "SERVICE_REQUIRED", "the query parameter service is missing"))
+		return
+	}
+	if !contract.IsName(service) {
+		writeError(w, refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name"))
 		return
 	}
 	answer, err := m.read(r.Context(), service)

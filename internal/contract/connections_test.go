@@ -397,8 +397,19 @@ func TestX20SecretPathsStayWhereTheyBelong(t *testing.T) {
 		"ledger": "ledger", "a.b_c-D": "a.b_c-D", "../../sys": "..%2F..%2Fsys", "..": "%2E%2E", ".": "%2E", "ledger/x": "ledger%2Fx",
 	} {
 		want = "tenants/6f1c2a9e4b7d4e0f8a3b5c6d7e8f9012/" + want + "/postgresql/v7"
-		if got := SecretPath("6F1C2A9E-4B7D-4E0F-8A3B-5C6D7E8F9012", service, "postgresql", 7); got != want {
+		if got := SecretPath("6F1C2A9E-4B7D-4E0F-8A3B-5C6D7E8F9012", service, "postgresql", tenant.Version{Epoch: "e", Revision: 7}); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestX20APathOfALaterEpochHasItsTime(t *testing.T) {
+	for epoch, want := range map[string]string{
+		"": "v7", "one": "v7", "6f1c2a9e4b7d4e0f8a3b5c6d7e8f9012": "v7",
+		"018f3c2a9e4b7d4e8a3b5c6d7e8f9012": "v1714701377099007", "018f3c2a-9e4b-7d4e-8a3b-5c6d7e8f9012": "v1714701377099007",
+	} {
+		if got := SecretPath("t", "s", "c", tenant.Version{Epoch: epoch, Revision: 7}); got != "tenants/t/s/c/"+want {
+			t.Errorf("epoch %q: %s, want %s", epoch, got, want)
 		}
 	}
 }

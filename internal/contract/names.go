@@ -2,6 +2,7 @@ package contract
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net/url"
@@ -13,6 +14,8 @@ import (
 const (
 	maxSlug    = 63
 	maxService = 255
+
+	codeService = "INVALID_SERVICE"
 )
 
 // Slug returns the slug that a new tenant gets for the one that was asked for: upper case is lowered. Anything but a to z,
@@ -48,13 +51,31 @@ func slugOf(name string, most, head int) string {
 	return strings.TrimLeft(out[:min(len(out), head)]+"-", "-") + hex.EncodeToString(digest[:8])
 }
 
+// CheckAskedService refuses what nobody needs to look up, because no service can have that name.
+func CheckAskedService(name string) error {
+	if strings.TrimSpace(name) == "" || !IsName(name) {
+		return &Invalid{Code: codeService, Message: "the service has no name, or none that can be one"}
+	}
+	return nil
+}
+
+// CheckKnownService is for the name of a service that is kept already, or of what does not become part of anything but a key.
+func CheckKnownService(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return noService()
+	}
+	return CheckLabel("service", codeService, name)
+}
+
+func noService() error { return &Invalid{Code: codeService, Message: "the service has no name"} }
+
 // CheckService refuses what is not the name of a new service: 1 to 255 ASCII letters, digits, ".", "_" and "-". "." and ".."
 // are parts of paths and nothing else.
 func CheckService(name string) error {
-	invalid := func(message string) error { return &Invalid{Code: "INVALID_SERVICE", Message: message} }
+	invalid := func(message string) error { return &Invalid{Code: codeService, Message: message} }
 	switch {
 	case name == "":
-		return invalid("the service has no name")
+		return noService()
 	case len(name) > maxService:
 		return invalid(fmt.Sprintf("the service's name has %d bytes, the most is %d", len(name), maxService))
 	case name == "." || name == "..":
@@ -65,14 +86,26 @@ func CheckService(name string) error {
 	return nil
 }
 
-// SecretPath is where new credentials are. Two tenants never share one, because of the id, and none comes twice as
-// long as no version does: it is made of the revision of the event that announces it.
-func SecretPath(tenantID, service, credential string, version uint64) string {
+// SecretPath is where new credentials are that an event of a version announces. Two tenants never share one, because of the
+// id, and none comes twice as long as no secretVersion does.
+func SecretPath(tenantID, service, credential string, v tenant.Version) string {
 	service = url.PathEscape(service) // one from before there were rules may have slashes
 	if strings.Trim(service, ".") == "" {
 		service = strings.ReplaceAll(service, ".", "%2E")
 	}
-	return fmt.Sprintf("tenants/%s/%s/%s/v%d", tenant.CanonicalID(tenantID), service, credential, version)
+	return fmt.Sprintf("tenants/%s/%s/%s/v%d", tenant.CanonicalID(tenantID), service, credential, secretVersion(v))
+}
+
+// secretVersion is the revision in the first epoch, and after that, where the epoch is a UUID of version 7, the revision after
+// the microseconds since 1970 at which the epoch began: revisions begin again, and a backup does not know which versions were
+// given after it. So none comes twice unless the clock was set back, or there were a million events a second.
+func secretVersion(v tenant.Version) uint64 {
+	id, err := hex.DecodeString(strings.ReplaceAll(v.Epoch, "-", ""))
+	if err != nil || len(id) != 16 || id[6]>>4 != 7 {
+		return v.Revision
+	}
+	millis := binary.BigEndian.Uint64(id) >> 16
+	return millis*1000 + v.Revision
 }
 
 func isSlug(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' }

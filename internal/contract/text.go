@@ -2,14 +2,64 @@ package contract
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// HasLoneSurrogate looks through a JSON text, which has to be well-formed, for half of a surrogate pair. encoding/json would
+// How long texts may be, in bytes. Words are keys of an index, and PostgreSQL bounds what fits into one.
+const (
+	MaxWord = 255
+	MaxName = 1024
+)
+
+// IsText refuses what PostgreSQL cannot keep.
+func IsText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// CheckText refuses, with an *[Invalid], what is too long or cannot be kept.
+func CheckText(what, code, text string, most int) error {
+	if len(text) > most || !IsText(text) {
+		return &Invalid{Code: code, Message: what + " is too long or not a text"}
+	}
+	return nil
+}
+
+// CheckWord refuses, with an *[Invalid], what is blank, has more than one line, or is not short.
+func CheckWord(what, code, word string) error {
+	switch {
+	case strings.TrimSpace(word) == "":
+		return &Invalid{Code: code, Message: what + " is blank"}
+	case len(word) > MaxWord:
+		return &Invalid{Code: code, Message: fmt.Sprintf("%s has %d bytes, the most is %d", what, len(word), MaxWord)}
+	case !IsText(word) || strings.ContainsAny(word, "\r\n"):
+		return &Invalid{Code: code, Message: what + " is not a text of one line"}
+	}
+	return nil
+}
+
+// CheckLabel is CheckWord for words that are parts of names elsewhere. A TenantDiscovery takes none with white space in it.
+func CheckLabel(what, code, word string) error {
+	if err := CheckWord(what, code, word); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(word, unicode.IsSpace) {
+		return &Invalid{Code: code, Message: what + " has white space in it"}
+	}
+	return nil
+}
+
+// IsName reports whether text can be a name that somebody asks for.
+func IsName(text string) bool {
+	const most = 256 // bytes
+	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// hasLoneSurrogate looks through a JSON text, which has to be well-formed, for half of a surrogate pair. encoding/json would
 // make U+FFFD of it, which is not what was sent.
-func HasLoneSurrogate(data []byte) bool {
+func hasLoneSurrogate(data []byte) bool {
 	for i := 0; i < len(data); i++ {
 		if data[i] != '\\' {
 			continue

@@ -4,7 +4,38 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 )
+
+// ConnectionsView is what GET answers: what a service needs to reach a tenant's databases.
+type ConnectionsView struct {
+	ID            string    `json:"id"`
+	TenantSlug    string    `json:"tenantSlug"`
+	TenantName    string    `json:"tenantName"`
+	Service       string    `json:"service"`
+	Status        string    `json:"status"`
+	IsolationMode string    `json:"isolationMode"`
+	CreatedAt     time.Time `json:"createdAt"`
+	UpdatedAt     time.Time `json:"updatedAt"`
+
+	Connections Connections `json:"-"`
+}
+
+// MarshalJSON writes what was put between the fields of the manager, with what nobody here knows.
+func (v ConnectionsView) MarshalJSON() ([]byte, error) {
+	type plain ConnectionsView
+	own := within(encode(plain(v)))
+	var out object
+	for _, m := range own.all() {
+		if m.name == "createdAt" {
+			for _, put := range v.Connections.Fields().Object() {
+				out.set(put.Name, put.Value)
+			}
+		}
+		out.set(m.name, m.value)
+	}
+	return out.encode(), nil
+}
 
 // Fields are the connections as GET answers them: with the limits that count in each module, and with both forms of
 // RabbitMQ where one follows from the other. Other are those that nobody here knows.

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -153,7 +153,7 @@ func (s *Server) listTenants(ctx context.Context, in *tenantsInput) (*reply[tena
 		return nil, err
 	}
 	for _, text := range []string{in.Search, in.Status, in.Service, in.After} {
-		if !isName(text) {
+		if !contract.IsName(text) {
 			return nil, refuse(http.StatusBadRequest, "INVALID_QUERY", "a query parameter is too long or has a control character")
 		}
 	}
@@ -168,7 +168,7 @@ func (s *Server) listTenants(ctx context.Context, in *tenantsInput) (*reply[tena
 	}
 	out := tenantPage{Tenants: make([]tenantView, 0, len(page.Tenants)), Next: page.Next}
 	for _, t := range page.Tenants {
-		out.Tenants = append(out.Tenants, viewOf(t))
+		out.Tenants = append(out.Tenants, tenantView(t))
 	}
 	return &reply[tenantPage]{Status: http.StatusOK, Body: out}, nil
 }
@@ -192,7 +192,7 @@ func (s *Server) listAssociations(ctx context.Context, in *tenantInput) (*reply[
 }
 
 func (s *Server) listKeys(ctx context.Context, in *keysInput) (*reply[keyList], error) {
-	if !isName(in.Service) {
+	if !contract.IsName(in.Service) {
 		return nil, refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name")
 	}
 	keys, err := s.store.Keys(ctx, in.Service)
@@ -200,8 +200,8 @@ func (s *Server) listKeys(ctx context.Context, in *keysInput) (*reply[keyList], 
 }
 
 func (s *Server) createKey(ctx context.Context, _ *nothing, req keyRequest) (*reply[createdKey], error) {
-	if strings.TrimSpace(req.Service) == "" || !isName(req.Service) {
-		return nil, refuse(http.StatusBadRequest, "INVALID_SERVICE", "the service has no name, or none that can be one")
+	if err := contract.CheckAskedService(req.Service); err != nil {
+		return nil, err
 	}
 	if err := checkLabel(req.Name); err != nil {
 		return nil, err
@@ -305,7 +305,7 @@ func moment(at time.Time) *time.Time {
 }
 
 func checkLabel(name string) error {
-	if len(name) > maxLabel || !isName(name) {
+	if len(name) > maxLabel || !contract.IsName(name) {
 		return refuse(http.StatusBadRequest, "INVALID_NAME", "the name is too long or has a control character")
 	}
 	return nil

@@ -1,14 +1,10 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
-	"strings"
-	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/store"
@@ -30,58 +26,8 @@ type disassociateInput struct {
 	Purge   string `query:"purge"  doc:"true: the data goes too"`
 }
 
-// connectionsView is what a service needs to reach a tenant's databases.
-type connectionsView struct {
-	ID            string    `json:"id"`
-	TenantSlug    string    `json:"tenantSlug"`
-	TenantName    string    `json:"tenantName"`
-	Service       string    `json:"service"`
-	Status        string    `json:"status"`
-	IsolationMode string    `json:"isolationMode"`
-	CreatedAt     time.Time `json:"createdAt"`
-	UpdatedAt     time.Time `json:"updatedAt"`
-
-	fields contract.Fields
-}
-
-// MarshalJSON writes what was put between the fields of the manager, with what nobody here knows.
-func (v connectionsView) MarshalJSON() ([]byte, error) {
-	type plain connectionsView
-	own, err := json.Marshal(plain(v))
-	if err != nil {
-		return nil, err
-	}
-	const last = `,"createdAt":` // nothing before it holds this text: quotes in strings are escaped
-	head, tail, _ := bytes.Cut(own, []byte(last))
-	out := bytes.NewBuffer(bytes.Clone(head))
-	for _, m := range v.fields.Object() {
-		name, err := json.Marshal(m.Name)
-		if err != nil {
-			return nil, err
-		}
-		for _, part := range [][]byte{{','}, name, {':'}, m.Value} {
-			out.Write(part)
-		}
-	}
-	out.WriteString(last)
-	out.Write(tail)
-	return out.Bytes(), nil
-}
-
-// associationBody is a request to associate, and what it says of the connections.
-type associationBody struct {
-	managerapi.CreateAssociationRequest
-
-	known contract.Patch
-}
-
-// UnmarshalJSON returns a *contract.Invalid for what breaks a rule.
-func (b *associationBody) UnmarshalJSON(data []byte) (err error) {
-	if b.known, err = contract.ParseNew(data); err != nil {
-		return err
-	}
-	return exact(data, &b.CreateAssociationRequest)
-}
+// associationBody is a request to associate.
+type associationBody struct{ store.NewAssociation }
 
 func (associationBody) shownAs() reflect.Type {
 	return reflect.TypeFor[managerapi.CreateAssociationRequest]()
@@ -126,9 +72,7 @@ func (s *Server) registerAssociations(a *api) {
 func (s *Server) associate(ctx context.Context, in *associationInput, req associationBody) (*reply[managerapi.Association], error) {
 	var made store.Association
 	err := s.onAssociation(ctx, in, func() (err error) {
-		made, err = s.store.Associate(ctx, in.ID, in.Service, store.NewAssociation{
-			IsolationMode: req.IsolationMode, MaxOpenConns: req.MaxOpenConns, MaxIdleConns: req.MaxIdleConns, Connections: req.known,
-		})
+		made, err = s.store.Associate(ctx, in.ID, in.Service, req.NewAssociation)
 		return err
 	})
 	return &reply[managerapi.Association]{
@@ -146,7 +90,7 @@ func (s *Server) disassociate(ctx context.Context, in *disassociateInput) (*noth
 }
 
 // connections answers a key the same for a tenant that is not there and for one that is not its service's.
-func (s *Server) connections(ctx context.Context, in *associationInput) (*reply[connectionsView], error) {
+func (s *Server) connections(ctx context.Context, in *associationInput) (*reply[contract.ConnectionsView], error) {
 	if !callerOf(ctx).sees(in.Service) {
 		return nil, noTenant()
 	}
@@ -162,7 +106,7 @@ func (s *Server) connections(ctx context.Context, in *associationInput) (*reply[
 	return connectionsOf(t, a), nil
 }
 
-func (s *Server) updateConnections(ctx context.Context, in *associationInput, req connectionsBody) (*reply[connectionsView], error) {
+func (s *Server) updateConnections(ctx context.Context, in *associationInput, req connectionsBody) (*reply[contract.ConnectionsView], error) {
 	var t store.Tenant
 	var a store.Association
 	err := s.onAssociation(ctx, in, func() (err error) {
@@ -194,8 +138,8 @@ func (s *Server) onAssociation(ctx context.Context, in *associationInput, do fun
 	if err := checkTenantID(in.ID); err != nil {
 		return err
 	}
-	if strings.TrimSpace(in.Service) == "" || !isName(in.Service) {
-		return refuse(http.StatusBadRequest, "INVALID_SERVICE", "the service has no name, or none that can be one")
+	if err := contract.CheckAskedService(in.Service); err != nil {
+		return err
 	}
 	err := do()
 	if errors.Is(err, store.ErrNoAssociation) && callerOf(ctx).service == "" {
@@ -212,9 +156,6 @@ func (s *Server) noAssociationBut(ctx context.Context) error {
 	return answer
 }
 
-func connectionsOf(t store.Tenant, a store.Association) *reply[connectionsView] {
-	return &reply[connectionsView]{Status: http.StatusOK, Body: connectionsView{
-		ID: t.ID, TenantSlug: t.Slug, TenantName: t.Name, Service: a.Service, Status: a.Status,
-		IsolationMode: a.IsolationMode, fields: a.Connections.Fields(), CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
-	}}
+func connectionsOf(t store.Tenant, a store.Association) *reply[contract.ConnectionsView] {
+	return &reply[contract.ConnectionsView]{Status: http.StatusOK, Body: t.View(a)}
 }

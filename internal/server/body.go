@@ -14,8 +14,8 @@ import (
 // maxBodyBytes is the largest body of a request.
 const maxBodyBytes = 1 << 20
 
-// readBody reads a JSON body into into; where it may be left out, none is an empty one. What it refuses it refuses as soon as it can know. How long a client may take is the
-// listener's affair.
+// readBody reads a JSON body into into; where it may be left out, none is an empty one. What it refuses it refuses as soon as
+// it can know. How long a client may take is the listener's affair.
 func readBody(w http.ResponseWriter, r *http.Request, into any, mayBeNone bool) error {
 	if err := checkContentType(r.Header); err != nil {
 		return err
@@ -30,14 +30,7 @@ func readBody(w http.ResponseWriter, r *http.Request, into any, mayBeNone bool) 
 	if mayBeNone && len(data) == 0 {
 		return nil
 	}
-	err = decode(data, into)
-	if rule, ok := errors.AsType[*contract.Invalid](err); ok {
-		return rule
-	}
-	if err != nil {
-		return refuse(http.StatusBadRequest, "INVALID_BODY", "the body cannot be used: "+err.Error())
-	}
-	return nil
+	return contract.Decode(data, into)
 }
 
 // checkContentType takes JSON, and no type at all for it, because there is nothing else that it could be.

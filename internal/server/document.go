@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
@@ -125,7 +126,7 @@ func (a *api) refuses(op *huma.Operation, path string) {
 // shapes says which of the types below the document shows for one that decodes itself.
 func shapes(schemas huma.Registry) {
 	for from, to := range map[reflect.Type]reflect.Type{
-		reflect.TypeFor[connectionsView]():                     reflect.TypeFor[connections](),
+		reflect.TypeFor[contract.ConnectionsView]():            reflect.TypeFor[connections](),
 		reflect.TypeFor[managerapi.UpdateConnectionsRequest](): reflect.TypeFor[connectionsChange](),
 		reflect.TypeFor[managerapi.CreateAssociationRequest](): reflect.TypeFor[newAssociation](),
 	} {

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 )
 
 // endless is a body that does not end by itself, and that counts what was taken of it.
@@ -115,10 +117,10 @@ func TestMetadataAreBounded(t *testing.T) {
 	body := func(size int) string {
 		return `{"name":"Acme","metadata":{"key":"` + strings.Repeat("v", size-3) + `"}}`
 	}
-	has(t, h.want(t, 400, "POST", "/v1/tenants", body(maxMetadata+1)).body, `"code":"INVALID_METADATA"`)
-	id := idOf(t, h.want(t, 201, "POST", "/v1/tenants", body(maxMetadata)).body)
-	h.want(t, 400, "PATCH", "/v1/tenants/"+id, body(maxMetadata+1))
-	h.want(t, 200, "PATCH", "/v1/tenants/"+id, body(maxMetadata))
+	has(t, h.want(t, 400, "POST", "/v1/tenants", body(lifecycle.MaxMetadata+1)).body, `"code":"INVALID_METADATA"`)
+	id := idOf(t, h.want(t, 201, "POST", "/v1/tenants", body(lifecycle.MaxMetadata)).body)
+	h.want(t, 400, "PATCH", "/v1/tenants/"+id, body(lifecycle.MaxMetadata+1))
+	h.want(t, 200, "PATCH", "/v1/tenants/"+id, body(lifecycle.MaxMetadata))
 }
 
 func TestBodiesThatAreFine(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -109,7 +110,7 @@ func checkListed(who caller, service string) error {
 	switch {
 	case strings.TrimSpace(service) == "":
 		return refuse(http.StatusBadRequest, "SERVICE_REQUIRED", "the query parameter service is missing")
-	case !isName(service):
+	case !contract.IsName(service):
 		return refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name")
 	case !who.sees(service):
 		return refuse(http.StatusNotFound, "SERVICE_NOT_FOUND", "this key has no such service")

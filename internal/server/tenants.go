@@ -6,9 +6,6 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tenantwatch/tenantwatch/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
@@ -22,19 +19,8 @@ type tenantInput struct {
 	ID string `path:"id" doc:"the tenant's id, in any spelling"`
 }
 
-// tenantView is a tenant as clients see it. Unlike in managerapi.Tenant its metadata are there when there are none, because
-// clients range over them.
-type tenantView struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Slug        string            `json:"slug"`
-	Status      string            `json:"status"                doc:"active or suspended"`
-	Environment string            `json:"environment,omitempty"`
-	Isolation   string            `json:"isolation,omitempty"`
-	Metadata    map[string]string `json:"metadata"`
-	CreatedAt   time.Time         `json:"createdAt"`
-	UpdatedAt   time.Time         `json:"updatedAt"`
-}
+// tenantView is a tenant as clients see it.
+type tenantView store.Tenant
 
 func (s *Server) registerTenants(a *api) {
 	create := call{method: "POST", path: "/v1/tenants", id: "create-tenant", summary: "Create a tenant", status: http.StatusCreated, tag: "tenants"}
@@ -62,9 +48,6 @@ func (s *Server) registerTenants(a *api) {
 }
 
 func (s *Server) createTenant(ctx context.Context, _ *nothing, req managerapi.CreateTenantRequest) (*reply[managerapi.CreatedTenant], error) {
-	if err := checkMetadata(req.Metadata); err != nil {
-		return nil, err
-	}
 	t, created, err := s.store.CreateTenant(ctx, store.NewTenant{
 		Name: req.Name, Slug: req.Slug, Environment: req.Environment, Isolation: req.Isolation, Metadata: req.Metadata,
 		Owner: store.Owner{
@@ -105,53 +88,24 @@ func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantV
 			return nil, noTenant()
 		}
 	}
-	return &reply[tenantView]{Status: http.StatusOK, Body: viewOf(t)}, nil
+	return &reply[tenantView]{Status: http.StatusOK, Body: tenantView(t)}, nil
 }
 
 func (s *Server) updateTenant(ctx context.Context, in *tenantInput, req managerapi.UpdateTenantRequest) (*reply[tenantView], error) {
 	if err := checkTenantID(in.ID); err != nil {
 		return nil, err
 	}
-	if err := checkMetadata(req.Metadata); err != nil {
-		return nil, err
-	}
 	t, err := s.store.UpdateTenant(ctx, in.ID, store.TenantPatch{Name: req.Name, Metadata: req.Metadata})
 	if err != nil {
 		return nil, aboutTenant(err)
 	}
-	return &reply[tenantView]{Status: http.StatusOK, Body: viewOf(t)}, nil
-}
-
-func viewOf(t store.Tenant) tenantView {
-	metadata := t.Metadata
-	if metadata == nil {
-		metadata = map[string]string{}
-	}
-	return tenantView{
-		ID: t.ID, Name: t.Name, Slug: t.Slug, Status: t.Status, Environment: t.Environment, Isolation: t.Isolation,
-		Metadata: metadata, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
-	}
+	return &reply[tenantView]{Status: http.StatusOK, Body: tenantView(t)}, nil
 }
 
 // checkTenantID keeps what can be no tenant's id away from the database.
 func checkTenantID(id string) error {
 	if !tenant.ValidID(id) {
 		return noTenant()
-	}
-	return nil
-}
-
-// maxMetadata is how many bytes the keys and values of a tenant may have together. A page has a thousand tenants, and is in
-// memory as a whole.
-const maxMetadata = 16 << 10
-
-func checkMetadata(metadata map[string]string) error {
-	size := 0
-	for key, value := range metadata {
-		size += len(key) + len(value)
-	}
-	if size > maxMetadata {
-		return refuse(http.StatusBadRequest, "INVALID_METADATA", "metadata has more than 16 KiB")
 	}
 	return nil
 }
@@ -165,20 +119,4 @@ func aboutTenant(err error) error {
 		return noTenant()
 	}
 	return err
-}
-
-// maxServiceName is the longest name of a service, in bytes.
-const maxServiceName = 256
-
-// isName reports whether text can be a name that somebody asks for.
-func isName(text string) bool {
-	if len(text) > maxServiceName || !utf8.ValidString(text) {
-		return false
-	}
-	for _, r := range text {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
 }

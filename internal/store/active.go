@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -71,7 +72,7 @@ func (s *Store) Active(
 			return note(err)
 		}
 		return t.each(ctx, func(rows *sql.Rows) error {
-			row := tenant.Summary{Status: active}
+			row := tenant.Summary{Status: lifecycle.Active}
 			if err := rows.Scan(&row.ID, &row.Name); err != nil {
 				return err
 			}

@@ -7,11 +7,10 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -41,9 +40,9 @@ type Options struct {
 // The errors that a caller acts on.
 var (
 	// ErrNotFound means that there is no such tenant, association, key or token.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = lifecycle.ErrNotFound
 	// ErrNoAssociation means that the tenant is there and has no association with the service. It is an ErrNotFound.
-	ErrNoAssociation = fmt.Errorf("no association with this service: %w", ErrNotFound)
+	ErrNoAssociation = lifecycle.ErrNoAssociation
 	// ErrUnavailable means that the database is locked, full, read-only or gone. The change was not made, or, where the
 	// connection broke during the commit, it is not known whether it was.
 	ErrUnavailable = errors.New("the database is unavailable")
@@ -66,55 +65,26 @@ var (
 	ErrGone = errors.New("the events are gone")
 )
 
-// Conflict is a change that the state of things does not allow.
-type Conflict struct { //nolint:errname // read with its package: store.Conflict
-	Code    string // for programs, such as ALREADY_SUSPENDED or SLUG_TAKEN
-	Message string // for people; names both states where it is about a transition
-}
-
-// Error says what it is about.
-func (c *Conflict) Error() string { return c.Message }
-
-// Invalid is a request that can never succeed. Its Code is one such as INVALID_NAME or WRONG_ENVIRONMENT.
-type Invalid = contract.Invalid //nolint:errname // the same
-
-// Inactive is a refusal of what only an active tenant, or an active association, allows.
-type Inactive struct { //nolint:errname // the same
-	Status string
-	Of     string // "tenant" or "association": which of the two has the status
-}
-
-// Error names the status.
-func (i *Inactive) Error() string { return fmt.Sprintf("the %s is %s", i.Of, i.Status) }
-
-// Owner is the first user of a tenant. It is encrypted at rest.
-type Owner struct {
-	Email         string `json:"email"`
-	PasswordHash  string `json:"passwordHash,omitempty"`
-	EmailVerified bool   `json:"emailVerified,omitempty"`
-}
-
-// NewTenant is a tenant to create. Slug and Environment may be empty: the slug is then made of the name, and the
-// environment is the store's.
-type NewTenant struct {
-	Name, Slug, Environment, Isolation string
-	Metadata                           map[string]string
-	Owner                              Owner
-}
-
-// Tenant is one tenant. Status is active or suspended.
-type Tenant struct {
-	ID, Name, Slug, Status, Environment, Isolation string
-	Metadata                                       map[string]string
-	Owner                                          Owner
-	CreatedAt, UpdatedAt                           time.Time
-}
-
-// TenantPatch changes what is not nil.
-type TenantPatch struct {
-	Name     *string
-	Metadata map[string]string // nil: unchanged
-}
+type (
+	// Tenant is that of the lifecycle.
+	Tenant = lifecycle.Tenant
+	// Owner is encrypted at rest.
+	Owner = lifecycle.Owner
+	// NewTenant is a tenant to create.
+	NewTenant = lifecycle.NewTenant
+	// TenantPatch changes what is not nil.
+	TenantPatch = lifecycle.TenantPatch
+	// Association is that of the lifecycle. All of its Connections are encrypted at rest.
+	Association = lifecycle.Association
+	// NewAssociation makes a tenant active for a service.
+	NewAssociation = lifecycle.NewAssociation
+	// Conflict is a change that the state of things does not allow.
+	Conflict = lifecycle.Conflict //nolint:errname // read with its package: store.Conflict
+	// Invalid is a request that can never succeed.
+	Invalid = lifecycle.Invalid //nolint:errname // the same
+	// Inactive is a refusal of what only an active tenant, or an active association, allows.
+	Inactive = lifecycle.Inactive //nolint:errname // the same
+)
 
 // TenantFilter selects tenants. Search is part of a name, a slug or an id; Status, Service may be empty.
 type TenantFilter struct {
@@ -127,21 +97,6 @@ type TenantFilter struct {
 type TenantPage struct {
 	Tenants []Tenant
 	Next    string
-}
-
-// NewAssociation makes a tenant active for a service. Zero limits are none; Connections are what is known already.
-type NewAssociation struct {
-	IsolationMode              string
-	MaxOpenConns, MaxIdleConns int
-	Connections                contract.Patch
-}
-
-// Association is how one tenant is with one service. Status is active, suspended or purged.
-type Association struct {
-	TenantID, Service, Status, IsolationMode string
-	Connections                              contract.Connections // all of it is encrypted at rest
-	Rotations                                int
-	CreatedAt, UpdatedAt                     time.Time
 }
 
 // ActiveVersion is the version of the list of one service. Set is the revision at which that list changed last.

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 )
 
 // Associations returns the associations of a tenant, oldest first, purged ones too, without their Connections. It returns
@@ -32,17 +33,10 @@ func (s *Store) Associations(ctx context.Context, id string) ([]Association, err
 // Associate makes a tenant active for a service. It returns ErrNotFound, a *[Conflict] ALREADY_ASSOCIATED, an *[Inactive]
 // while the tenant is suspended, because the event would announce as active what is not, and an *[Invalid].
 func (s *Store) Associate(ctx context.Context, id, service string, n NewAssociation) (Association, error) {
-	if err := checkService(service); err != nil {
-		return Association{}, err
-	}
-	if len(n.IsolationMode) > maxWord || !isText(n.IsolationMode) {
-		return Association{}, &Invalid{Code: "INVALID_ISOLATION", Message: "isolationMode is too long or no text"}
-	}
-	connections, err := contract.NewConnections(contract.LimitsOf(n.MaxOpenConns, n.MaxIdleConns)).Merge(n.Connections)
+	a, err := n.Association(service)
 	if err != nil {
 		return Association{}, err
 	}
-	var out Association
 	err = s.change(ctx, "associate", func(ctx context.Context, c *change) error {
 		r, err := c.record(ctx, id)
 		if err != nil {
@@ -51,28 +45,30 @@ func (s *Store) Associate(ctx context.Context, id, service string, n NewAssociat
 		if err := c.checkNewService(ctx, service); err != nil {
 			return err
 		}
-		if err := r.mayAssociate(service); err != nil {
-			return err
-		}
-		out = Association{
-			TenantID: r.ID, Service: service, Status: active, IsolationMode: n.IsolationMode, CreatedAt: c.now, UpdatedAt: c.now,
-			Connections: connections,
-		}
-		if err := c.insertAssociation(ctx, r, &out); err != nil {
-			return err
-		}
-		return c.announce(ctx, r, associated(&out))
+		return c.associate(ctx, r, a)
 	})
 	if err != nil {
 		return Association{}, err
 	}
-	return out, nil
+	return *a, nil
+}
+
+// associate stores a in the place of one that was purged.
+func (c *change) associate(ctx context.Context, r *record, a *Association) error {
+	happened, err := r.Associate(a, c.now)
+	if err != nil {
+		return err
+	}
+	if err := c.insertAssociation(ctx, r, a); err != nil {
+		return err
+	}
+	return c.announce(ctx, happened)
 }
 
 // SuspendAssociation suspends the association of a tenant with a service. It returns ErrNotFound, ErrNoAssociation, and a
 // *[Conflict] ALREADY_SUSPENDED.
 func (s *Store) SuspendAssociation(ctx context.Context, id, service string) error {
-	return s.changeAssociation(ctx, "suspend association", id, service, (*record).suspendService)
+	return s.changeAssociation(ctx, "suspend association", id, service, (*lifecycle.Record).SuspendService)
 }
 
 // ReactivateAssociation ends that. It returns ErrNotFound, ErrNoAssociation, a *[Conflict] NOT_SUSPENDED, and an
@@ -83,15 +79,7 @@ func (s *Store) ReactivateAssociation(ctx context.Context, id, service string) e
 		if err != nil {
 			return err
 		}
-		a.UpdatedAt = c.now
-		happened, err := r.reactivateService(a)
-		if err != nil {
-			return err
-		}
-		if err := c.saveAssociation(ctx, r, a); err != nil {
-			return err
-		}
-		return c.announce(ctx, r, happened...)
+		return c.changed(ctx, r, a, (*lifecycle.Record).ReactivateService)
 	})
 }
 
@@ -104,7 +92,7 @@ func (s *Store) Disassociate(ctx context.Context, id, service string, purge bool
 			return err
 		}
 		a.UpdatedAt = c.now
-		happened := r.disassociate(a, purge)
+		happened := r.Disassociate(a, purge)
 		if purge {
 			err = errors.Join(c.saveAssociation(ctx, r, a), c.saveConnections(ctx, r, a))
 		} else {
@@ -113,23 +101,23 @@ func (s *Store) Disassociate(ctx context.Context, id, service string, purge bool
 		if err != nil {
 			return err
 		}
-		return c.announce(ctx, r, happened)
+		return c.announce(ctx, happened)
 	})
 }
 
 // RotateCredentials announces new credentials. It returns ErrNotFound and ErrNoAssociation.
 func (s *Store) RotateCredentials(ctx context.Context, id, service string) error {
-	return s.changeAssociation(ctx, "rotate credentials", id, service, (*record).rotate)
+	return s.changeAssociation(ctx, "rotate credentials", id, service, (*lifecycle.Record).Rotate)
 }
 
 // InvalidateCache asks the service to forget what it keeps of the tenant. The reason may be empty. It returns ErrNotFound,
 // ErrNoAssociation, and an *[Invalid] INVALID_REASON.
 func (s *Store) InvalidateCache(ctx context.Context, id, service, reason string) error {
-	if len(reason) > maxName || !isText(reason) {
-		return &Invalid{Code: "INVALID_REASON", Message: "reason is too long or not a text"}
+	if err := lifecycle.CheckReason(reason); err != nil {
+		return err
 	}
-	return s.changeAssociation(ctx, "invalidate a cache", id, service, func(_ *record, a *Association) ([]happening, error) {
-		return []happening{invalidated(a, reason)}, nil
+	return s.changeAssociation(ctx, "invalidate a cache", id, service, func(r *lifecycle.Record, a *Association) ([]lifecycle.Happening, error) {
+		return r.Invalidate(a, reason), nil
 	})
 }
 
@@ -165,10 +153,7 @@ func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, As
 		if a, err = s.withConnections(ctx, t, r, service); err != nil {
 			return err
 		}
-		if a.Status != active {
-			return &Inactive{Status: a.Status, Of: "association"}
-		}
-		return r.usable()
+		return r.Usable(a)
 	})
 	if err == nil {
 		err = s.noteReading(ctx, "get connections", "tenants/"+r.ID+"/associations/"+service)
@@ -189,7 +174,7 @@ func (s *Store) UpdateConnections(ctx context.Context, id, service string, p con
 		if r, a, err = c.connected(ctx, id, service); err != nil {
 			return err
 		}
-		happened, err := r.reconnect(a, p)
+		happened, err := r.Reconnect(a, p)
 		if err != nil {
 			return err
 		}
@@ -197,7 +182,7 @@ func (s *Store) UpdateConnections(ctx context.Context, id, service string, p con
 		if err := errors.Join(c.saveAssociation(ctx, r, a), c.saveConnections(ctx, r, a)); err != nil {
 			return err
 		}
-		return c.announce(ctx, r, happened...)
+		return c.announce(ctx, happened)
 	})
 	if err != nil {
 		return Tenant{}, Association{}, err
@@ -205,26 +190,32 @@ func (s *Store) UpdateConnections(ctx context.Context, id, service string, p con
 	return r.Tenant, *a, nil
 }
 
-// changeAssociation gives fn the tenant and its association, with its time of update set to now, and stores what fn made
-// of the association.
+// changeAssociation gives fn the tenant and its association, and stores what fn made of the association.
 func (s *Store) changeAssociation(
-	ctx context.Context, what, id, service string, fn func(*record, *Association) ([]happening, error),
+	ctx context.Context, what, id, service string, fn func(*lifecycle.Record, *Association) ([]lifecycle.Happening, error),
 ) error {
 	return s.change(ctx, what, func(ctx context.Context, c *change) error {
 		r, a, err := c.association(ctx, id, service)
 		if err != nil {
 			return err
 		}
-		a.UpdatedAt = c.now
-		happened, err := fn(r, a)
-		if err != nil {
-			return err
-		}
-		if err := c.saveAssociation(ctx, r, a); err != nil {
-			return err
-		}
-		return c.announce(ctx, r, happened...)
+		return c.changed(ctx, r, a, fn)
 	})
+}
+
+// changed stores what fn makes of a, and announces it.
+func (c *change) changed(
+	ctx context.Context, r *record, a *Association, fn func(*lifecycle.Record, *Association) ([]lifecycle.Happening, error),
+) error {
+	happened, err := fn(&r.Record, a)
+	if err != nil {
+		return err
+	}
+	a.UpdatedAt = c.now
+	if err := c.saveAssociation(ctx, r, a); err != nil {
+		return err
+	}
+	return c.announce(ctx, happened)
 }
 
 // association does not find a purged one.
@@ -233,7 +224,7 @@ func (c *change) association(ctx context.Context, id, service string) (*record, 
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := r.association(service)
+	a, err := r.Association(service)
 	return r, a, err
 }
 
@@ -244,13 +235,13 @@ func (c *change) connected(ctx context.Context, id, service string) (*record, *A
 		return nil, nil, err
 	}
 	a, err := c.store.withConnections(ctx, c.tx, r, service)
-	if err == nil && a.Status == purged {
+	if err == nil && a.Status == lifecycle.Purged {
 		err = ErrNoAssociation
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	r.associations = []*Association{a}
+	r.Associations = []*Association{a}
 	return r, a, nil
 }
 
@@ -307,7 +298,7 @@ func (c *change) saveConnections(ctx context.Context, r *record, a *Association)
 	if err != nil {
 		return err
 	}
-	if a.Status == purged {
+	if a.Status == lifecycle.Purged {
 		data.connections = nil
 	}
 	_, err = c.exec(ctx, `UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,

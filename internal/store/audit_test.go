@@ -198,7 +198,7 @@ func TestX41WhatCannotBeNotedIsNotHandedOut(t *testing.T) {
 		if err := s.SuspendTenant(t.Context(), made.ID); err == nil {
 			t.Error("a change was made that nobody will hear of")
 		}
-		if got, err := s.Tenant(t.Context(), made.ID); err != nil || got.Status != active {
+		if got, err := s.Tenant(t.Context(), made.ID); err != nil || got.Status != "active" {
 			t.Errorf("the tenant is %s, %v", got.Status, err)
 		}
 	})

@@ -166,7 +166,7 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 			newest++
 			data := evt.Data // what is no event stays as it is, for who looks into why
 			if evt.Validate() == nil {
-				evt.Payload = renumbered(evt.Event, versionOf(epoch, newest))
+				evt.Payload = renumbered(evt.Event, tenant.Version{Epoch: epoch, Revision: newest})
 				if data, err = encodeEvent(evt.Event, tenant.Version{Epoch: epoch, Revision: newest}); err != nil {
 					return 0, err
 				}
@@ -181,12 +181,12 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 
 // renumbered is the payload of an event that gets another revision: the path of a secret has a version that is made of it, and a
 // later rotation that came to the old one would have the same path. What has no such payload stays as it is.
-func renumbered(evt tenant.Event, version uint64) json.RawMessage {
+func renumbered(evt tenant.Event, v tenant.Version) json.RawMessage {
 	var p tenant.CredentialsRotated
 	if evt.EventType != tenant.EventCredentialsRotated || json.Unmarshal(evt.Payload, &p) != nil {
 		return evt.Payload
 	}
-	p.NewSecretPath = contract.SecretPath(evt.TenantID, p.ServiceName, p.CredentialType, version)
+	p.NewSecretPath = contract.SecretPath(evt.TenantID, p.ServiceName, p.CredentialType, v)
 	data, err := json.Marshal(p)
 	if err != nil {
 		return evt.Payload

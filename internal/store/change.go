@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -57,24 +58,24 @@ func (c *change) finish(ctx context.Context, what string, before uint64) (Deed, 
 	return done, err
 }
 
-// announce gives each of what happened to r its revision, puts it into the outbox, and notes whose list it changed.
-func (c *change) announce(ctx context.Context, r *record, happened ...happening) error {
+// announce gives each of what happened its revision, puts it into the outbox, and notes whose list it changed.
+func (c *change) announce(ctx context.Context, happened []lifecycle.Happening) error {
 	for _, h := range happened {
 		c.revision++
-		data, err := c.event(r, h)
+		data, target, err := c.event(h)
 		if err != nil {
 			return err
 		}
-		services, err := json.Marshal(r.services())
+		services, err := json.Marshal(h.Services)
 		if err != nil {
 			return err
 		}
-		c.touch(targetOf(r.ID, data))
+		c.touch(target)
 		if _, err := c.exec(ctx, `INSERT INTO outbox (env, revision, data, committed_at, services) VALUES (?1, ?2, ?3, ?4, ?5)`,
 			c.store.env, c.revision, data, micros(c.now), string(services)); err != nil {
 			return err
 		}
-		for _, service := range h.lists {
+		for _, service := range h.Lists {
 			if _, err := c.exec(ctx, `INSERT INTO active_sets (env, service, revision) VALUES (?1, ?2, ?3)
 				ON CONFLICT (env, service) DO UPDATE SET revision = excluded.revision`,
 				c.store.env, service, c.revision); err != nil {
@@ -85,38 +86,24 @@ func (c *change) announce(ctx context.Context, r *record, happened ...happening)
 	return nil
 }
 
-// targetOf is the tenant of an event, or its association with the service that the event names.
-func targetOf(id string, data []byte) string {
-	target := "tenants/" + id
-	evt, _ := tenant.ParseEvent(data) // ours
+// event returns the bytes that are published, and what they are about: the tenant, or its association with the service that
+// they name.
+func (c *change) event(h lifecycle.Happening) (data []byte, target string, err error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, "", err
+	}
+	v := tenant.Version{Epoch: c.epoch, Revision: c.revision}
+	evt, err := h.Event(id.String(), c.now, v)
+	if err != nil {
+		return nil, "", err
+	}
+	target = "tenants/" + evt.TenantID
 	if service, err := evt.ServiceName(); err == nil {
 		target += "/associations/" + service
 	}
-	return target
-}
-
-// event returns the bytes that are published.
-func (c *change) event(r *record, h happening) ([]byte, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, err
-	}
-	evt := tenant.Event{
-		EventID: id.String(), EventType: h.kind, Timestamp: c.now, TenantID: r.ID, TenantSlug: r.Slug,
-		Environment: r.Environment,
-	}
-	if h.named {
-		evt.TenantName = r.Name
-	}
-	if h.numbered != nil {
-		h.payload = h.numbered(versionOf(c.epoch, c.revision))
-	}
-	if h.payload != nil {
-		if evt.Payload, err = json.Marshal(h.payload); err != nil {
-			return nil, err
-		}
-	}
-	return encodeEvent(evt, tenant.Version{Epoch: c.epoch, Revision: c.revision})
+	data, err = encodeEvent(evt, v)
+	return data, target, err
 }
 
 // wireEvent is an event with a timestamp that always has its six digits: time.Time leaves zeros at the end out, and there are

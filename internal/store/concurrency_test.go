@@ -212,7 +212,7 @@ func giveUp(t *testing.T, s *Store, name string) {
 	t.Helper()
 	regret := errors.New("regret")
 	err := s.change(t.Context(), "give up", func(ctx context.Context, c *change) error {
-		n, err := named(name).check(s.environment)
+		n, err := named(name).Check(s.environment)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -73,8 +74,8 @@ func TestWhatCanBeNoTenantIsRefused(t *testing.T) {
 			"INVALID_NAME":      func(n *NewTenant) { n.Name = " \t" },
 			"INVALID_NAME ":     func(n *NewTenant) { n.Name = "a\x00b" },
 			"INVALID_NAME  ":    func(n *NewTenant) { n.Name = "a\xff" },
-			"INVALID_NAME   ":   func(n *NewTenant) { n.Name = strings.Repeat("a", maxName+1) },
-			"INVALID_SLUG":      func(n *NewTenant) { n.Slug = strings.Repeat("a", maxWord+1) },
+			"INVALID_NAME   ":   func(n *NewTenant) { n.Name = strings.Repeat("a", contract.MaxName+1) },
+			"INVALID_SLUG":      func(n *NewTenant) { n.Slug = strings.Repeat("a", contract.MaxWord+1) },
 			"INVALID_SLUG ":     func(n *NewTenant) { n.Slug = "a\nb" },
 			"INVALID_ISOLATION": func(n *NewTenant) { n.Isolation = "\x00" },
 			"WRONG_ENVIRONMENT": func(n *NewTenant) { n.Environment = "production" },
@@ -161,7 +162,7 @@ func TestAssociationsChangeTheirStatus(t *testing.T) {
 		associate(t, s, id, "ledger")
 		_, err := s.Associate(t.Context(), id, "ledger", NewAssociation{})
 		wantConflict(t, err, "ALREADY_ASSOCIATED")
-		for _, service := range []string{"", " ", "led ger", "ledger\t", strings.Repeat("x", maxWord+1), "\xff"} {
+		for _, service := range []string{"", " ", "led ger", "ledger\t", strings.Repeat("x", contract.MaxWord+1), "\xff"} {
 			_, err = s.Associate(t.Context(), id, service, NewAssociation{})
 			wantInvalid(t, err, "INVALID_SERVICE")
 		}

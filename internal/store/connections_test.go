@@ -176,7 +176,7 @@ func TestX19EventsSayWhatIsKnownOfTheConnections(t *testing.T) {
 			`tenant.cache.invalidate {"service_name":"ledger","reason":"imported"}`,
 			`tenant.cache.invalidate {"service_name":"ledger"}`,
 		)
-		wantInvalid(t, s.InvalidateCache(t.Context(), id, "ledger", strings.Repeat("r", maxName+1)), "INVALID_REASON")
+		wantInvalid(t, s.InvalidateCache(t.Context(), id, "ledger", strings.Repeat("r", contract.MaxName+1)), "INVALID_REASON")
 		if err := s.InvalidateCache(t.Context(), id, "nobody", ""); !errors.Is(err, ErrNoAssociation) {
 			t.Errorf("of no association: %v", err)
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 )
 
 const (
@@ -29,7 +31,7 @@ const (
 // CreateKey makes an API key for a service, at most two live ones. The secret is shown now and never again. A third is a
 // *[Conflict] TOO_MANY_KEYS; a service or a name that is none is an *[Invalid]. The name may be empty.
 func (s *Store) CreateKey(ctx context.Context, service, name string) (k Key, secret string, err error) {
-	if err := checkService(service); err != nil {
+	if err := contract.CheckKnownService(service); err != nil {
 		return Key{}, "", err
 	}
 	return s.createKey(ctx, keyPrefix, service, name)
@@ -110,7 +112,7 @@ func (s *Store) CheckToken(ctx context.Context, secret string) (Key, error) {
 
 func (s *Store) createKey(ctx context.Context, prefix, service, name string) (Key, string, error) {
 	if name != "" {
-		if err := checkWord("name", "INVALID_NAME", name); err != nil {
+		if err := contract.CheckWord("name", "INVALID_NAME", name); err != nil {
 			return Key{}, "", err
 		}
 	}

@@ -107,7 +107,7 @@ func TestManyEventsAreMarkedAtOnce(t *testing.T) {
 				return err
 			}
 			for range n - 2 {
-				if err := c.announce(ctx, r, r.update(TenantPatch{})); err != nil {
+				if err := c.announce(ctx, r.Update(TenantPatch{})); err != nil {
 					return err
 				}
 			}

@@ -54,14 +54,18 @@ func TestX48APingWritesLittle(t *testing.T) {
 	}
 }
 
-// TestX48APingAfterAChangeThatFailed tries at once whether there is room: a few bytes may fit where a tenant does not.
+// TestX48APingAfterAChangeThatFailed tries at once whether there is room: a few bytes may fit where tenants do not.
 func TestX48APingAfterAChangeThatFailed(t *testing.T) {
 	s := sqliteFile(t).open(t)
 	do(t, s.Ping(t.Context()))
 	limitPages(t, s, 1) // which is taken as: no more than there are
-	large := named("Acme")
-	large.Metadata = map[string]string{"k": strings.Repeat("v", 128<<10)}
-	if _, _, err := s.CreateTenant(t.Context(), large); !errors.Is(err, ErrUnavailable) {
+	var large []NewTenant
+	for i := range 10 {
+		one := named(fmt.Sprint("Acme ", i))
+		one.Metadata = map[string]string{"k": strings.Repeat("v", 15<<10)}
+		large = append(large, one)
+	}
+	if err := s.Seed(t.Context(), "ledger", large); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("a change on a full disk: %v", err)
 	}
 	if !s.reserve.inDoubt() {

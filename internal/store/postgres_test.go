@@ -213,7 +213,7 @@ func TestAFrozenManagerDoesNotKeepOthersWaiting(t *testing.T) {
 			return err
 		}
 		create(t, other, named("meanwhile"))
-		return c.announce(ctx, r, r.remove())
+		return c.announce(ctx, r.Remove())
 	})
 	if !errors.Is(err, ErrUnavailable) {
 		t.Errorf("the frozen one: %v", err)

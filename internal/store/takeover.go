@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -294,5 +295,5 @@ func normal(environment string) (string, error) {
 	if err != nil {
 		return "", &Invalid{Code: "INVALID_ENVIRONMENT", Message: err.Error()}
 	}
-	return name, checkLabel("environment", "INVALID_ENVIRONMENT", name)
+	return name, contract.CheckLabel("environment", "INVALID_ENVIRONMENT", name)
 }

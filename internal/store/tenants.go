@@ -5,10 +5,11 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"maps"
 	"strconv"
 	"strings"
 
+	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -17,6 +18,13 @@ const (
 	maxPage     = 1000
 )
 
+// record is a tenant and where it stands among all.
+type record struct {
+	lifecycle.Record
+
+	seq int64
+}
+
 // tenantColumns are what scanTenant reads.
 const tenantColumns = `t.seq, t.id, t.name, t.slug, t.status, t.isolation, t.metadata, t.owner, t.created_at, t.updated_at`
 
@@ -24,7 +32,7 @@ const tenantColumns = `t.seq, t.id, t.name, t.slug, t.status, t.isolation, t.met
 // created is false and nothing is changed. A slug that another tenant has is a *[Conflict] SLUG_TAKEN; what cannot be a
 // tenant is an *[Invalid].
 func (s *Store) CreateTenant(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
-	if n, err = n.check(s.environment); err != nil {
+	if n, err = n.Check(s.environment); err != nil {
 		return Tenant{}, false, err
 	}
 	err = s.change(ctx, "create tenant", func(ctx context.Context, c *change) (err error) {
@@ -56,7 +64,7 @@ func (s *Store) Tenants(ctx context.Context, f TenantFilter) (TenantPage, error)
 	if err != nil {
 		return TenantPage{}, err
 	}
-	if len(f.Search) > maxName { // which nothing has, and SQLite bounds what it looks for
+	if len(f.Search) > contract.MaxName { // which nothing has, and SQLite bounds what it looks for
 		return TenantPage{Tenants: []Tenant{}}, nil
 	}
 	limit := min(f.Limit, maxPage)
@@ -89,27 +97,16 @@ func (s *Store) Tenants(ctx context.Context, f TenantFilter) (TenantPage, error)
 // UpdateTenant changes a tenant's name or replaces its metadata, and announces tenant.updated. It returns ErrNotFound, and
 // an *[Invalid] INVALID_NAME.
 func (s *Store) UpdateTenant(ctx context.Context, id string, p TenantPatch) (Tenant, error) {
-	if p.Name != nil {
-		if err := checkName(*p.Name); err != nil {
-			return Tenant{}, err
-		}
-	}
-	p.Metadata = maps.Clone(p.Metadata)
-	var out Tenant
-	err := s.changeTenant(ctx, "update tenant", id, func(r *record) ([]happening, error) {
-		happened := r.update(p)
-		out = r.Tenant
-		return []happening{happened}, nil
-	})
-	if err != nil {
+	if err := p.Check(); err != nil {
 		return Tenant{}, err
 	}
-	return out, nil
+	return s.changeTenant(ctx, "update tenant", id, func(r *lifecycle.Record) ([]lifecycle.Happening, error) { return r.Update(p), nil })
 }
 
 // SuspendTenant suspends a tenant; all services lose it. It returns ErrNotFound, and a *[Conflict] ALREADY_SUSPENDED.
 func (s *Store) SuspendTenant(ctx context.Context, id string) error {
-	return s.changeTenant(ctx, "suspend tenant", id, (*record).suspend)
+	_, err := s.changeTenant(ctx, "suspend tenant", id, (*lifecycle.Record).Suspend)
+	return err
 }
 
 // ReactivateTenant ends the suspension of a tenant. It announces tenant.activated, and then tenant.service.reactivated for
@@ -120,7 +117,7 @@ func (s *Store) ReactivateTenant(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return c.changed(ctx, r, (*record).reactivate)
+		return c.changedTenant(ctx, r, (*lifecycle.Record).Reactivate)
 	})
 }
 
@@ -134,87 +131,89 @@ func (s *Store) DeleteTenant(ctx context.Context, id string) error {
 		if _, err := c.exec(ctx, `DELETE FROM tenants WHERE env = ?1 AND seq = ?2`, s.env, r.seq); err != nil {
 			return err
 		}
-		return c.announce(ctx, r, r.remove())
+		return c.announce(ctx, r.Remove())
 	})
 }
 
-// changeTenant gives fn the tenant, with its time of update set to now, and stores what fn made of it.
-func (s *Store) changeTenant(ctx context.Context, what, id string, fn func(*record) ([]happening, error)) error {
-	return s.change(ctx, what, func(ctx context.Context, c *change) error {
+// changeTenant gives fn the tenant, and stores and returns what fn made of it.
+func (s *Store) changeTenant(
+	ctx context.Context, what, id string, fn func(*lifecycle.Record) ([]lifecycle.Happening, error),
+) (Tenant, error) {
+	var out Tenant
+	err := s.change(ctx, what, func(ctx context.Context, c *change) error {
 		r, err := c.record(ctx, id)
 		if err != nil {
 			return err
 		}
-		return c.changed(ctx, r, fn)
+		err = c.changedTenant(ctx, r, fn)
+		out = r.Tenant
+		return err
 	})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return out, nil
 }
 
-// changed stores what fn makes of r, and announces it.
-func (c *change) changed(ctx context.Context, r *record, fn func(*record) ([]happening, error)) error {
-	r.UpdatedAt = c.now
-	happened, err := fn(r)
+// changedTenant stores what fn makes of r, and announces it.
+func (c *change) changedTenant(ctx context.Context, r *record, fn func(*lifecycle.Record) ([]lifecycle.Happening, error)) error {
+	happened, err := fn(&r.Record)
 	if err != nil {
 		return err
 	}
+	r.UpdatedAt = c.now
 	if err := c.save(ctx, r); err != nil {
 		return err
 	}
-	return c.announce(ctx, r, happened...)
+	return c.announce(ctx, happened)
 }
 
-// createOrFind finds the same tenant by the slug that it has, or got before there were rules for slugs.
 func (c *change) createOrFind(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
-	slug, before, invalid := n.slugs()
-	if before != slug {
-		there, err := c.tenant(ctx, "t.slug = ?2", before)
-		if err == nil && there.is(n) {
-			return there.Tenant, false, nil
-		}
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return Tenant{}, false, err
-		}
-	}
-	if invalid != nil {
-		return Tenant{}, false, invalid
-	}
-	n.Slug = slug
-	there, err := c.tenant(ctx, "t.slug = ?2", n.Slug)
+	there, err := c.place(ctx, &n)
 	switch {
-	case errors.Is(err, ErrNotFound):
-		t, err = c.create(ctx, n)
-		return t, true, err
 	case err != nil:
 		return Tenant{}, false, err
-	case !there.is(n):
-		return Tenant{}, false, slugTaken(n.Slug)
+	case there != nil:
+		return there.Tenant, false, nil
 	}
-	return there.Tenant, false, nil
+	r, err := c.create(ctx, n)
+	if err != nil {
+		return Tenant{}, false, err
+	}
+	return r.Tenant, true, nil
 }
 
-func (c *change) create(ctx context.Context, n NewTenant) (Tenant, error) {
+// place returns the same tenant where it is there already, and else gives n a slug that is free.
+func (c *change) place(ctx context.Context, n *NewTenant) (same *lifecycle.Record, err error) {
+	same, n.Slug, err = n.Place(func(slug string) (*lifecycle.Record, error) {
+		r, err := c.store.tenant(ctx, c.tx, "t.slug = ?2", slug)
+		if err != nil {
+			return nil, err
+		}
+		return &r.Record, nil
+	})
+	return same, err
+}
+
+func (c *change) create(ctx context.Context, n NewTenant) (*record, error) {
 	c.tenants++
-	r := &record{seq: c.tenants, Tenant: Tenant{
-		ID: c.store.tenantID(c.tenants), Name: n.Name, Slug: n.Slug, Status: active, Environment: n.Environment, Isolation: n.Isolation,
-		Metadata: maps.Clone(n.Metadata), Owner: n.Owner, CreatedAt: c.now, UpdatedAt: c.now,
-	}}
-	if r.Metadata == nil {
-		r.Metadata = map[string]string{}
-	}
+	made, happened := lifecycle.New(c.store.tenantID(c.tenants), n, c.now)
+	r := &record{seq: c.tenants, Record: made}
 	metadata, err := json.Marshal(r.Metadata)
 	if err != nil {
-		return Tenant{}, err
+		return nil, err
 	}
 	owner, err := c.store.sealJSON(r.Owner, ownerOf(r.ID)...)
 	if err != nil {
-		return Tenant{}, err
+		return nil, err
 	}
 	if _, err := c.exec(ctx, `INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner,
 		search, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)`,
 		c.store.env, r.seq, r.ID, tenant.CanonicalID(r.ID), r.Name, r.Slug, r.Status, r.Isolation, string(metadata), owner,
 		r.search(), micros(c.now)); err != nil {
-		return Tenant{}, err
+		return nil, err
 	}
-	return r.Tenant, c.announce(ctx, r, happening{kind: tenant.EventCreated})
+	return r, c.announce(ctx, happened)
 }
 
 // save writes what a change of a tenant can have changed.
@@ -235,7 +234,7 @@ func (c *change) record(ctx context.Context, id string) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.associations, err = c.store.associations(ctx, c.tx, r)
+	r.Associations, err = c.store.associations(ctx, c.tx, r)
 	return r, err
 }
 
@@ -245,16 +244,12 @@ func (c *change) whole(ctx context.Context, id string) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range r.associations {
-		if r.associations[i], err = c.store.withConnections(ctx, c.tx, r, a.Service); err != nil {
+	for i, a := range r.Associations {
+		if r.Associations[i], err = c.store.withConnections(ctx, c.tx, r, a.Service); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
-}
-
-func (c *change) tenant(ctx context.Context, condition string, arg any) (*record, error) {
-	return c.store.tenant(ctx, c.tx, condition, arg)
 }
 
 func (s *Store) byID(ctx context.Context, t tx, id string) (*record, error) {
@@ -275,7 +270,8 @@ func (s *Store) tenant(ctx context.Context, t tx, condition string, arg any) (*r
 
 // scanTenant reads tenantColumns.
 func (s *Store) scanTenant(row interface{ Scan(dest ...any) error }) (*record, error) {
-	r := &record{Tenant: Tenant{Environment: s.environment}}
+	r := &record{}
+	r.Environment = s.environment
 	var metadata string
 	var owner []byte
 	var created, changed int64
@@ -290,15 +286,6 @@ func (s *Store) scanTenant(row interface{ Scan(dest ...any) error }) (*record, e
 		return nil, err
 	}
 	return r, nil
-}
-
-func slugTaken(slug string) error {
-	return &Conflict{Code: "SLUG_TAKEN", Message: "slug " + slug + " belongs to another tenant"}
-}
-
-// is reports whether r is already what n asks for.
-func (r *record) is(n NewTenant) bool {
-	return r.Name == n.Name && r.Environment == n.Environment && r.Isolation == n.Isolation && r.Owner.Email == n.Owner.Email
 }
 
 // search is what a search looks through.
@@ -333,7 +320,7 @@ func (f TenantFilter) query(env, after int64, limit int) (string, []any) {
 	}
 	if f.Service != "" {
 		where(`EXISTS (SELECT 1 FROM associations a
-			WHERE a.env = t.env AND a.tenant = t.seq AND a.service = ? AND a.status <> '`+purged+`')`, f.Service)
+			WHERE a.env = t.env AND a.tenant = t.seq AND a.service = ? AND a.status <> '`+lifecycle.Purged+`')`, f.Service)
 	}
 	query.WriteString(` ORDER BY t.seq LIMIT ?3`)
 	return query.String(), args

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/contract"
 )
 
 // callLimit bounds a call whose ctx has no deadline.
@@ -185,7 +187,7 @@ func (t tx) each(ctx context.Context, fn func(*sql.Rows) error, query string, ar
 // clean replaces what PostgreSQL takes for no text. What is stored was checked before; what is looked for is not there.
 func clean(args []any) []any {
 	for i, arg := range args {
-		if text, ok := arg.(string); ok && !isText(text) {
+		if text, ok := arg.(string); ok && !contract.IsText(text) {
 			args[i] = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\x00", "\ufffd")
 		}
 	}

@@ -1,4 +1,4 @@
-package server
+package contract
 
 import (
 	"bytes"
@@ -9,17 +9,28 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // maxDepth is how deeply the JSON of a request may be nested.
 const maxDepth = 64
 
-// decode reads one JSON object into into, a pointer to a struct, and refuses what encoding/json would quietly make
-// something of: a key that is there twice; something behind the object; text that is not UTF-8, or has half of a surrogate
-// pair, or a NUL, which PostgreSQL cannot keep. Keys that are not a field's to the letter are ignored.
-func decode(data []byte, into any) error {
+// Decode reads the body of a request, one JSON object, into into, a pointer to a struct, and refuses what encoding/json
+// would quietly make something of: a key that is there twice; something behind the object; text that is not UTF-8, or has
+// half of a surrogate pair, or a NUL, which PostgreSQL cannot keep. Keys that are not a field's to the letter are ignored.
+// What it refuses is an *[Invalid].
+func Decode(data []byte, into any) error {
+	err := strict(data)
+	if err == nil {
+		err = inPlainWords(tenant.Unmarshal(data, into))
+	}
+	if _, ours := errors.AsType[*Invalid](err); err == nil || ours {
+		return err
+	}
+	return &Invalid{Code: codeBody, Message: "the body cannot be used: " + err.Error()}
+}
+
+func strict(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("it is not valid UTF-8")
 	}
@@ -33,14 +44,11 @@ func decode(data []byte, into any) error {
 	if _, err := c.dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON object")
 	}
-	if contract.HasLoneSurrogate(data) {
+	if hasLoneSurrogate(data) {
 		return errors.New(`a text in it has half of a surrogate pair, such as \ud800 alone`)
 	}
-	return exact(data, into)
+	return nil
 }
-
-// exact reads the fields whose names are there to the letter.
-func exact(data []byte, into any) error { return inPlainWords(tenant.Unmarshal(data, into)) }
 
 // checker walks through a JSON text.
 type checker struct{ dec *json.Decoder }

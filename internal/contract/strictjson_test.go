@@ -1,4 +1,4 @@
-package server
+package contract
 
 import (
 	"reflect"
@@ -47,7 +47,7 @@ func TestM09DecodeRefusesWhatIsAmbiguous(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var req managerapi.CreateTenantRequest
-			err := decode([]byte(tt.body), &req)
+			err := Decode([]byte(tt.body), &req)
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -65,30 +65,11 @@ func TestM09DecodeRefusesWhatIsAmbiguous(t *testing.T) {
 func TestX21NamesAreExact(t *testing.T) {
 	const body = "{\"name\":\"a\",\"NAME\":\"b\",\"SLUG\":\"c\",\"\u017flug\":\"d\",\"Metadata\":{\"k\":\"v\"},\"owner\":{\"email\":\"e\",\"EMAIL\":\"f\"},\"OWNER\":{\"email\":\"g\"}}"
 	var req managerapi.CreateTenantRequest
-	if err := decode([]byte(body), &req); err != nil {
+	if err := Decode([]byte(body), &req); err != nil {
 		t.Fatal(err)
 	}
 	want := managerapi.CreateTenantRequest{Name: "a", Owner: managerapi.Owner{Email: "e"}}
 	if !reflect.DeepEqual(req, want) {
 		t.Errorf("got %+v, want %+v", req, want)
-	}
-	var key keyRequest
-	if err := decode([]byte(`{"Service":"ledger","service":"payments","Name":"n"}`), &key); err != nil || key.Service != "payments" || key.Name != "" {
-		t.Errorf("got %+v, %v", key, err)
-	}
-	var association associationBody
-	if err := decode([]byte(`{"IsolationMode":"a","MaxOpenConns":7,"maxIdleConns":2}`), &association); err != nil ||
-		association.IsolationMode != "" || association.MaxOpenConns != 0 || association.MaxIdleConns != 2 {
-		t.Errorf("got %+v, %v", association, err)
-	}
-}
-
-func TestX21ATextIsTakenAsItIsOrNotAtAll(t *testing.T) {
-	h := start(t)
-	for body, status := range map[string]int{
-		`{"name":"a\ud800b","environment":"staging"}`:       400,
-		`{"name":"a\ud83d\ude00b","environment":"staging"}`: 201,
-	} {
-		h.want(t, status, "POST", "/v1/tenants", body)
 	}
 }
