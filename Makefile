@@ -57,7 +57,7 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 # A thousand discoveries in one process are more than two cores and the race detector can do in time; make test has it on.
 faults: servers ## bring every fault upon real servers TIMES (5) times, in full length, and print what was measured (12 minutes)
 	$(GO) test -race -count=1 -timeout 60m -v -run '^TestFaults$$' ./discovery -faults.full -faults.times=$(TIMES)
-	$(GO) test -count=1 -v -run '^TestD24ManyDiscoveries$$' ./discovery -faults.full
+	$(GO) test -count=1 -v -run '^TestD(24ManyDiscoveries|14)' ./discovery -faults.full
 
 matrix: servers ## run the edge matrix of each face in full, and print how many cells it has
 	$(GO) test -race -count=1 -timeout 30m -v -run '^TestEdges' $$(grep -rl --include='*_test.go' 'tenantwatch/internal/edges"' . | xargs -n 1 dirname | sort -u) -edges.full

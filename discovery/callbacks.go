@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -153,11 +154,9 @@ func (d *TenantDiscovery) callbackFailed(p any, stack string) {
 		msg = "a callback ended its goroutine"
 	}
 	var text string
-	if err := guarded(func() { text = cut(fmt.Sprint(p), mostErrorText) }); err != nil {
+	if err := guarded(func() { text = activeset.Cut(fmt.Sprint(p), mostErrorText) }); err != nil {
 		text = err.Error() // what was panicked with has methods that panic, too
 	}
-	d.update(func(time.Time) {
-		d.core.status.Counters.CallbackPanics++
-		d.core.note(slog.LevelError, msg, slog.String("error", text), slog.String("stack", stack))
-	})
+	d.update(func(time.Time) { d.core.Panicked() })
+	d.log(slog.LevelError, msg, "error", text, "stack", stack)
 }

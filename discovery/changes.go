@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -53,19 +52,24 @@ func yieldAll(changes []tenant.Change, ended func() bool, yield func(tenant.Chan
 // watch copies the set into a new mailbox and registers it, in one critical section.
 func (d *TenantDiscovery) watch() *mailbox {
 	box := newMailbox()
-	d.update(func(time.Time) { d.core.handOver(box) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.handOver(box)
 	return box
 }
 
-func (c *core) handOver(box *mailbox) {
-	for e := range c.set.all() {
-		box.put(e.key, c.history.added(e))
+// handOver puts the set into the mailbox and registers it. mu is held.
+func (d *TenantDiscovery) handOver(box *mailbox) {
+	for news := range d.core.Initial() {
+		box.put(news.Key, news.Change)
 	}
-	c.watchers[box] = struct{}{}
+	d.watchers[box] = struct{}{}
 }
 
 func (d *TenantDiscovery) unwatch(box *mailbox) {
-	d.update(func(time.Time) { delete(d.core.watchers, box) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.watchers, box)
 }
 
 func (d *TenantDiscovery) isClosed() bool {

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -171,7 +172,7 @@ func (c *Config) checkRanges() (errs []error) {
 }
 
 func (c *Config) setDefaults() {
-	c.Environment = normalEnvironment(c.Environment)
+	c.Environment = activeset.NormalEnvironment(c.Environment)
 	orDefault(&c.BootstrapTimeout, DefaultBootstrapTimeout)
 	orDefault(&c.FeedTimeout, DefaultFeedTimeout)
 	orDefault(&c.ResyncInterval, DefaultResyncInterval)
@@ -180,14 +181,6 @@ func (c *Config) setDefaults() {
 	orDefault(&c.RemovalGuard.Fraction, DefaultGuardFraction)
 	orDefault(&c.RemovalGuard.Min, DefaultGuardMin)
 	orDefault(&c.RemovalGuard.Delay, DefaultGuardDelay)
-}
-
-// normalEnvironment is the form in which names of environments are compared. What cannot be a name stays what it is.
-func normalEnvironment(name string) string {
-	if normal, err := tenant.ParseEnvironment(name); err == nil {
-		return normal
-	}
-	return cut(strings.ToLower(strings.TrimSpace(name)), longestName)
 }
 
 func orDefault[T comparable](field *T, value T) {

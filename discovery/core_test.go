@@ -2,9 +2,11 @@ package discovery
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -27,11 +29,19 @@ func TestNoMailBeforeTheSetIsPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.core.phase = phaseStarted
+	d.core.Begin()
+	d.update(func(now time.Time) {
+		if err := d.core.Answer(now, d.core.Ask(now), activeset.Answer{}); err != nil {
+			t.Error(err)
+		}
+	})
 	box := d.watch()
 	d.box.take() // the state has changed
+	added := d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{
+		EventType: tenant.EventServiceAssociated, TenantID: "acme", Payload: json.RawMessage(`{"service_name":"ledger"}`),
+	}})
 	d.update(func(now time.Time) {
-		d.applyVerdict(now, verdict{effect: effectAdd, key: "acme", id: "acme"}, nil)
+		d.core.Apply(now, []activeset.Judged{added})
 		if d.IsActive("acme") {
 			t.Error("published before the batch is through")
 		}

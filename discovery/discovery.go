@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/internal/usererror"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -43,18 +43,25 @@ type TenantDiscovery struct {
 	place     string          // where it is, for people
 	snapshots SnapshotFetcher // nil unless the TMClient is one
 
-	view   atomic.Pointer[tree]   // the set that readers see
-	status atomic.Pointer[Status] // what Status returns, but for the time that passes
+	view   atomic.Pointer[activeset.Tree] // the set that readers see
+	status atomic.Pointer[Status]         // what Status returns, but for the time that passes
 
 	telemetry *telemetry
 	callbacks callbacks
 	box       *mailbox // of all callbacks
 	leftover  atomic.Int32
-	dice      dice // of all jitter; nil but in tests
+	dice      activeset.Dice // of all jitter; nil but in tests
 	closed    chan struct{}
 
-	mu   sync.Mutex // guards core, see there
-	core core
+	// mu guards what follows. It is held for the time of a few copies, and for a whole list for some tenths of a second at
+	// 200,000 tenants; whoever changes something does so through update, which publishes, tells and logs what came of it.
+	mu       sync.Mutex
+	core     *activeset.Core       // all that changes, and what decides of it
+	run      *run                  // what Start has begun; nil before
+	watchers map[*mailbox]struct{} // of Changes; the one of the callbacks is always told
+	waiting  []chan error          // those who wait for a Refresh that has not begun
+	due      time.Time             // when the next request begins; zero when at once
+	turn     time.Time             // when the core changes because time passes; zero when it does not
 }
 
 // NewTenantDiscovery checks the configuration and fills in its defaults. It touches no network. The error names every
@@ -85,15 +92,16 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 	}
 	d.cfg.RedisConfig = redisevents.Config{} // so that printing a discovery prints no password
 	d.snapshots, _ = cfg.TMClient.(SnapshotFetcher)
-	d.core.watchers = make(map[*mailbox]struct{})
-	d.view.Store(&tree{})
+	d.watchers = make(map[*mailbox]struct{})
+	d.core = activeset.New(d.deciding())
+	d.view.Store(&activeset.Tree{})
 	d.status.Store(&Status{Since: time.Now()})
 	return d, nil
 }
 
 // logFailed counts a line that the Logger did not take, as a callback that panics is counted. It logs nothing itself.
 func (d *TenantDiscovery) logFailed() {
-	d.update(func(time.Time) { d.core.status.Counters.CallbackPanics++ })
+	d.update(func(time.Time) { d.core.Panicked() })
 }
 
 // Start subscribes, bootstraps the set and returns. ctx bounds Start alone: the discovery lives on until Close.
@@ -157,9 +165,9 @@ func (d *TenantDiscovery) Close() error {
 	}
 	var r *run
 	d.update(func(time.Time) {
-		r = d.core.run
-		if d.core.phase != phaseClosed {
-			d.core.phase, d.core.feedUp = phaseClosed, false
+		r = d.run
+		if !d.core.Closed() {
+			d.core.Close()
 			close(d.closed)
 		}
 	})
@@ -183,8 +191,8 @@ func (d *TenantDiscovery) ActiveTenantIDs() []string {
 // happens meanwhile. Nothing is copied.
 func (d *TenantDiscovery) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for e := range d.set().all() {
-			if !yield(e.id) {
+		for e := range d.set().All() {
+			if !yield(e.ID) {
 				return
 			}
 		}
@@ -193,12 +201,12 @@ func (d *TenantDiscovery) All() iter.Seq[string] {
 
 // IsActive reports whether the tenant is active, whichever way its id is spelled.
 func (d *TenantDiscovery) IsActive(tenantID string) bool {
-	_, active := d.set().lookup(tenant.CanonicalID(tenantID))
+	_, active := d.set().Lookup(tenant.CanonicalID(tenantID))
 	return active
 }
 
 // Len returns the number of active tenants.
-func (d *TenantDiscovery) Len() int { return d.set().size }
+func (d *TenantDiscovery) Len() int { return d.set().Len() }
 
 // Status returns what the discovery knows of itself. It never waits.
 func (d *TenantDiscovery) Status() Status {
@@ -217,14 +225,7 @@ func (d *TenantDiscovery) Explain(tenantID string) []tenant.Change {
 	key := tenant.CanonicalID(tenantID)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	known, there := d.core.set.lookup(key)
-	changes := append([]tenant.Change(nil), d.core.history.of(key, there)...)
-	for i := range changes {
-		if changes[i].TenantID == "" {
-			changes[i].TenantID = known.id
-		}
-	}
-	return changes
+	return d.core.Explain(key)
 }
 
 // recentChanges returns the last changes of all tenants, newest first.
@@ -234,14 +235,12 @@ func (d *TenantDiscovery) recentChanges() []tenant.Change {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	recent := slices.Clone(d.core.history.recent)
-	slices.Reverse(recent)
-	return recent
+	return d.core.Recent()
 }
 
-func (d *TenantDiscovery) set() tree {
+func (d *TenantDiscovery) set() activeset.Tree {
 	if d == nil {
-		return tree{}
+		return activeset.Tree{}
 	}
 	return *d.view.Load()
 }
@@ -250,25 +249,24 @@ func (d *TenantDiscovery) set() tree {
 func (d *TenantDiscovery) begin(r *run) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch d.core.phase {
-	case phaseClosed:
+	switch {
+	case d.core.Closed():
 		return ErrClosed
-	case phaseIdle:
-		d.core.begin(r)
-		d.core.plan.spread, d.core.plan.dice = d.cfg.ResyncSpread, d.dice
-		return nil
-	default:
+	case !d.core.Idle():
 		return ErrStarted
 	}
+	d.run = r
+	d.core.Begin()
+	return nil
 }
 
 // abandon ends what a failed Start has begun and makes a new one possible, unless Close came first.
 func (d *TenantDiscovery) abandon(r *run, failure error) error {
 	err := r.stop()
 	d.update(func(time.Time) {
-		if d.core.phase == phaseStarting {
-			d.core.phase, d.core.run, d.core.feedUp = phaseIdle, nil, false
-			d.core.snapshotErr = failure
+		if !d.core.Closed() {
+			d.core.Abandon(failure)
+			d.run = nil
 		}
 	})
 	return err

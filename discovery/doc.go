@@ -44,4 +44,23 @@
 //
 // Redis Pub/Sub delivers at most once. A membership change that was missed is found by the next reconcile. A
 // Reconfigured that was missed is not: the list does not show it.
+//
+// # How it is built
+//
+// What decides is in internal/activeset, and is pure. Here is what goes on around it. The files, in the order in which they
+// are read:
+//
+//	discovery.go, config.go, status.go  the public face
+//	place.go         where the events come from, for people
+//	listerrors.go, foreignerror.go      errors of ours, and those of code of others, looked at once where they enter
+//	mailbox.go       what one watcher has not been told yet, folded per tenant
+//	update.go        the one way to change something: the lock, the core, what is to be done after it
+//	inbox.go         what waits to be applied
+//	events.go        events in: the feed, HandleEvent
+//	fetch.go         one request to the TMClient: its time limit, its panics, and one that does not return
+//	reconcile.go     snapshots in: bootstrap, the reconcile loop, Refresh
+//	callbacks.go, changes.go            the two ways out
+//	snapshotfile.go  the last known set on the disk
+//	telemetry.go     OpenTelemetry's metrics, mostly read from Status, and a span for each request
+//	handler.go       the debug page, and the same as JSON
 package discovery

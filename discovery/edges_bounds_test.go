@@ -44,7 +44,7 @@ func TestX25ABlockedLogger(t *testing.T) {
 					blocked = true
 					sink(tenant.Signal{Kind: tenant.SignalGap})
 					wait(ctx, time.Millisecond)
-					for i := range 300 {
+					for i := range 240 {
 						sink(signal(i))
 					}
 					<-ctx.Done()

@@ -1,13 +1,13 @@
 package discovery
 
 import (
-	"cmp"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -26,22 +26,13 @@ func (d *TenantDiscovery) Load(seed uint64) {
 func (d *TenantDiscovery) Remembered() (marks, ahead int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.core.memory.marked(), len(d.core.memory.world(d.core.memory.epoch).ahead)
+	sizes := d.core.Sizes()
+	return sizes.Marks, sizes.Beyond
 }
 
-// Core is what a discovery decides by, without its goroutines, clock and I/O: the simulation plays those. It is
-// subscribed and bootstrapped by Apply and Answer.
-type Core struct {
-	*TenantDiscovery
-
-	run *run
-}
-
-// Request is a question for the snapshot that has begun.
-type Request struct{ request }
-
-// Have is the version that the request asks with.
-func (r Request) Have() tenant.Version { return r.have }
+// Core is the core of a discovery that has no goroutines, clock and I/O: the simulation plays those. It is subscribed and
+// bootstrapped by Apply and Answer.
+type Core struct{ *TenantDiscovery }
 
 // NewCore begins one. Its dice always give half of what they could.
 func NewCore(cfg Config) *Core {
@@ -51,142 +42,91 @@ func NewCore(cfg Config) *Core {
 		panic(err)
 	}
 	d.dice = func(most time.Duration) time.Duration { return most / 2 }
-	c := &Core{TenantDiscovery: d, run: newRun(func() {}, func() error { return nil })}
-	if err := d.begin(c.run); err != nil {
-		panic(err)
-	}
-	return c
+	d.core.Begin()
+	return &Core{TenantDiscovery: d}
 }
 
 // Apply takes in what the feed delivers at once.
 func (c *Core) Apply(now time.Time, batch ...tenant.Signal) {
-	for i := range batch {
-		batch[i] = entered(batch[i])
+	judged := make([]activeset.Judged, len(batch))
+	for i, sig := range batch {
+		judged[i] = c.judge(entered(sig))
 	}
-	verdicts := c.judgeAll(batch)
-	c.at(now, func() { c.applyJudged(now, batch, verdicts, c.run) })
+	c.core.Apply(now, judged)
+	c.next(now)
 }
 
 // Handle takes in an event that did not come by the feed, as HandleEvent does, and waits for nothing.
-func (c *Core) Handle(now time.Time, evt tenant.Event) (err error) {
-	v := judge(evt, c.cfg.ServiceName, c.cfg.Environment)
-	c.at(now, func() { err = c.handle(now, v, &waiter{}) })
+func (c *Core) Handle(now time.Time, evt tenant.Event) error {
+	judged := c.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
+	err := c.usable()
+	if err == nil {
+		c.core.Handle(now, judged)
+	}
+	c.next(now)
 	return err
 }
 
 // Ask begins a request.
-func (c *Core) Ask(now time.Time) (req Request) {
-	c.at(now, func() { req.request = c.core.request(now) })
+func (c *Core) Ask(now time.Time) activeset.Request {
+	req := c.core.Ask(now)
+	c.next(now)
 	return req
 }
 
 // Answer ends it. Before the first that succeeds the core is starting.
-func (c *Core) Answer(now time.Time, req Request, list []tenant.Summary, v tenant.Version, unchanged bool, err error) {
-	ans := answer{version: v, unchanged: unchanged, err: enter(err)}
+func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summary, v tenant.Version, unchanged bool, err error) {
+	ans := activeset.Answer{Version: v, Unchanged: unchanged, Err: err}
 	for _, row := range list {
-		ans.rows.add(row)
+		ans.Rows.Add(row)
 	}
-	if ans = c.checked(ans); ans.err != nil {
-		err = ans.err
-	}
-	c.at(now, func() {
-		switch {
-		case c.core.phase == phaseStarted:
-			_ = c.finish(now, req.request, ans)
-		case err == nil:
-			c.started(now, nil, req.request, ans)
-		}
-	})
+	_ = c.core.Answer(now, req, c.checked(ans)) // the status has it
+	c.next(now)
 }
 
 // Held reports whether the removals of the last snapshot are held.
-func (c *Core) Held() bool { return c.core.held }
+func (c *Core) Held() bool { return c.core.Held() }
 
 // Due is when the next request is to begin.
-func (c *Core) Due() time.Time { return c.core.plan.due() }
+func (c *Core) Due() time.Time { return c.due }
 
-// Case is by what the memory tells the event from others, packed into 31 bits: two of one case go the same way through it.
-func (c *Core) Case(evt tenant.Event) (packed uint64) {
-	m, v := &c.core.memory, judge(evt, c.cfg.ServiceName, c.cfg.Environment)
-	w := m.world(v.epoch())
-	known := w.marks[v.key]
-	_, there := c.core.set.lookup(v.key)
-	dated := m.dated(v)
-	put := func(values ...int) {
-		for _, value := range values {
-			packed = packed<<2 | uint64(value&3)
-		}
-	}
-	is := func(yes ...bool) (bits int) {
-		for _, bit := range yes {
-			bits <<= 1
-			if bit {
-				bits |= 1
-			}
-		}
-		return bits
-	}
-	put(int(v.effect)>>1, int(v.effect)<<1|is(v.versioned()), int(v.outcome))
-	put(compareSaid(v.revision(), known.said), compareSaid(v.revision(), known.asked))
-	put(is(v.revision() <= w.prefix, v.revision() == w.prefix+1), is(m.epoch != "", m.isForeign(v)))
-	put(is(there, known.active), is(c.core.gaps == c.core.closed, c.core.phase == phaseStarted))
-	put(is(!dated.IsZero(), v.at.Before(dated)), is(w.lost, len(w.ahead) > 0))
-	put(is(m.marked() > len(w.marks), m.left != nil))
-	return packed & (1<<31 - 1)
-}
-
-// compareSaid is 0 when nothing was said, 1 when an event of the revision is older, 2 when it is the same, 3 when it is newer.
-func compareSaid(revision uint64, said word) int {
-	if said.tick == 0 {
-		return 0
-	}
-	return 2 + cmp.Compare(revision, said.revision)
-}
+// Case is what the memory tells the event from others by.
+func (c *Core) Case(evt tenant.Event) uint64 { return c.core.Case(evt) }
 
 // Want asks for a request at once, as Refresh does, and waits for nothing.
-func (c *Core) Want(now time.Time) { c.at(now, func() { c.core.plan.refresh = true }) }
-
-// Sizes are how much the memory holds of what is bounded: tenants, revisions of one epoch, events, and epochs.
-func (c *Core) Sizes() (marks, ahead, ids, worlds int) {
-	m := &c.core.memory
-	for _, w := range m.worlds {
-		ahead = max(ahead, len(w.ahead))
-	}
-	return m.marked(), ahead, len(m.ids.known), len(m.worlds)
+func (c *Core) Want(now time.Time) {
+	c.core.Want()
+	c.next(now)
 }
 
-// The bounds of [Core.Sizes], but for the tenants, of which there may be twice as many as in the set besides.
-const (
-	MostMarks  = memorySlack
-	MostAhead  = memorySlack
-	MostIDs    = idsRemembered
-	MostWorlds = worldsRemembered + 2
-)
+// Sizes are how much the core holds of what is bounded.
+func (c *Core) Sizes() activeset.Sizes { return c.core.Sizes() }
 
 // NextLook is when what is missing by then is a gap; zero when nothing is.
-func (c *Core) NextLook() time.Time { return c.core.nextLook }
+func (c *Core) NextLook() time.Time { return c.core.NextLook() }
 
 // Look lets the core look whether something is due.
-func (c *Core) Look(now time.Time) { c.at(now, func() {}) }
+func (c *Core) Look(now time.Time) { c.next(now) }
 
 // Stop closes the core.
 func (c *Core) Stop(now time.Time) {
-	c.at(now, func() { c.core.phase, c.core.feedUp = phaseClosed, false })
+	c.core.Close()
+	c.next(now)
 }
 
-func (c *Core) at(now time.Time, change func()) {
-	c.updateAt(func() time.Time { return now }, func(time.Time) { change() })
+// next does what update does, without a lock, a clock and bells.
+func (c *Core) next(now time.Time) {
+	next := c.core.Next(now)
+	c.publish(next)
+	c.deliver(next, nil)
+	c.due, c.turn = next.Due, next.Turn
 }
 
 // Mail is a mailbox.
 type Mail struct{ box *mailbox }
 
 // Watch returns a new mailbox, with the set in it.
-func (c *Core) Watch(now time.Time) Mail {
-	mail := Mail{newMailbox()}
-	c.at(now, func() { c.core.handOver(mail.box) })
-	return mail
-}
+func (c *Core) Watch() Mail { return Mail{c.watch()} }
 
 // Callbacks returns the mailbox of the callbacks.
 func (c *Core) Callbacks() Mail { return Mail{c.box} }

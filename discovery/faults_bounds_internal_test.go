@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 )
@@ -44,13 +45,11 @@ func holding(d *TenantDiscovery) held {
 	defer d.mu.Unlock()
 	d.box.mu.Lock()
 	defer d.box.mu.Unlock()
-	h := held{pending: len(d.box.items), marks: d.core.memory.marked()}
-	for _, w := range d.core.memory.worlds {
-		h.ahead += len(w.ahead)
-	}
-	d.core.run.inbox.mu.Lock()
-	defer d.core.run.inbox.mu.Unlock()
-	h.waiting = len(d.core.run.inbox.signals)
+	sizes := d.core.Sizes()
+	h := held{pending: len(d.box.items), marks: sizes.Marks, ahead: sizes.MostBeyond}
+	d.run.inbox.mu.Lock()
+	defer d.run.inbox.mu.Unlock()
+	h.waiting = len(d.run.inbox.signals)
 	return h
 }
 
@@ -184,7 +183,7 @@ func TestD15ReadsWaitForNobody(t *testing.T) {
 func TestD14MemoryOfWhatIsForged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, feed, d := startForTest(t, "acme")
-		for i := range 3 * memorySlack / 2 {
+		for i := range 3 * activeset.MostSizes().Marks / 2 {
 			evt := tenant.Event{
 				EventID: fmt.Sprint(i), EventType: tenant.EventType(fmt.Sprint("tenant.novelty", i)), TenantID: fmt.Sprint("t", i),
 				Environment: fmt.Sprint("e", i), Epoch: d.Status().Version.Epoch, Revision: uint64(10 + 2*i),
@@ -201,11 +200,10 @@ func TestD14MemoryOfWhatIsForged(t *testing.T) {
 		}
 		synctest.Wait()
 		d.mu.Lock()
-		m, types := &d.core.memory, len(d.core.alarms.unknownTypes)
-		ids, marks, ahead := len(m.ids.known), m.marked(), len(m.world(m.epoch).ahead)
+		sizes, most := d.core.Sizes(), activeset.MostSizes()
 		d.mu.Unlock()
-		if ids > idsRemembered || marks > memorySlack+2 || ahead > memorySlack || types > unknownTypesKept {
-			t.Errorf("it keeps %d ids, %d tenants, %d revisions, %d types", ids, marks, ahead, types)
+		if sizes.IDs > most.IDs || sizes.Marks > most.Marks+2 || sizes.MostBeyond > most.MostBeyond || sizes.UnknownTypes > most.UnknownTypes {
+			t.Errorf("it keeps %+v, at most %+v is allowed", sizes, most)
 		}
 	})
 }

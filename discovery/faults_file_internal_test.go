@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // saveForEver, in the environment, makes the test binary a process that only writes that snapshot file, over and over.
@@ -73,7 +76,7 @@ func TestSaveForEver(t *testing.T) {
 // TestD17KilledWhileWriting: a process that writes the file is killed at random points, many times. The file is always the
 // old one or the new one, and what the killed ones were about to write does not pile up.
 func TestD17KilledWhileWriting(t *testing.T) {
-	const kills = 30
+	const kills = 10
 	dir := t.TempDir()
 	temp := filepath.Join(dir, "tmp")
 	if err := os.Mkdir(temp, 0o700); err != nil {
@@ -124,4 +127,28 @@ func filesIn(dirs ...string) (names []string, err error) {
 		}
 	}
 	return names, err
+}
+
+// setOf returns a set of the tenants.
+func setOf(ids ...string) activeset.Tree {
+	var rows activeset.Rows
+	for _, id := range ids {
+		rows.Add(tenant.Summary{ID: id})
+	}
+	core := activeset.New(activeset.Config{})
+	core.Begin()
+	if err := core.Answer(time.Time{}, core.Ask(time.Time{}), activeset.Answer{Rows: rows}); err != nil {
+		panic(err)
+	}
+	return core.Set()
+}
+
+// idsOf returns the ids of a set, in their order.
+func idsOf(set activeset.Tree) string {
+	var ids []string
+	for e := range set.All() {
+		ids = append(ids, e.ID)
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -26,31 +27,25 @@ var (
 	errClientGone = fmt.Errorf("the TMClient did not return: %w", errGoroutine)
 )
 
-// answer is what came of it.
-type answer struct {
-	rows      rows
-	version   tenant.Version
-	unchanged bool
-	err       error
-}
-
 // fetch asks the TMClient, on a goroutine of its own because one that does not heed its ctx must not hold up the rest.
-func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer {
+func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) activeset.Answer {
 	if d.leftover.Load() >= mostLeftBehind {
-		return answer{err: errLeftBehind}
+		return activeset.Answer{Err: errLeftBehind}
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.BootstrapTimeout)
 	defer cancel()
-	done := make(chan answer, 1)
+	done := make(chan activeset.Answer, 1)
 	d.leftover.Add(1)
 	go func() {
 		defer d.leftover.Add(-1)
-		ans := answer{err: errClientGone}
+		ans := activeset.Answer{Err: errClientGone}
 		defer func() { done <- ans }() // also when ask does not return, and its goroutine ends
 		ans = d.ask(ctx, have)
 	}()
-	if ans, came := d.await(ctx, done); came {
+	select {
+	case ans := <-done:
 		return ans
+	case <-ctx.Done():
 	}
 	grace := time.NewTimer(heedGrace)
 	defer grace.Stop()
@@ -58,17 +53,17 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) answer
 	case ans := <-done:
 		return ans
 	case <-grace.C:
-		return answer{err: fmt.Errorf("the TMClient has not returned: %w", ended(ctx))}
+		return activeset.Answer{Err: fmt.Errorf("the TMClient has not returned: %w", ended(ctx))}
 	}
 }
 
 // useEnvironment tells the feed which environment the list is of, where none is configured, so that it can listen to the
 // heartbeats of that one. A feed that does not return is waited for until ctx ends, for a moment at most, and is told of
 // nothing else until it has; Close waits for it as for its Run.
-func (d *TenantDiscovery) useEnvironment(ctx context.Context, r *run, ans answer) {
+func (d *TenantDiscovery) useEnvironment(ctx context.Context, r *run, ans activeset.Answer) {
 	feed, takes := d.feed.(tenant.EnvironmentFeed)
-	name, err := tenant.ParseEnvironment(ans.version.Environment)
-	if ans.err != nil || err != nil || !takes || d.cfg.Environment != "" || name == "" || name == r.environment {
+	name, err := tenant.ParseEnvironment(ans.Version.Environment)
+	if ans.Err != nil || err != nil || !takes || d.cfg.Environment != "" || name == "" || name == r.environment {
 		return
 	}
 	select {
@@ -97,27 +92,7 @@ func (d *TenantDiscovery) useEnvironment(ctx context.Context, r *run, ans answer
 var errNotReturned = errors.New("its UseEnvironment has not returned")
 
 func (d *TenantDiscovery) noteFeed(err error) {
-	d.update(func(time.Time) {
-		d.core.note(slog.LevelError, "the Feed cannot use the list's environment", slog.Any("error", err))
-	})
-}
-
-// await waits for the answer until ctx ends. A request that hangs must not hide that the set has become stale.
-func (d *TenantDiscovery) await(ctx context.Context, done <-chan answer) (answer, bool) {
-	var patience time.Time
-	d.update(func(time.Time) { patience = d.core.failingSince.Add(d.cfg.PollInterval) })
-	turnsStale := time.NewTimer(max(time.Until(patience)+1, 0))
-	defer turnsStale.Stop()
-	for {
-		select {
-		case ans := <-done:
-			return ans, true
-		case <-turnsStale.C:
-			d.update(func(time.Time) {}) // which works out the state
-		case <-ctx.Done():
-			return answer{}, false
-		}
-	}
+	d.log(slog.LevelError, "the Feed cannot use the list's environment", "error", err)
 }
 
 // guarded calls code of others on a goroutine of its own and waits for it. It returns an error when that panics, or ends
@@ -139,16 +114,16 @@ func guarded(code func()) error {
 }
 
 // ask reads the snapshot.
-func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans answer) {
+func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans activeset.Answer) {
 	defer func() {
 		if p := recover(); p != nil {
-			ans = answer{err: fmt.Errorf("the TMClient did not return: %w: %v\n%s", errPanic, p, debug.Stack())}
+			ans = activeset.Answer{Err: fmt.Errorf("the TMClient did not return: %w: %v\n%s", errPanic, p, debug.Stack())}
 		}
 	}()
 	if d.snapshots != nil {
-		ans.version, ans.unchanged, ans.err = d.snapshots.FetchSnapshot(ctx, d.cfg.ServiceName, have, ans.rows.add)
-		if ans.err == nil && ans.unchanged && have.ETag == "" {
-			ans.err = errNotAsked
+		ans.Version, ans.Unchanged, ans.Err = d.snapshots.FetchSnapshot(ctx, d.cfg.ServiceName, have, ans.Rows.Add)
+		if ans.Err == nil && ans.Unchanged && have.ETag == "" {
+			ans.Err = errNotAsked
 		}
 		return d.checked(ans)
 	}
@@ -157,24 +132,25 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans ans
 		if row == nil {
 			row = &tenant.Summary{} // which is skipped and counted
 		}
-		ans.rows.add(*row)
+		ans.Rows.Add(*row)
 	}
-	ans.err = err
+	ans.Err = err
 	return d.checked(ans)
 }
 
 // checked looks at what the TMClient returned as an error, and makes a failure of a list that is another manager's, or that
 // nobody can read.
-func (d *TenantDiscovery) checked(ans answer) answer {
-	if ans.err != nil {
-		ans.err = enter(ans.err)
+func (d *TenantDiscovery) checked(ans activeset.Answer) activeset.Answer {
+	if ans.Err != nil {
+		ans.Err = enter(ans.Err)
 		return ans
 	}
-	ans.version.Environment = normalEnvironment(ans.version.Environment)
-	if listed := ans.version.Environment; listed != "" && d.cfg.Environment != "" && listed != d.cfg.Environment {
-		ans.err = &EnvironmentError{Configured: d.cfg.Environment, Listed: listed}
-		return ans
+	ans.Version.Environment = activeset.NormalEnvironment(ans.Version.Environment)
+	if listed := ans.Version.Environment; listed != "" && d.cfg.Environment != "" && listed != d.cfg.Environment {
+		ans.Err = enter(&EnvironmentError{Configured: d.cfg.Environment, Listed: listed})
+	} else if !ans.Rows.Readable() {
+		given, unusable := ans.Rows.Counts()
+		ans.Err = enter(&UnusableListError{Rows: given, Unusable: unusable})
 	}
-	ans.err = ans.rows.readable()
 	return ans
 }

@@ -3,9 +3,11 @@ package discovery
 import (
 	"context"
 	"errors"
-	"strings"
+	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/internal/usererror"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -18,20 +20,12 @@ const (
 	hugeErrorText = 64 << 10
 )
 
-// foreignError is an error of a TMClient, a Feed or a ctx: code of others, whose methods may do anything. It was looked at
-// once, where it entered; from then on nothing but these fields is asked.
-type foreignError struct {
-	text string
-	err  error // nil where only the text is kept
-	huge bool  // what it says is too long to be kept
+// looked is what came of looking at an error of a TMClient, a Feed or a ctx: code of others, whose methods may do anything. It is
+// looked at once, where it enters; from then on nothing but these fields is asked.
+type looked struct {
+	activeset.Failure
 
-	status   int           // by HTTPStatus
-	delay    time.Duration // by RetryDelay
-	ended    bool          // it is the end of a ctx
-	lost     string        // which of the kinds of a lost link it is
-	beatless bool          // heartbeats are missing
-	eventID  string        // of an event that cannot be used
-	event    tenant.EventType
+	huge bool // what it says is too long to be kept
 }
 
 // enter looks at an error that code of others has handed in. No lock may be held.
@@ -39,14 +33,14 @@ func enter(err error) error {
 	if err == nil {
 		return nil
 	}
-	if seen, ok := err.(*foreignError); ok { //nolint:errorlint // it is asked whether it was looked at already
+	if seen, ok := err.(*activeset.Failure); ok { //nolint:errorlint // it is asked whether it was looked at already
 		return seen
 	}
 	seen, sound := usererror.Look(err, look)
 	if !seen.huge {
-		seen.err = sound
+		seen.Err = sound
 	}
-	return &seen
+	return &seen.Failure
 }
 
 // enterText is enter for an error of which nothing but what it says is kept, so that many of them take little.
@@ -55,62 +49,60 @@ func enterText(err error) error {
 		return nil
 	}
 	seen, _ := usererror.Look(err, look)
-	return &seen
+	return &seen.Failure
 }
 
-func look(err error) foreignError {
+func look(err error) looked {
 	text := err.Error()
-	seen := foreignError{text: cut(text, mostErrorText), huge: len(text) > hugeErrorText, lost: kindOf(err)}
+	seen := looked{huge: len(text) > hugeErrorText}
+	seen.Text, seen.Lost = activeset.Cut(text, mostErrorText), kindOf(err)
 	if answer, ok := errors.AsType[interface {
 		error
 		HTTPStatus() int
 	}](err); ok {
-		seen.status = answer.HTTPStatus()
+		seen.Status = answer.HTTPStatus()
 	}
 	if answer, ok := errors.AsType[interface {
 		error
 		RetryDelay() time.Duration
 	}](err); ok {
-		seen.delay = answer.RetryDelay()
+		seen.Delay = answer.RetryDelay()
 	}
-	seen.ended = errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	seen.beatless = errors.Is(err, redisevents.ErrNoHeartbeat)
+	_, other := errors.AsType[*EnvironmentError](err)
+	seen.Hopeless = other || seen.Status == http.StatusUnauthorized || seen.Status == http.StatusForbidden
+	seen.RefusesCondition = refusesCondition(seen.Status)
+	seen.Ended = errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	seen.NoHeartbeat = errors.Is(err, tenant.ErrNoHeartbeat)
 	if evt, ok := errors.AsType[*tenant.EventError](err); ok {
-		seen.eventID, seen.event = cut(evt.EventID, longestName), tenant.EventType(cut(string(evt.EventType), longestName))
+		seen.EventID, seen.EventType = activeset.Cut(evt.EventID, longestName), tenant.EventType(activeset.Cut(string(evt.EventType), longestName))
 	}
 	return seen
 }
 
-// Error is what the error said.
-func (e *foreignError) Error() string { return e.text }
-
-// Unwrap returns the error as it came, for who is told of it.
-func (e *foreignError) Unwrap() error { return e.err }
-
-// HTTPStatus is that of the error, zero if it has none.
-func (e *foreignError) HTTPStatus() int { return e.status }
-
-// RetryDelay is that of the error, zero if it has none.
-func (e *foreignError) RetryDelay() time.Duration { return e.delay }
-
-// known returns what is known of an error that has been looked at, and nothing of one of our own.
-func known(err error) foreignError {
-	if seen, ok := err.(*foreignError); ok { //nolint:errorlint // what it wraps is not asked again
-		return *seen
+// refusesCondition reports whether an answer of the status may be about the ETag of the request, and not about the request.
+func refusesCondition(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge:
+		return true
+	default:
+		return false
 	}
-	return foreignError{}
+}
+
+// kindOf sorts the reasons for which a feed is lost, so that a new one is warned of, and a new port number is not.
+func kindOf(err error) string {
+	for _, kind := range []error{redisevents.ErrRefused, redisevents.ErrSilent, redisevents.ErrProtocol, redisevents.ErrUnsubscribed, tenant.ErrNoHeartbeat} {
+		if errors.Is(err, kind) {
+			return kind.Error()
+		}
+	}
+	return "the network"
 }
 
 // longestName is how many bytes of a name that somebody made up are kept: of an event's id, its type, an epoch.
 const longestName = 256
 
-// cut returns the text, or as much as is kept of it, in memory of its own.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.Clone(strings.ToValidUTF8(text[:most], "")) + "…"
-}
+var errLongEpoch = fmt.Errorf("a heartbeat whose epoch has more than %d bytes", tenant.MaxNameBytes)
 
 // entered looks at the error of a signal, on the goroutine of the feed. Of those that may come in floods only the text is
 // kept.

@@ -13,8 +13,6 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-const recentLength = 50 // changes that the page shows
-
 //go:embed page.html
 var pageSource string
 
@@ -67,12 +65,20 @@ func (h handler) view() statusView {
 	v := statusView{
 		State: s.State, Reason: s.Reason, Since: s.Since, Ready: s.Ready(), Tenants: s.Tenants, Version: s.Version, AgeSeconds: s.Age().Seconds(),
 		LastSnapshot: s.LastSnapshot, LastEvent: s.LastEvent, FeedConnected: s.FeedConnected,
-		FeedError: text(s.FeedError, ""), SnapshotError: text(s.SnapshotError, ""), Counters: s.Counters,
+		FeedError: errorText(s.FeedError), SnapshotError: errorText(s.SnapshotError), Counters: s.Counters,
 	}
 	if h.d != nil {
 		v.Service = h.d.cfg.ServiceName
 	}
 	return v
+}
+
+// errorText is what an error says that was looked at when it entered, nothing without one.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func (h handler) status(w http.ResponseWriter, _ *http.Request) { debugpage.Answer(w, h.log, h.view()) }

@@ -3,6 +3,7 @@ package discovery
 import (
 	"sync"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -69,7 +70,7 @@ func sizeOf(sig tenant.Signal) int {
 	evt := &sig.Event
 	return signalOverhead + cap(evt.Payload) + len(evt.EventID) + len(evt.EventType) + len(evt.TenantID) + len(evt.TenantSlug) +
 		len(evt.TenantName) + len(evt.Environment) + len(evt.Epoch) + len(sig.Version.Epoch) + len(sig.Version.ETag) +
-		len(sig.Version.Environment) + len(known(sig.Err).text)
+		len(sig.Version.Environment) + len(activeset.Known(sig.Err).Text)
 }
 
 // drain empties the inbox. dropped is how many signals it could not take since the last time. What was drained counts until

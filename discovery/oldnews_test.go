@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -34,9 +35,9 @@ func (d *desk) event(kind tenant.EventType, id string, v tenant.Version, at time
 	d.hear(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
 }
 
-func (d *desk) ask() discovery.Request { return d.Ask(d.now) }
+func (d *desk) ask() activeset.Request { return d.Ask(d.now) }
 
-func (d *desk) answer(req discovery.Request, v tenant.Version, ids ...string) {
+func (d *desk) answer(req activeset.Request, v tenant.Version, ids ...string) {
 	rows := make([]tenant.Summary, len(ids))
 	for i, id := range ids {
 		rows[i].ID = id

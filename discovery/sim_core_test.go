@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/internal/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -38,7 +39,7 @@ type coreSim struct {
 	hearing   hearing
 	calm      bool // what came was all there was, in an order in which a relay sends it, since all was equal
 
-	asked    *discovery.Request
+	asked    *activeset.Request
 	serial   int             // of forgeries, when it was asked
 	list     *simList        // what was read for it; nil before that
 	odd      int             // answers in a row that were old
@@ -271,7 +272,7 @@ func (s *coreSim) ask() {
 // answer answers what was asked, with what was read for it.
 func (s *coreSim) answer(list simList, err error) {
 	version := list.version
-	unchanged := err == nil && version.ETag != "" && version.ETag == s.asked.Have().ETag
+	unchanged := err == nil && version.ETag != "" && version.ETag == s.asked.Have.ETag
 	if err != nil || unchanged {
 		list.rows = nil
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -89,7 +90,7 @@ func (s *coreSim) flood() {
 		return
 	}
 	const batch, more = 4096, 4096
-	for first := 0; first < discovery.MostAhead+more; first += batch {
+	for first := 0; first < activeset.MostSizes().MostBeyond+more; first += batch {
 		signals := make([]tenant.Signal, batch)
 		for i := range signals {
 			n := first + i
@@ -105,8 +106,8 @@ func (s *coreSim) flood() {
 	s.hearing.hear(s.now, "flood")
 	s.forgery.made++
 	s.flooded = true
-	marks, ahead, ids, worlds := s.core.Sizes()
-	if marks > discovery.MostMarks+2*simTenants || ahead > discovery.MostAhead || ids > discovery.MostIDs || worlds > discovery.MostWorlds {
-		s.fail(fmt.Errorf("it keeps %d tenants, %d revisions, %d events, %d epochs", marks, ahead, ids, worlds))
+	sizes, most := s.core.Sizes(), activeset.MostSizes()
+	if sizes.Marks > most.Marks+2*simTenants || sizes.MostBeyond > most.MostBeyond || sizes.IDs > most.IDs || sizes.Worlds > most.Worlds {
+		s.fail(fmt.Errorf("it keeps %+v, and at most %+v is allowed", sizes, most))
 	}
 }

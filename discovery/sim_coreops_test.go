@@ -114,7 +114,7 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 		{Name: "mass", Weight: 1, Draw: schedule.UpTo(simTenants), Do: (*coreSim).mass},
 		{Name: "watch", Weight: 2, Do: func(s *coreSim, _, _ int) {
 			name := fmt.Sprint("watcher ", len(s.watchers))
-			s.watchers = append(s.watchers, &coreWatcher{tally: &tally{name: name}, mail: s.core.Watch(s.now)})
+			s.watchers = append(s.watchers, &coreWatcher{tally: &tally{name: name}, mail: s.core.Watch()})
 		}},
 		{Name: "tell", Weight: 8, Draw: schedule.Both(schedule.OneOf(4), schedule.UpTo(8)), Do: func(s *coreSim, a, b int) { s.told(s.watchers[a%len(s.watchers)], b) }},
 		{Name: "quiesce", Weight: 1, Do: func(s *coreSim, _, _ int) { s.quiesce() }},

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/tenant"
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 )
 
 const (
@@ -72,7 +72,7 @@ func decodeSaved(data []byte) (savedSet, error) {
 }
 
 // load returns the set of the file, nil when none is configured, there is none, or it is of no use; the log says why.
-func (d *TenantDiscovery) load() *savedSet {
+func (d *TenantDiscovery) load() *activeset.Saved {
 	if d.cfg.SnapshotFile == "" {
 		return nil
 	}
@@ -80,17 +80,14 @@ func (d *TenantDiscovery) load() *savedSet {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
-	case err == nil && (saved.Service != d.cfg.ServiceName || normalEnvironment(saved.Environment) != d.cfg.Environment):
+	case err == nil && (saved.Service != d.cfg.ServiceName || activeset.NormalEnvironment(saved.Environment) != d.cfg.Environment):
 		err = fmt.Errorf("it is of service %q, environment %q", saved.Service, saved.Environment)
 	}
 	if err != nil {
-		d.update(func(time.Time) {
-			d.core.note(slog.LevelWarn, "the snapshot file is of no use and is ignored",
-				slog.String("file", d.cfg.SnapshotFile), slog.Any("error", err))
-		})
+		d.log(slog.LevelWarn, "the snapshot file is of no use and is ignored", "file", d.cfg.SnapshotFile, "error", err)
 		return nil
 	}
-	return &saved
+	return &activeset.Saved{Tenants: saved.Tenants, At: saved.SnapshotAt}
 }
 
 func readSaved(path string) (savedSet, error) {
@@ -111,27 +108,6 @@ func readSaved(path string) (savedSet, error) {
 	return decodeSaved(data)
 }
 
-// startFrom makes the saved set the first one, because the manager did not answer.
-func (d *TenantDiscovery) startFrom(now time.Time, saved *savedSet, req request, failure error) {
-	c := &d.core
-	var snapshot rows
-	for _, id := range saved.Tenants {
-		snapshot.add(tenant.Summary{ID: id})
-	}
-	listed := len(snapshot.ids)
-	c.memory.override(&snapshot, tenant.Version{}, req.tick)
-	set, changes, _ := reconcile(c.set, snapshot, func(int) bool { return false }, tenant.CauseSnapshotFile, now)
-	c.set, c.fromFile = set, true
-	c.status.LastSnapshot = saved.SnapshotAt
-	c.snapshotErr, c.failingSince = failure, now
-	c.plan.succeeded(now, d.interval())
-	d.openGap(now, "started from the snapshot file")
-	c.plan.failed(now, failure, d.cfg.ResyncSpread)
-	c.note(slog.LevelWarn, "the manager does not answer; started from the snapshot file",
-		slog.Any("error", failure), slog.Int("listed", listed), slog.String("age", max(0, now.Sub(saved.SnapshotAt)).Round(time.Second).String()))
-	d.publish(changes, nil)
-}
-
 // keepSaved writes the set to the file whenever it has changed or the manager has confirmed it, until ctx ends, and then
 // once more.
 func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
@@ -139,9 +115,7 @@ func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
 		return
 	}
 	if err := removePending(d.cfg.SnapshotFile); err != nil {
-		d.update(func(time.Time) {
-			d.core.note(slog.LevelDebug, "what is left of an earlier writing of the snapshot file could not be removed", slog.Any("error", err))
-		})
+		d.log(slog.LevelDebug, "what is left of an earlier writing of the snapshot file could not be removed", "error", err)
 	}
 	var last savedState
 	failing, pause := false, saveEvery
@@ -158,14 +132,11 @@ func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
 		}
 		began := time.Now()
 		err := d.save(now)
-		pause = pauseAfter(now.set.size, time.Since(began))
+		pause = pauseAfter(now.set.Len(), time.Since(began))
 		if err == nil {
 			last = now
 		} else if !failing {
-			d.update(func(time.Time) {
-				d.core.note(slog.LevelWarn, "the snapshot file could not be written; the old one stays",
-					slog.String("file", d.cfg.SnapshotFile), slog.Any("error", err))
-			})
+			d.log(slog.LevelWarn, "the snapshot file could not be written; the old one stays", "file", d.cfg.SnapshotFile, "error", err)
 		}
 		failing = err != nil
 	}
@@ -189,18 +160,14 @@ func becameReady(ctx context.Context, r *run) bool {
 
 // savedState is what a saving is about.
 type savedState struct {
-	set tree
+	set activeset.Tree
 	at  int64 // when the manager was heard last, in nanoseconds since 1970
 }
 
 func (d *TenantDiscovery) savedState() savedState {
-	d.mu.Lock()
+	d.mu.Lock() // so that the two are of one moment
 	defer d.mu.Unlock()
-	return d.core.savedState()
-}
-
-func (c *core) savedState() savedState {
-	return savedState{set: c.set, at: c.status.LastSnapshot.UnixNano()}
+	return savedState{set: d.set(), at: d.Status().LastSnapshot.UnixNano()}
 }
 
 // pauseAfter is the least time until the next saving.
@@ -211,10 +178,10 @@ func pauseAfter(tenants int, took time.Duration) time.Duration {
 func (d *TenantDiscovery) save(state savedState) error {
 	saved := savedSet{
 		Service: d.cfg.ServiceName, Environment: d.cfg.Environment,
-		SnapshotAt: time.Unix(0, state.at).UTC(), Tenants: make([]string, 0, state.set.size),
+		SnapshotAt: time.Unix(0, state.at).UTC(), Tenants: make([]string, 0, state.set.Len()),
 	}
-	for e := range state.set.all() {
-		saved.Tenants = append(saved.Tenants, e.id)
+	for e := range state.set.All() {
+		saved.Tenants = append(saved.Tenants, e.ID)
 	}
 	data, err := saved.encode()
 	if err != nil {

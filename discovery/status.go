@@ -3,6 +3,7 @@ package discovery
 import (
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -12,41 +13,24 @@ type State uint8
 // The states of a [TenantDiscovery].
 const (
 	// Starting is until Start has succeeded; the set is empty.
-	Starting State = iota
+	Starting = State(activeset.Starting)
 	// Live means that the subscription is up, that something has come by it where heartbeats are expected, and that a
 	// snapshot asked for after its last confirmation, and after the last sign that something was missed, has been taken.
-	Live
+	Live = State(activeset.Live)
 	// Syncing means that the subscription is up, and that such a snapshot is on its way, or the first heartbeat or event.
-	Syncing
+	Syncing = State(activeset.Syncing)
 	// Polling means that the subscription is down, or that nothing has come by it for 11 s although heartbeats are
 	// expected, and that the last snapshot asked for came.
-	Polling
+	Polling = State(activeset.Polling)
 	// Stale means that snapshots fail: at once while the subscription is down, for longer than PollInterval while it
 	// is up. The set is the last known one.
-	Stale
+	Stale = State(activeset.Stale)
 	// Closed is after Close. The set is the last known one.
-	Closed
+	Closed = State(activeset.Closed)
 )
 
 // String returns the state in one lower-case word.
-func (s State) String() string {
-	switch s {
-	case Starting:
-		return "starting"
-	case Live:
-		return "live"
-	case Syncing:
-		return "syncing"
-	case Polling:
-		return "polling"
-	case Stale:
-		return "stale"
-	case Closed:
-		return "closed"
-	default:
-		return "unknown"
-	}
-}
+func (s State) String() string { return activeset.State(s).String() }
 
 // MarshalText returns the same word as String.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -69,12 +53,21 @@ type Status struct {
 	// FeedConnected says whether the subscription is confirmed and has not been lost since.
 	FeedConnected bool
 	// FeedError is why the subscription was lost last, or why it is of no use: nothing has come by it, see
-	// [redisevents.ErrNoHeartbeat]. It is nil while there is nothing wrong with it. SnapshotError is why the last snapshot
+	// [tenant.ErrNoHeartbeat]. It is nil while there is nothing wrong with it. SnapshotError is why the last snapshot
 	// failed; it is nil once one came.
 	FeedError     error
 	SnapshotError error
 	// Counters count since Start.
 	Counters Counters
+}
+
+// statusOf is a core's status as the user sees it.
+func statusOf(s activeset.Status) Status {
+	return Status{
+		State: State(s.State), Since: s.Since, Reason: s.Reason, Tenants: s.Tenants, Version: s.Version, LastSnapshot: s.LastSnapshot,
+		LastEvent: s.LastEvent, FeedConnected: s.FeedConnected, FeedError: s.FeedError, SnapshotError: s.SnapshotError,
+		Counters: Counters(s.Counters),
+	}
 }
 
 // Ready reports whether the set has been bootstrapped and is being followed. It asks nobody, so that a readiness probe

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 var (
@@ -33,7 +35,7 @@ var (
 	ErrProtocol = errors.New("unexpected data from Redis")
 	// ErrNoHeartbeat means that heartbeats had been heard, and that then neither one nor any event came for more than
 	// two intervals, although Redis answers: the manager is gone, or what it sends does not reach this server.
-	ErrNoHeartbeat = errors.New("no heartbeat of the manager came for two intervals")
+	ErrNoHeartbeat = tenant.ErrNoHeartbeat
 )
 
 // quotedArguments is what an old server says before it quotes the arguments of a command that it does not know. Since it

@@ -13,7 +13,7 @@ import (
 )
 
 // HeartbeatInterval is how often a manager that sends heartbeats sends one.
-const HeartbeatInterval = 5 * time.Second
+const HeartbeatInterval = tenant.HeartbeatInterval
 
 const (
 	// heartbeatPatience is two intervals, and a margin for one that was on its way.

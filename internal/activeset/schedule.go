@@ -1,9 +1,7 @@
-package discovery
+package activeset
 
 import (
 	"math"
-	"math/rand/v2"
-	"net/http"
 	"time"
 )
 
@@ -25,11 +23,11 @@ type schedule struct {
 	refresh   bool      // somebody waits for one
 
 	spread time.Duration // the least time between the beginnings of two
-	dice   dice
+	dice   Dice
 }
 
-// dice draw evenly from [0, d), and are 0 where d is. Nil ones are those of math/rand.
-type dice func(d time.Duration) time.Duration
+// Dice draw evenly from [0, d). They are never asked where d is zero or less.
+type Dice func(d time.Duration) time.Duration
 
 // due returns when the next request begins.
 func (s *schedule) due() time.Time {
@@ -67,13 +65,13 @@ func (s *schedule) cause(now time.Time) string {
 // gapOpened asks for a reconcile within spread, unless one is due already. That two are spread apart due sees to.
 func (s *schedule) gapOpened(now time.Time, spread time.Duration) {
 	if s.gap.IsZero() {
-		s.gap = now.Add(s.dice.upTo(spread))
+		s.gap = now.Add(s.dice.UpTo(spread))
 	}
 }
 
 // feedLost brings the next reconcile nearer, never further away.
 func (s *schedule) feedLost(now time.Time, poll time.Duration) {
-	if next := now.Add(s.dice.about(poll)); s.periodic.IsZero() || next.Before(s.periodic) {
+	if next := now.Add(s.dice.About(poll)); s.periodic.IsZero() || next.Before(s.periodic) {
 		s.periodic = next
 	}
 }
@@ -81,57 +79,34 @@ func (s *schedule) feedLost(now time.Time, poll time.Duration) {
 // succeeded plans the next reconcile after interval.
 func (s *schedule) succeeded(now time.Time, interval time.Duration) {
 	s.failures, s.notBefore, s.gap, s.guard = 0, time.Time{}, time.Time{}, time.Time{}
-	s.periodic = now.Add(s.dice.about(interval))
+	s.periodic = now.Add(s.dice.About(interval))
 }
 
 // failed plans the next attempt: exponential back-off with full jitter, the longest for one who is not let in or asks the
 // wrong manager, and later
 // where the manager asked for it, but never sooner than spread after the last began.
-func (s *schedule) failed(now time.Time, err error, spread time.Duration) {
-	wait := s.dice.upTo(min(longestBackoff, firstBackoff<<min(s.failures, 10)))
-	if hopeless(err) {
-		wait = longestBackoff/2 + s.dice.upTo(longestBackoff/2)
+func (s *schedule) failed(now time.Time, failure Failure, spread time.Duration) {
+	wait := s.dice.UpTo(min(longestBackoff, firstBackoff<<min(s.failures, 10)))
+	if failure.Hopeless {
+		wait = longestBackoff/2 + s.dice.UpTo(longestBackoff/2)
 	}
-	if asked := retryDelay(err); asked > 0 {
-		wait = max(wait, min(asked, longestRetryAfter)+s.dice.upTo(min(spread, math.MaxInt64-longestRetryAfter)))
+	if asked := failure.Delay; asked > 0 {
+		wait = max(wait, min(asked, longestRetryAfter)+s.dice.UpTo(min(spread, math.MaxInt64-longestRetryAfter)))
 	}
 	s.failures++
 	s.notBefore = later(now.Add(wait), s.lastBegin.Add(spread))
 }
 
-// hopeless reports whether asking again will be of no use until somebody changes something. As the two below it asks what is
-// known of the error, and never the error itself, which may be code of others: a lock is held.
-func hopeless(err error) bool {
-	_, other := err.(*EnvironmentError) //nolint:errorlint // ours is never wrapped
-	status := known(err).status
-	return other || status == http.StatusUnauthorized || status == http.StatusForbidden
-}
-
-// refusesCondition reports whether the answer may be about the ETag of the request, and not about the request.
-func refusesCondition(err error) bool {
-	switch known(err).status {
-	case http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusRequestHeaderFieldsTooLarge:
-		return true
-	default:
-		return false
-	}
-}
-
-func retryDelay(err error) time.Duration { return known(err).delay }
-
-func (draw dice) upTo(d time.Duration) time.Duration {
-	switch {
-	case d <= 0:
+// UpTo draws from [0, d), and is zero where d is zero or less.
+func (draw Dice) UpTo(d time.Duration) time.Duration {
+	if d <= 0 {
 		return 0
-	case draw != nil:
-		return draw(d)
-	default:
-		return rand.N(d) //nolint:gosec // jitter is no secret
 	}
+	return draw(d)
 }
 
-// about draws evenly from d less and more 20 %.
-func (draw dice) about(d time.Duration) time.Duration { return d - d/5 + draw.upTo(2*d/5) }
+// About draws evenly from d less and more 20 %.
+func (draw Dice) About(d time.Duration) time.Duration { return d - d/5 + draw.UpTo(2*d/5) }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

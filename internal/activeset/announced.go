@@ -1,7 +1,6 @@
-package discovery
+package activeset
 
 import (
-	"log/slog"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -94,13 +93,12 @@ func (u *differences) late(now time.Time) (n int) {
 }
 
 // warnUnannounced counts what no event has announced, and says so.
-func (d *TenantDiscovery) warnUnannounced(now time.Time) {
-	n := d.core.differences.late(now)
+func (c *Core) warnUnannounced(now time.Time) {
+	n := c.differences.late(now)
 	if n == 0 {
 		return
 	}
-	c := &d.core
 	c.status.Counters.Unannounced += uint64(n) //nolint:gosec // a count is never negative
-	c.note(slog.LevelWarn, "the list had differences that no event has announced; is it the manager's Redis, and its environment, that is listened to?",
-		slog.Int("differences", n), slog.String("environment", c.environmentNow(d.cfg.Environment)), slog.String("feed", d.place))
+	c.log(Warn, "the list had differences that no event has announced; is it the manager's Redis, and its environment, that is listened to?",
+		"differences", n, "environment", c.environmentNow(), "feed", c.cfg.Place)
 }

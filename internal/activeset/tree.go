@@ -1,4 +1,4 @@
-package discovery
+package activeset
 
 import (
 	"hash/maphash"
@@ -15,61 +15,65 @@ const (
 
 var treeSeed = maphash.MakeSeed()
 
-// entry is one tenant of the set.
-type entry struct {
-	key string // canonical id
-	id  string // the spelling that is handed out
+// Entry is one tenant of the set.
+type Entry struct {
+	Key string // canonical id
+	ID  string // the spelling that is handed out
 }
 
-// tree is a persistent map from canonical ids to entries: with and without return a new tree that shares all but one
+// Tree is a persistent map from canonical ids to entries: with and without return a new tree that shares all but one
 // path with the old one, which stays as it is. So a reader keeps a consistent view for nothing, and a change costs the
-// same in a set of a hundred tenants and in one of a million. The zero tree is empty.
-type tree struct {
+// same in a set of a hundred tenants and in one of a million. The zero Tree is empty.
+type Tree struct {
 	root *node
 	size int
 }
 
+// Len is the number of tenants.
+func (t Tree) Len() int { return t.size }
+
 // node is a branch when kids is set, and a leaf otherwise.
 type node struct {
 	kids *[treeFanout]*node
-	leaf []entry
+	leaf []Entry
 }
 
-func (t tree) lookup(key string) (entry, bool) {
+// Lookup returns the tenant of the canonical id, and whether it is in the set.
+func (t Tree) Lookup(key string) (Entry, bool) {
 	n, hash := t.root, maphash.String(treeSeed, key)
 	for n != nil && n.kids != nil {
 		n, hash = n.kids[hash%treeFanout], hash>>treeBits
 	}
 	if n == nil {
-		return entry{}, false
+		return Entry{}, false
 	}
 	for i := range n.leaf {
-		if n.leaf[i].key == key {
+		if n.leaf[i].Key == key {
 			return n.leaf[i], true
 		}
 	}
-	return entry{}, false
+	return Entry{}, false
 }
 
 // with returns the tree with e, which must not be in it.
-func (t tree) with(e entry) tree {
-	return tree{root: t.root.with(e, maphash.String(treeSeed, e.key), 0), size: t.size + 1}
+func (t Tree) with(e Entry) Tree {
+	return Tree{root: t.root.with(e, maphash.String(treeSeed, e.Key), 0), size: t.size + 1}
 }
 
 // without returns the tree without key, which must be in it.
-func (t tree) without(key string) tree {
-	return tree{root: t.root.without(key, maphash.String(treeSeed, key)), size: t.size - 1}
+func (t Tree) without(key string) Tree {
+	return Tree{root: t.root.without(key, maphash.String(treeSeed, key)), size: t.size - 1}
 }
 
-// all yields every entry, in no particular order.
-func (t tree) all() iter.Seq[entry] {
-	return func(yield func(entry) bool) { t.root.walk(yield) }
+// All yields every entry, in no particular order.
+func (t Tree) All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) { t.root.walk(yield) }
 }
 
-func (n *node) with(e entry, hash uint64, depth int) *node {
+func (n *node) with(e Entry, hash uint64, depth int) *node {
 	switch {
 	case n == nil:
-		return &node{leaf: []entry{e}}
+		return &node{leaf: []Entry{e}}
 	case n.kids != nil:
 		kids := *n.kids
 		kid := &kids[hash%treeFanout]
@@ -80,7 +84,7 @@ func (n *node) with(e entry, hash uint64, depth int) *node {
 	}
 	branch := &node{kids: new([treeFanout]*node)}
 	for _, old := range n.leaf {
-		branch = branch.with(old, maphash.String(treeSeed, old.key)>>(depth*treeBits), depth)
+		branch = branch.with(old, maphash.String(treeSeed, old.Key)>>(depth*treeBits), depth)
 	}
 	return branch.with(e, hash, depth)
 }
@@ -90,7 +94,7 @@ func (n *node) without(key string, hash uint64) *node {
 		if len(n.leaf) == 1 {
 			return nil
 		}
-		return &node{leaf: slices.DeleteFunc(slices.Clone(n.leaf), func(e entry) bool { return e.key == key })}
+		return &node{leaf: slices.DeleteFunc(slices.Clone(n.leaf), func(e Entry) bool { return e.Key == key })}
 	}
 	kids := *n.kids
 	kid := &kids[hash%treeFanout]
@@ -101,7 +105,7 @@ func (n *node) without(key string, hash uint64) *node {
 	return &node{kids: &kids}
 }
 
-func (n *node) walk(yield func(entry) bool) bool {
+func (n *node) walk(yield func(Entry) bool) bool {
 	if n == nil {
 		return true
 	}

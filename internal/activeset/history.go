@@ -1,4 +1,4 @@
-package discovery
+package activeset
 
 import (
 	"container/list"
@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	recentLength  = 50   // changes that are remembered of all tenants together
 	historyLength = 8    // changes that are remembered of one tenant
 	historyAbsent = 1024 // tenants that are remembered after they left, or as many as are in the set if that is more
 )
@@ -70,14 +71,14 @@ func (h *history) of(key string, there bool) []tenant.Change {
 }
 
 // added returns how the tenant, which is in the set under the id, came to be there.
-func (h *history) added(e entry) tenant.Change {
-	for _, change := range slices.Backward(h.of(e.key, true)) {
+func (h *history) added(e Entry) tenant.Change {
+	for _, change := range slices.Backward(h.of(e.Key, true)) {
 		if change.Kind == tenant.Added {
-			change.TenantID = e.id
+			change.TenantID = e.ID
 			return change
 		}
 	}
-	return tenant.Change{Kind: tenant.Added, TenantID: e.id, Cause: tenant.CauseBootstrap, At: h.bootstrapped}
+	return tenant.Change{Kind: tenant.Added, TenantID: e.ID, Cause: tenant.CauseBootstrap, At: h.bootstrapped}
 }
 
 // trim makes room for one more, and keeps the last Added, which says since when the tenant is there.

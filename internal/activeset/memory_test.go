@@ -1,4 +1,4 @@
-package discovery
+package activeset
 
 import (
 	"fmt"
@@ -18,17 +18,12 @@ func news(effect effect, id string, revision uint64) verdict {
 	return v
 }
 
-// feed weighs, hears and records the events, and returns what each was taken for.
-func feed(m *memory, events ...verdict) (weighed []freshness) {
+// feed returns what each of the events was taken for.
+func feed(m *memory, events ...verdict) (judged []freshness) {
 	for _, v := range events {
-		what := m.weigh(v)
-		m.hear(v, what, time.Time{})
-		if what == fresh {
-			m.record(v, 0)
-		}
-		weighed = append(weighed, what)
+		judged = append(judged, m.judge(v, 0, time.Time{}))
 	}
-	return weighed
+	return judged
 }
 
 // at makes a memory that has taken a snapshot of epoch e.
@@ -38,7 +33,7 @@ func at(revision uint64) *memory {
 	return &m
 }
 
-func TestWeighByRevision(t *testing.T) {
+func TestJudgeByRevision(t *testing.T) {
 	other := news(effectAdd, "a", 99)
 	other.version.Epoch = "f"
 	for _, tc := range []struct {
@@ -63,7 +58,7 @@ func TestWeighByRevision(t *testing.T) {
 	}
 }
 
-func TestWeighByTimestamp(t *testing.T) {
+func TestJudgeByTimestamp(t *testing.T) {
 	noon := time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
 	dated := func(effect effect, after time.Duration) verdict {
 		v := news(effect, "a", 0)
@@ -89,12 +84,12 @@ func TestEventsThatComeTwice(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	for i := range 3 * idsRemembered {
-		m.weigh(named(fmt.Sprint("id", i), "a"))
+		m.judge(named(fmt.Sprint("id", i), "a"), 0, time.Time{})
 	}
 	if len(m.ids.known) != idsRemembered || len(m.ids.ring) != idsRemembered {
 		t.Errorf("%d and %d ids are remembered", len(m.ids.known), len(m.ids.ring))
 	}
-	if m.weigh(named("1", "a")) != fresh {
+	if m.judge(named("1", "a"), 0, time.Time{}) != fresh {
 		t.Error("what was forgotten is old")
 	}
 }
@@ -119,7 +114,7 @@ func TestPrefixAndHoles(t *testing.T) {
 		{19, 20, 0, 0},
 	} {
 		now := began.Add(time.Duration(n) * time.Second)
-		m.hear(news(effectNone, "a", step.revision), fresh, now)
+		m.judge(news(effectNone, "a", step.revision), 0, now)
 		missing, since := m.hole(now)
 		if missing != step.missing || missing > 0 && !since.Equal(began.Add(time.Duration(step.since)*time.Second)) || m.known().Revision != step.prefix {
 			t.Errorf("revision %d: %d is missing since %v, prefix %d; want %+v", step.revision, missing, since, m.known().Revision, step)
@@ -131,7 +126,7 @@ func TestPrefixAndHoles(t *testing.T) {
 func TestHolesAreToldOnce(t *testing.T) {
 	m, began := at(10), time.Unix(1_700_000_000, 0)
 	hear := func(revision uint64, after time.Duration) {
-		m.hear(news(effectNone, "a", revision), fresh, began.Add(after))
+		m.judge(news(effectNone, "a", revision), 0, began.Add(after))
 	}
 	want := func(after time.Duration, want uint64) {
 		t.Helper()
@@ -160,7 +155,7 @@ func TestOverrideByRevision(t *testing.T) {
 	snapshot := rowsOf("gone", "back", "covered", "other")
 	version := tenant.Version{Epoch: "e", Revision: 11}
 	m.override(&snapshot, version, m.tick)
-	set, _, _ := reconcile(tree{}, snapshot, holdNone, tenant.CauseReconcile, time.Time{})
+	set, _, _ := reconcile(Tree{}, snapshot, holdNone, tenant.CauseReconcile, time.Time{})
 	if got := idsOf(set); got != "back covered new other" {
 		t.Errorf("the set is %q", got)
 	}
@@ -176,7 +171,7 @@ func TestOverrideByRequest(t *testing.T) {
 	feed(&m, news(effectAdd, "new", 0), news(effectRemove, "gone", 0), news(effectRemove, "back", 0), news(effectAdd, "back", 0))
 	snapshot := rowsOf("before", "gone", "back")
 	m.override(&snapshot, tenant.Version{}, began)
-	set, _, _ := reconcile(tree{}, snapshot, holdNone, tenant.CauseBootstrap, time.Time{})
+	set, _, _ := reconcile(Tree{}, snapshot, holdNone, tenant.CauseBootstrap, time.Time{})
 	if got := idsOf(set); got != "back before new" {
 		t.Errorf("the set is %q", got)
 	}
@@ -191,21 +186,21 @@ func TestOverrideByRequest(t *testing.T) {
 func TestTombstone(t *testing.T) {
 	m := at(10)
 	feed(m, news(effectRemove, "a", 12)) // 11 is missing
-	if what := m.weigh(news(effectAdd, "a", 11)); what != old {
+	if what := m.judge(news(effectAdd, "a", 11), 0, time.Time{}); what != old {
 		t.Errorf("the add before the remove is %v", what)
 	}
 	m.taken(tenant.Version{Epoch: "e", Revision: 12}, m.tick)
 	if m.marked() != 0 {
 		t.Error("the tombstone stays")
 	}
-	if what := m.weigh(news(effectAdd, "a", 11)); what != old {
+	if what := m.judge(news(effectAdd, "a", 11), 0, time.Time{}); what != old {
 		t.Errorf("covered by the snapshot, and it is %v", what)
 	}
 }
 
 func TestCheckOfSnapshots(t *testing.T) {
 	m := at(10)
-	m.hear(news(effectNone, "a", 11), fresh, time.Time{})
+	m.judge(news(effectNone, "a", 11), 0, time.Time{})
 	for version, refused := range map[tenant.Version]bool{
 		{Epoch: "e", Revision: 10}: true,
 		{Epoch: "e", Revision: 11}: false,
@@ -228,11 +223,9 @@ func TestNewEpoch(t *testing.T) {
 		return v
 	}
 	for _, v := range []verdict{foreignNews(effectAdd, "old", 3), foreignNews(effectAdd, "new", 4)} {
-		if what := m.weigh(v); what != foreign {
+		if what := m.judge(v, 0, time.Time{}); what != foreign {
 			t.Errorf("%s is %v", v.id, what)
 		}
-		m.hear(v, foreign, time.Time{})
-		m.record(v, 0)
 	}
 	snapshot := rowsOf("other")
 	version := tenant.Version{Epoch: "f", Revision: 3}

@@ -1,7 +1,6 @@
-package discovery
+package activeset
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -51,29 +50,68 @@ const (
 	foreign           // of another epoch: only a snapshot can say whether there is a new one
 )
 
-// weigh says whether the event is news. It is to be called once for each event.
-func (m *memory) weigh(v verdict) freshness {
-	if m.ids.seen(v) {
-		return old
+// judge says whether the event is news, and remembers what it said. It is to be called once for each event; tenants is the
+// size of the set. The cases, the first that holds:
+//
+//	an id that was seen                                         old
+//	a reconfiguration, of no other epoch                        fresh, as no list can have covered it
+//	a revision that a list, or an event of its tenant, covers   old
+//	a revision that tenant.activated of its tenant covers       late, as that does not say what it made of this
+//	another epoch than the list's                               foreign
+//	a timestamp before that of its tenant's newest word         late
+//	all others                                                  fresh
+//
+// Of what is fresh or foreign the memory keeps what it said of its tenant; of everything but what has been left, its revision.
+func (m *memory) judge(v verdict, tenants int, now time.Time) freshness {
+	what := m.weigh(v)
+	if m.past(v.epoch()) { // what is kept of an epoch that was left would take the place of one that may come
+		return what
 	}
-	w := m.world(v.epoch())
-	known, isForeign := w.marks[v.key], m.isForeign(v)
+	if v.versioned() {
+		m.hear(v, what, now)
+	}
+	if what == fresh || what == foreign { // a snapshot of the other epoch may be older than it
+		m.record(v, tenants)
+	}
+	return what
+}
+
+func (m *memory) weigh(v verdict) freshness {
+	isForeign := m.isForeign(v)
 	switch {
-	case v.effect == effectReconfigure && !isForeign:
-		return fresh // a list says nothing of it, so that none can have covered it
-	case v.versioned() && (v.version.Revision <= known.said.revision || w.epoch == m.epoch && v.version.Revision <= w.prefix):
+	case m.ids.seen(v):
 		return old
-	case v.versioned() && v.version.Revision <= known.asked.revision:
-		if v.effect == effectRecheck {
-			return old
+	case v.effect == effectReconfigure && !isForeign:
+		return fresh
+	case v.versioned():
+		if what := m.byRevision(v); what != fresh {
+			return what
 		}
-		return late // tenant.activated does not say what it made of this
+	}
+	switch {
 	case isForeign:
 		return foreign
 	case v.membership() && v.at.Before(m.dated(v)) && !v.at.IsZero():
 		return late
+	default:
+		return fresh
 	}
-	return fresh
+}
+
+// byRevision compares a revision with those of its epoch.
+func (m *memory) byRevision(v verdict) freshness {
+	w := m.world(v.version.Epoch)
+	known := w.marks[v.key]
+	switch {
+	case v.version.Revision <= known.said.revision || w.epoch == m.epoch && v.version.Revision <= w.prefix:
+		return old
+	case v.version.Revision > known.asked.revision:
+		return fresh
+	case v.effect == effectRecheck:
+		return old
+	default:
+		return late
+	}
 }
 
 // dated is the newest timestamp of what was said of the event's tenant where no revision tells which of the two is older.
@@ -86,12 +124,8 @@ func (m *memory) dated(v verdict) (newest time.Time) {
 	return newest
 }
 
-// hear takes note of the event's revision, whatever the event is about. Of an epoch that was left nothing is kept: it would
-// take the place of one that may come.
+// hear takes note of the event's revision, whatever the event is about.
 func (m *memory) hear(v verdict, what freshness, now time.Time) {
-	if !v.versioned() || m.past(v.version.Epoch) {
-		return
-	}
 	w := m.hearOf(v.version.Epoch)
 	m.tick++
 	w.tick = m.tick
@@ -101,13 +135,9 @@ func (m *memory) hear(v verdict, what freshness, now time.Time) {
 	}
 }
 
-// record marks what an add or a remove said of its tenant, and that tenant.activated was said. tenants is the size of the
-// set.
+// record marks what an add or a remove said of its tenant, and that tenant.activated was said.
 func (m *memory) record(v verdict, tenants int) {
 	if !v.membership() && v.effect != effectRecheck {
-		return
-	}
-	if m.past(v.epoch()) {
 		return
 	}
 	w := m.hearOf(v.epoch())
@@ -124,10 +154,7 @@ func (m *memory) record(v verdict, tenants int) {
 	} else {
 		known.asked = spoken
 	}
-	if w.marks == nil {
-		w.marks = make(map[string]mark)
-	}
-	w.marks[v.key] = known
+	w.put(v.key, known)
 }
 
 // asked is the tick of the last tenant.activated of the tenant, where nothing newer was said and no snapshot has covered
@@ -196,15 +223,6 @@ func (m *memory) isForeign(v verdict) bool {
 	return v.versioned() && m.epoch != "" && v.version.Epoch != m.epoch
 }
 
-// check refuses a snapshot that is older than what had been heard of when it was asked for, as a replica gives that lags
-// behind. One that only events have overtaken since is as good as any.
-func check(v tenant.Version, epoch string, heard uint64) error {
-	if v.Epoch != "" && v.Epoch == epoch && v.Revision < heard {
-		return fmt.Errorf("%w: it is at revision %d, and %d had been heard of when it was asked for", ErrOldSnapshot, v.Revision, heard)
-	}
-	return nil
-}
-
 // heard is the newest revision that was heard of.
 func (m *memory) heard() uint64 { return m.world(m.epoch).newest() }
 
@@ -229,7 +247,7 @@ func (m *memory) tell() { m.world(m.epoch).tell() }
 
 // override replaces what the snapshot's rows say by what newer events said. It reports whether a tenant is missing of
 // which tenant.activated is newer than the list.
-func (m *memory) override(r *rows, v tenant.Version, began uint64) (doubtful bool) {
+func (m *memory) override(r *Rows, v tenant.Version, began uint64) (doubtful bool) {
 	for _, w := range m.worlds {
 		for key := range w.marks {
 			doubtful = m.overrideRow(r, key, v, began) || doubtful
@@ -238,13 +256,13 @@ func (m *memory) override(r *rows, v tenant.Version, began uint64) (doubtful boo
 	return doubtful
 }
 
-func (m *memory) overrideRow(r *rows, key string, v tenant.Version, began uint64) (doubtful bool) {
+func (m *memory) overrideRow(r *Rows, key string, v tenant.Version, began uint64) (doubtful bool) {
 	said, asked := m.newest(key, v, began)
 	_, listed := r.ids[key]
 	switch {
 	case said.said.tick == 0:
 	case said.active && !listed:
-		r.add(tenant.Summary{ID: said.id})
+		r.Add(tenant.Summary{ID: said.id})
 		listed = true
 	case !said.active:
 		delete(r.ids, key)
@@ -268,27 +286,38 @@ func (m *memory) newest(key string, v tenant.Version, began uint64) (said mark, 
 // taken forgets what the snapshot has covered. It reports whether everything up to the newest event is known now, but for
 // holes, and whether the epoch is a new one.
 func (m *memory) taken(v tenant.Version, began uint64) (whole, newEpoch bool) {
+	whole = m.forget(v, began)
+	newEpoch = m.epoch != "" && v.Epoch != "" && v.Epoch != m.epoch
+	if newEpoch {
+		m.leave(m.epoch, v.Epoch)
+	}
+	m.epoch = v.Epoch
+	whole = m.hearOf(v.Epoch).cover(v.Revision) && whole
+	for _, w := range m.worlds {
+		w.shrink()
+	}
+	return m.keptPromise(v, began) && whole, newEpoch
+}
+
+// forget drops what the snapshot has covered. It returns false where something is missing that may be newer.
+func (m *memory) forget(v tenant.Version, began uint64) (whole bool) {
 	whole, m.overflowed = !m.overflowed, false
 	for _, w := range m.worlds {
 		w.forget(v, began)
 		// Of another epoch than this snapshot, and heard since it was asked for: the next snapshot may be of it.
 		whole = whole && (w.tick <= began || v.Epoch == "" || w.epoch == v.Epoch)
 	}
-	newEpoch = m.epoch != "" && v.Epoch != "" && v.Epoch != m.epoch
-	if newEpoch {
-		m.leave(m.epoch, v.Epoch)
-	}
-	m.epoch = v.Epoch
-	now := m.hearOf(v.Epoch)
-	whole = now.cover(v.Revision) && whole
-	for _, w := range m.worlds {
-		w.shrink()
-	}
+	return whole
+}
+
+// keptPromise reports whether the snapshot is as new as the heartbeats have said. A promise that was made before it was asked
+// for is forgotten all the same: one that is forged asks for one snapshot more, and not for one after the other.
+func (m *memory) keptPromise(v tenant.Version, began uint64) bool {
 	kept := m.promised.Epoch != v.Epoch || m.promised.Revision <= v.Revision
 	if kept || m.promisedAt <= began {
-		m.promised = tenant.Version{} // one that is forged asks for one snapshot more
+		m.promised = tenant.Version{}
 	}
-	return whole && kept, newEpoch
+	return kept
 }
 
 // leave remembers that the one epoch is past, and that the other is not.

@@ -1,4 +1,4 @@
-package discovery
+package activeset
 
 import "hash/maphash"
 

@@ -1,4 +1,4 @@
-package discovery
+package activeset
 
 import (
 	"time"
@@ -69,8 +69,8 @@ type verdict struct {
 	err       error // for outcomeBad
 }
 
-// judge says what an event means for the service in the environment.
-func judge(evt tenant.Event, service, environment string) verdict {
+// read says what an event means for the service in the environment.
+func read(evt tenant.Event, service, environment string) verdict {
 	v := verdict{
 		key:       tenant.CanonicalID(evt.TenantID),
 		id:        evt.TenantID,
@@ -89,7 +89,7 @@ func judge(evt tenant.Event, service, environment string) verdict {
 		v.version = tenant.Version{}
 	}
 	if v.env != "" && v.env != environment {
-		v.env = normalEnvironment(v.env)
+		v.env = NormalEnvironment(v.env)
 	}
 	if environment != "" && v.env != "" && v.env != environment {
 		v.outcome = outcomeOtherEnvironment
@@ -152,6 +152,6 @@ func (v verdict) revision() uint64 {
 func (v verdict) membership() bool { return v.effect == effectAdd || v.effect == effectRemove }
 
 func (v verdict) bad(err error) verdict {
-	v.outcome, v.err = outcomeBad, enter(err)
+	v.outcome, v.err = outcomeBad, unusable(err)
 	return v
 }

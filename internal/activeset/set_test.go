@@ -1,4 +1,4 @@
-package discovery
+package activeset
 
 import (
 	"slices"
@@ -11,27 +11,27 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-func setOf(ids ...string) tree {
-	var t tree
+func setOf(ids ...string) Tree {
+	var t Tree
 	for _, id := range ids {
-		t = t.with(entry{key: tenant.CanonicalID(id), id: id})
+		t = t.with(Entry{Key: tenant.CanonicalID(id), ID: id})
 	}
 	return t
 }
 
-func idsOf(t tree) string {
+func idsOf(t Tree) string {
 	var ids []string
-	for e := range t.all() {
-		ids = append(ids, e.id)
+	for e := range t.All() {
+		ids = append(ids, e.ID)
 	}
 	slices.Sort(ids)
 	return strings.Join(ids, " ")
 }
 
-func rowsOf(ids ...string) rows {
-	var r rows
+func rowsOf(ids ...string) Rows {
+	var r Rows
 	for _, id := range ids {
-		r.add(tenant.Summary{ID: id, Status: "active"})
+		r.Add(tenant.Summary{ID: id, Status: "active"})
 	}
 	return r
 }

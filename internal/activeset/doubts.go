@@ -1,4 +1,4 @@
-package discovery
+package activeset
 
 import (
 	"fmt"
@@ -23,19 +23,17 @@ type doubt struct {
 
 // doubt waits for the event that says whether the tenant is active for this service. Where none is to be expected it is a
 // gap at once.
-func (d *TenantDiscovery) doubt(now time.Time, v verdict) {
-	c := &d.core
+func (c *Core) doubt(now time.Time, v verdict) {
 	tick := c.memory.asked(v.key)
 	if tick == 0 || len(c.doubts) >= mostDoubts {
-		d.openGap(now, "tenant.activated of a tenant that is not in the set")
+		c.openGap(now, "tenant.activated of a tenant that is not in the set")
 		return
 	}
 	c.doubts = append(c.doubts, doubt{key: v.key, tick: tick, at: now})
 }
 
 // look opens a gap where something has been missing for too long, and plans the next look.
-func (d *TenantDiscovery) look(now time.Time) {
-	c := &d.core
+func (c *Core) look(now time.Time) {
 	c.nextLook = time.Time{}
 	if c.phase != phaseStarted {
 		return
@@ -45,10 +43,10 @@ func (d *TenantDiscovery) look(now time.Time) {
 	if missing > 0 {
 		c.memory.tell()
 		c.losses++
-		d.openGap(now, fmt.Sprintf("revision %d is missing", missing))
+		c.openGap(now, fmt.Sprintf("revision %d is missing", missing))
 		oldest = time.Time{}
 	}
-	d.lookAtDoubts(now, moment)
+	c.lookAtDoubts(now, moment)
 	if len(c.doubts) > 0 && (oldest.IsZero() || c.doubts[0].at.Before(oldest)) {
 		oldest = c.doubts[0].at
 	}
@@ -58,13 +56,12 @@ func (d *TenantDiscovery) look(now time.Time) {
 }
 
 // lookAtDoubts opens a gap where a tenant has been in doubt since the moment.
-func (d *TenantDiscovery) lookAtDoubts(now, moment time.Time) {
-	c := &d.core
+func (c *Core) lookAtDoubts(now, moment time.Time) {
 	for len(c.doubts) > 0 && !c.doubts[0].at.After(moment) {
 		oldest := c.doubts[0]
 		c.doubts = slices.Delete(c.doubts, 0, 1)
-		if _, there := c.set.lookup(oldest.key); !there && c.memory.asked(oldest.key) == oldest.tick {
-			d.openGap(now, "tenant.activated of a tenant that is not in the set")
+		if _, there := c.set.Lookup(oldest.key); !there && c.memory.asked(oldest.key) == oldest.tick {
+			c.openGap(now, "tenant.activated of a tenant that is not in the set")
 		}
 	}
 }

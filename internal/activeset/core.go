@@ -1,0 +1,245 @@
+package activeset
+
+import (
+	"iter"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// Config says for whom a [Core] decides, and how. All of it is set; nothing has a default here.
+type Config struct {
+	Service     string
+	Environment string // in normal form; empty takes the events of all
+	// Place says where the events come from, and Channel on which channel the heartbeats of an environment do: for people.
+	Place   string
+	Channel func(environment string) string
+
+	ResyncInterval time.Duration
+	PollInterval   time.Duration
+	ResyncSpread   time.Duration
+	Guard          Guard
+	Dice           Dice // of all jitter
+}
+
+// Core is all that changes in a discovery, and what decides of it. It has no lock, no clock and no goroutine: whoever owns one
+// calls its methods one at a time and says what time it is. After every call that changes something the owner calls
+// [Core.Next], and does what that says.
+type Core struct {
+	cfg     Config
+	phase   phase
+	set     Tree
+	history history
+
+	feedUp  bool
+	feedErr error
+	// gaps counts the times that something may have been missed; closed is the newest of them that a snapshot, asked
+	// for after it, has closed. closed < gaps means that one is open.
+	gaps, closed uint64
+	lastGap      string
+	// losses counts the times that events were missed for a reason that is known, and covered is the newest of them that a
+	// snapshot has covered: what it showed needs no other reason.
+	losses, covered uint64
+	hearing         hearing
+	unheard         *UnheardError // the subscription is up, and nothing has come by it in time
+	differences     differences
+	environment     string // of the last list; empty where it named none
+	held            bool   // the last snapshot's removals are held, the next one is applied as it is
+
+	memory       memory    // tells old events and snapshots from new
+	nextLook     time.Time // when what is missing by then is a gap; zero when nothing is
+	doubts       []doubt
+	plan         schedule
+	have         tenant.Version // of the set, while it is exactly that of the last snapshot
+	snapshotErr  error
+	fromFile     bool // the set is that of the snapshot file, and no snapshot has come since
+	failingSince time.Time
+	refused      int       // snapshots in a row that were older than what had been heard of
+	refusedSince time.Time // when the first of them came
+
+	status Status           // the counters and times in it; settle fills in the rest
+	warned [Closed + 1]bool // of which states, since it was Live
+	alarms alarms
+
+	news  []News // since the last Next
+	lines []Line // the same
+}
+
+// phase is where a core is between its beginning and its end.
+type phase uint8
+
+const (
+	phaseIdle phase = iota
+	phaseStarting
+	phaseStarted
+	phaseClosed
+)
+
+// alarms keep what arrives in floods from flooding the log.
+type alarms struct {
+	lastBad      time.Time
+	lost         string // the kind of reason for which the feed was lost last
+	skipped      uint64 // rows of the last list
+	unknownTypes map[tenant.EventType]bool
+	environment  string
+	twoHeard     bool
+}
+
+// Next is what is to be done now that a core has changed.
+type Next struct {
+	Set         Tree // to be published first
+	Status      Status
+	Environment string // of the last list; empty where it named none
+	// StateChanged says that the state is another one than by the Next before, and the core is started.
+	StateChanged bool
+	News         []News // to be told to those who watch, once the set is published
+	Lines        []Line // to be logged, once no lock is held
+	// Due is when the next request is to begin: at once where it is zero. Turn is when Next is to be asked again although nothing
+	// has happened; zero when it need not be.
+	Due, Turn time.Time
+}
+
+// News is a change of the set on its way to those who watch it.
+type News struct {
+	Key     string // canonical id
+	Initial bool   // it is what the set began with
+	Change  tenant.Change
+}
+
+// Line is a line for the log: a text, and keys with values in turn.
+type Line struct {
+	Level Level
+	Text  string
+	Args  []any
+}
+
+// Level is that of a [Line]. The numbers are those of log/slog.
+type Level int
+
+// The levels.
+const (
+	Debug Level = -4
+	Info  Level = 0
+	Warn  Level = 4
+)
+
+// New returns a core that has not begun.
+func New(cfg Config) *Core {
+	return &Core{cfg: cfg}
+}
+
+// Begin forgets what an earlier beginning that failed has left, and begins. The core is empty, and starting, until
+// [Core.Answer] brings the first list, or [Core.Restore] takes its place.
+func (c *Core) Begin() {
+	*c = Core{cfg: c.cfg, phase: phaseStarting, status: Status{Since: c.status.Since}}
+	c.plan.spread, c.plan.dice = c.cfg.ResyncSpread, c.cfg.Dice
+}
+
+// Abandon ends a beginning that has failed, unless the core is closed or was started.
+func (c *Core) Abandon(failure error) {
+	if c.phase == phaseStarting {
+		c.phase, c.feedUp, c.snapshotErr = phaseIdle, false, failure
+	}
+}
+
+// Close ends the core. It keeps the set.
+func (c *Core) Close() { c.phase, c.feedUp = phaseClosed, false }
+
+// Idle, Started and Closed report where the core is. It is starting when it is none of the three.
+func (c *Core) Idle() bool { return c.phase == phaseIdle }
+
+// Started reports whether the core has its first set, and is not closed.
+func (c *Core) Started() bool { return c.phase == phaseStarted }
+
+// Closed reports whether the core was closed.
+func (c *Core) Closed() bool { return c.phase == phaseClosed }
+
+// Set returns the set.
+func (c *Core) Set() Tree { return c.set }
+
+// Initial yields the set for somebody who has heard of nothing yet: each tenant as the change by which it came to be there.
+func (c *Core) Initial() iter.Seq[News] {
+	return func(yield func(News) bool) {
+		for e := range c.set.All() {
+			if !yield(News{Key: e.Key, Change: c.history.added(e)}) {
+				return
+			}
+		}
+	}
+}
+
+// Explain returns the last changes of the tenant, oldest first.
+func (c *Core) Explain(key string) []tenant.Change {
+	known, there := c.set.Lookup(key)
+	changes := append([]tenant.Change(nil), c.history.of(key, there)...)
+	for i := range changes {
+		if changes[i].TenantID == "" {
+			changes[i].TenantID = known.ID
+		}
+	}
+	return changes
+}
+
+// Recent returns the last changes of all tenants, newest first.
+func (c *Core) Recent() []tenant.Change {
+	recent := make([]tenant.Change, len(c.history.recent))
+	for i, change := range c.history.recent {
+		recent[len(recent)-1-i] = change
+	}
+	return recent
+}
+
+// Panicked counts a panic of code that the user has handed in.
+func (c *Core) Panicked() { c.status.Counters.CallbackPanics++ }
+
+// Next looks what the time has changed, works out the state, and returns what is to be done.
+func (c *Core) Next(now time.Time) Next {
+	c.look(now)
+	c.listen(now)
+	c.warnUnannounced(now)
+	changed := c.settle(now)
+	next := Next{
+		Set: c.set, Status: c.status, Environment: c.environment, StateChanged: changed && c.phase == phaseStarted,
+		News: c.news, Lines: c.lines, Due: c.plan.due(), Turn: c.turn(now),
+	}
+	c.news, c.lines = nil, nil
+	return next
+}
+
+// settle works out the status. It returns true when the state is another one.
+func (c *Core) settle(now time.Time) (changed bool) {
+	before, s := c.status.State, &c.status
+	s.State = c.state(now)
+	s.Tenants, s.FeedConnected, s.FeedError, s.SnapshotError = c.set.size, c.feedUp, c.linkError(), c.snapshotErr
+	changed = s.State != before
+	if changed {
+		s.Since = now
+		c.stateChanged(before)
+	}
+	_, reason, advice := c.reason()
+	s.Reason = reason + "; " + advice
+	return changed
+}
+
+func (c *Core) log(level Level, text string, args ...any) {
+	c.lines = append(c.lines, Line{Level: level, Text: text, Args: args})
+}
+
+// openGap notes that something may have been missed, and asks for a reconcile.
+func (c *Core) openGap(now time.Time, reason string) {
+	c.gaps++
+	c.lastGap = reason
+	c.plan.gapOpened(now, c.cfg.ResyncSpread)
+}
+
+// tell puts the changes into the history and among the news.
+func (c *Core) tell(changes []tenant.Change) {
+	for _, change := range changes {
+		key := tenant.CanonicalID(change.TenantID)
+		if change.Cause != tenant.CauseBootstrap {
+			c.history.record(key, change, c.set.size)
+		}
+		initial := change.Cause == tenant.CauseBootstrap || change.Cause == tenant.CauseSnapshotFile
+		c.news = append(c.news, News{Key: key, Initial: initial, Change: change})
+	}
+}

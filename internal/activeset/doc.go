@@ -1,0 +1,27 @@
+// Package activeset is what a discovery decides: which tenants are in the set, which news is old, when the list is asked for again,
+// and in which state the set is. It is pure. A [Core] is told what has come, and what time it is, and answers what is to be
+// published, told, logged and asked; it has no lock, no clock, no goroutine and no log of its own, so that a simulation
+// drives it through a million schedules as a discovery does.
+//
+// The files, in the order in which they are read:
+//
+//	tree.go       a persistent map: a change copies one path, readers keep what they have
+//	verdict.go    the one table of what each event type does
+//	set.go        apply an event to the set, reconcile it with a snapshot
+//	failure.go    what has to be known of an error
+//	revisions.go  which revisions of an epoch were heard of, and which are missing
+//	world.go      what was heard of one epoch
+//	recentids.go  events that come twice
+//	memory.go     what tells old news from new, and what overrides a snapshot
+//	schedule.go   when the next snapshot is asked for
+//	hearing.go    whether anything has come by the present subscription, and when that is too late
+//	announced.go  what a list has shown and no event has announced
+//	history.go    the last changes of each tenant
+//	state.go      the state, and its reason
+//	core.go       all of it together
+//	events.go     events in
+//	doubts.go     what is missing, and for how long that is not a gap
+//	snapshots.go  snapshots in
+//	guard.go      removals that are held back
+//	inspect.go    what a simulation looks at
+package activeset

@@ -1,0 +1,12 @@
+package tenant
+
+import (
+	"errors"
+	"time"
+)
+
+// HeartbeatInterval is how often a manager that sends heartbeats sends one.
+const HeartbeatInterval = 5 * time.Second
+
+// ErrNoHeartbeat means that heartbeats are expected, and that neither one nor any event came for more than two intervals.
+var ErrNoHeartbeat = errors.New("no heartbeat of the manager came for two intervals")
