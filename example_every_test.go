@@ -16,10 +16,10 @@ func closeBooks(
 	ctx context.Context, d *discovery.TenantDiscovery, interval time.Duration,
 	closeBook func(ctx context.Context, tenantID string) error,
 ) error {
-	return worker.Every(ctx, interval, d.Changes(ctx), closeBook, worker.Schedule{
-		Parallel: 8,
-		Timeout:  time.Minute, // so that one that hangs does not keep a place for ever
-		Logger:   slog.New(slog.DiscardHandler),
+	return worker.Every(ctx, interval, d.Changes(ctx), closeBook, worker.EveryConfig{
+		Limit:   8,
+		Timeout: time.Minute, // so that one that hangs does not keep a place for ever
+		Logger:  slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -31,10 +31,10 @@ func Example_onePassOverAllTenants() {
 			return errors.New("the table is locked")
 		}
 		return ctx.Err()
-	}, worker.Pass{
-		Parallel: 4,
-		Timeout:  time.Minute,
-		Active:   d.IsActive, // who goes meanwhile is passed over, or cancelled
+	}, worker.ForEachConfig{
+		Limit:   4,
+		Timeout: time.Minute,
+		Active:  d.IsActive, // who goes meanwhile is passed over, or cancelled
 	})
 	fmt.Println(err)
 	if failed, ok := errors.AsType[*worker.PassError](err); ok {

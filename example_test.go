@@ -21,8 +21,7 @@ import (
 func Example() { //nolint:testableexamples // it runs until it is interrupted
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	manager, err := managerapi.NewClient("https://tenants.example.com",
-		managerapi.WithAPIKey(managerapi.StaticKey(os.Getenv("TENANTWATCH_API_KEY"))))
+	manager, err := managerapi.NewClient(managerapi.Config{BaseURL: "https://tenants.example.com", APIKey: managerapi.StaticKey(os.Getenv("TENANTWATCH_API_KEY"))})
 	if err != nil {
 		panic(err)
 	}
@@ -95,7 +94,7 @@ func Example_overHTTP() {
 	defer api.Close()
 	_ = manager.Add(context.Background(), "ledger", "acme")
 
-	client, err := managerapi.NewClient(api.URL, managerapi.WithAPIKey(managerapi.StaticKey(manager.APIKey())))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: api.URL, APIKey: managerapi.StaticKey(manager.APIKey())})
 	if err != nil {
 		panic(err)
 	}

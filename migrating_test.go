@@ -26,10 +26,10 @@ type outboxAfter struct {
 }
 
 func (o *outboxAfter) dispatch(ctx context.Context) error {
-	return worker.ForEach(ctx, o.tenants.All(), o.publish, worker.Pass{
-		Parallel: 8,
-		Timeout:  time.Minute,
-		Active:   o.tenants.IsActive,
+	return worker.ForEach(ctx, o.tenants.All(), o.publish, worker.ForEachConfig{
+		Limit:   8,
+		Timeout: time.Minute,
+		Active:  o.tenants.IsActive,
 	})
 }
 
@@ -51,10 +51,10 @@ type loopAfter struct {
 }
 
 func (l *loopAfter) run(ctx context.Context) error {
-	return worker.Every(ctx, l.interval, l.tenants.Changes(ctx), l.work, worker.Schedule{
-		Parallel: 1, // if the work has to be serial; else leave it out
-		Timeout:  time.Minute,
-		Logger:   slog.Default(),
+	return worker.Every(ctx, l.interval, l.tenants.Changes(ctx), l.work, worker.EveryConfig{
+		Limit:   1, // if the work has to be serial; else leave it out
+		Timeout: time.Minute,
+		Logger:  slog.Default(),
 	})
 }
 

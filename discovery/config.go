@@ -124,6 +124,11 @@ func (c *Config) check() error {
 	if c.Feed != nil && isNil(c.Feed) {
 		errs = append(errs, errors.New("the Feed is a nil pointer; leave it nil for Pub/Sub by RedisConfig"))
 	}
+	if c.Feed == nil && len(c.RedisConfig.Addrs)+len(c.RedisConfig.Host) > 0 {
+		if err := c.RedisConfig.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("the RedisConfig: %w", err))
+		}
+	}
 	errs = append(errs, c.checkNames()...)
 	errs = append(errs, c.checkRanges()...)
 	return errors.Join(errs...)

@@ -17,7 +17,7 @@ import (
 func TestX07A304WithoutVersionsAfterAHole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme")
-		f.overHTTP(t, withoutVersionsOn304(f.manager), managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())))
+		f.overHTTP(t, withoutVersionsOn304(f.manager), managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 		d := f.start(t)
 		f.feed.Drop(1)
 		for range 2 { // which changes nothing for this service, and the first event is lost
@@ -79,7 +79,7 @@ func TestX07AConditionThatIsRefused(t *testing.T) {
 								return
 							}
 							f.manager.ServeHTTP(w, r)
-						}), managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())))
+						}), managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 					} else {
 						f.cfg.TMClient = picky{f.manager.Fetcher(), status}
 					}

@@ -37,7 +37,7 @@ func TestD31TheListIsOfAnotherEnvironment(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFixture(t, "acme")
 				if way == "HTTP" {
-					f.overHTTP(t, f.manager, managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())))
+					f.overHTTP(t, f.manager, managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 				}
 				keys := &askTimes{fetcher: f.cfg.TMClient.(bothFetchers)}
 				f.cfg.TMClient, f.cfg.Environment = keys, " Test "
@@ -99,7 +99,7 @@ func TestX01TheEnvironmentOfTheList(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFixture(t, "acme")
-				f.overHTTP(t, f.manager, managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())))
+				f.overHTTP(t, f.manager, managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 				f.cfg.Environment = tc.configured
 				f.manager.ListEnvironment(-1, tc.listed)
 				d := f.new(t)
@@ -251,7 +251,7 @@ func TestD34TheFarEndWasSwapped(t *testing.T) {
 				return
 			}
 			f.manager.ServeHTTP(w, r)
-		}), managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())))
+		}), managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 		f.cfg.Environment = "test"
 		d := f.start(t)
 		f.feed.Heartbeat(f.manager.Version())

@@ -55,7 +55,7 @@ func TestX02AListThatNobodyCanRead(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					f := newFixture(t, "before")
 					if way == "HTTP" {
-						f.overHTTP(t, f.manager, managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())))
+						f.overHTTP(t, f.manager, managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 					}
 					f.manager.AnswerList(1, tenanttest.Answer{Body: listOf(tc.good, tc.bad, tc.row)})
 					unusable := discovery.UnusableListError{Rows: tc.good + tc.bad, Unusable: tc.bad}

@@ -192,7 +192,7 @@ func TestEdgesOfDiscovery(t *testing.T) {
 	slices.Sort(columns)
 	edges.Table{
 		Face: "http client", Packages: []string{"."}, Faults: faults, Operations: columns,
-		Inside: map[string]string{"NewTenantDiscovery": "it touches no network", "State.MarshalText": "it is a word in memory"},
+		Inside: map[string]string{"NewTenantDiscovery": "it touches no network", "State.MarshalText": "it is a word in memory", "Status.MarshalJSON": "it is a text of what is in memory"},
 		Cell: func(fault, operation string) edges.Cell {
 			return edges.Cell{Run: func(t *testing.T) {
 				bubble(t, func(t *testing.T) { discoveryEdges[operation](t, newEdge(t, managerEnds[fault])) })
@@ -212,7 +212,7 @@ func newEdge(t *testing.T, end managerEnd) *edge {
 			return
 		}
 		e.manager.ServeHTTP(w, r)
-	}), managerapi.WithAPIKey(managerapi.StaticKey(e.manager.APIKey())), managerapi.WithRetries(0), managerapi.WithBodyLimits(edgeLimit, edgeLimit))
+	}), managerapi.Config{APIKey: managerapi.StaticKey(e.manager.APIKey()), Retries: -1, ListLimit: edgeLimit, BodyLimit: edgeLimit})
 	e.d = e.new(t)
 	return e
 }

@@ -137,7 +137,7 @@ func TestD18OnRealServers(t *testing.T) {
 	r.redis.Kill()
 	gone := httptest.NewServer(r.manager)
 	gone.Close()
-	away, err := managerapi.NewClient(gone.URL, managerapi.WithAPIKey(managerapi.StaticKey(r.manager.APIKey())), managerapi.WithRetries(0))
+	away, err := managerapi.NewClient(managerapi.Config{BaseURL: gone.URL, APIKey: managerapi.StaticKey(r.manager.APIKey()), Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

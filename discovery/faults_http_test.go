@@ -75,7 +75,7 @@ func (c countingConn) Read(b []byte) (int, error) {
 const managerHost = "127.0.0.1:4003"
 
 // overHTTP puts an HTTP server in front of the handler and makes its real client the TMClient.
-func (f *fixture) overHTTP(t *testing.T, handler http.Handler, opts ...managerapi.Option) *pipes {
+func (f *fixture) overHTTP(t *testing.T, handler http.Handler, cfg managerapi.Config) *pipes {
 	t.Helper()
 	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	p.close = sync.OnceFunc(func() { close(p.closed) })
@@ -83,7 +83,8 @@ func (f *fixture) overHTTP(t *testing.T, handler http.Handler, opts ...managerap
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(p) }()
 	transport := &http.Transport{DialContext: p.dial}
-	client, err := managerapi.NewClient("http://"+managerHost, append(opts, managerapi.WithHTTPTransport(transport))...)
+	cfg.BaseURL, cfg.Transport = "http://"+managerHost, transport
+	client, err := managerapi.NewClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestD10RotatedKey(t *testing.T) {
 		f := newFixture(t, "acme", "beta")
 		keys := &keyRing{key: "canary-first"}
 		f.manager.SetAPIKey("canary-first")
-		f.overHTTP(t, f.manager, managerapi.WithAPIKey(keys.provide))
+		f.overHTTP(t, f.manager, managerapi.Config{APIKey: keys.provide})
 		d := f.start(t)
 		told := keep(d)
 		keys.pauses()
@@ -180,7 +181,7 @@ func TestD10RefusedKeyAtStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme")
 		keys := &keyRing{key: "canary-wrong"}
-		f.overHTTP(t, f.manager, managerapi.WithAPIKey(keys.provide))
+		f.overHTTP(t, f.manager, managerapi.Config{APIKey: keys.provide})
 		d := f.new(t)
 		if err := d.Start(t.Context()); !errors.Is(err, managerapi.ErrUnauthorized) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("Start: %v", err)
@@ -264,7 +265,7 @@ func TestD12WrongBodiesOverHTTP(t *testing.T) {
 						return
 					}
 					f.manager.ServeHTTP(w, r)
-				}), managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())), managerapi.WithBodyLimits(limit, limit), managerapi.WithRetries(0))
+				}), managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey()), ListLimit: limit, BodyLimit: limit, Retries: -1})
 				d := f.start(t)
 				told := keep(d)
 				spoilt.Store(true)
@@ -344,7 +345,7 @@ func waitAfter(t *testing.T, status int, after func() string) time.Duration {
 	t.Helper()
 	f := newFixture(t, "acme")
 	keys := &keyRing{key: f.manager.APIKey()}
-	f.overHTTP(t, f.manager, managerapi.WithAPIKey(keys.provide), managerapi.WithRetries(0))
+	f.overHTTP(t, f.manager, managerapi.Config{APIKey: keys.provide, Retries: -1})
 	d := f.start(t)
 	keys.pauses()
 	f.manager.FailList(1, status, after())
@@ -364,7 +365,7 @@ func TestD13WrongRowsInAReconcile(t *testing.T) {
 	const dashed, plain = "6F1C2A9E-4b7d-4e0f-8a3b-5c6d7e8f9012", "6f1c2a9e4b7d4e0f8a3b5c6d7e8f9012"
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme", "asleep", plain)
-		f.overHTTP(t, f.manager, managerapi.WithAPIKey(managerapi.StaticKey(f.manager.APIKey())))
+		f.overHTTP(t, f.manager, managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 		d := f.start(t)
 		told := keep(d)
 		f.manager.AnswerList(1, tenanttest.Answer{Body: []byte(`[null,{},{"id":""},{"id":"b d"},{"id":7},{"id":"asleep","status":"suspended"},

@@ -75,7 +75,7 @@ func newArena(t *testing.T, s scale, f *fault, feed feedUnderTest) *arena {
 		},
 		ResyncSpread: s.spread, PollInterval: s.poll,
 	}
-	a.dialManager()
+	a.dialManager(0)
 	if f.prepare != nil {
 		f.prepare(a)
 	}
@@ -104,9 +104,10 @@ func (a *arena) serveManager() {
 }
 
 // dialManager makes the client of the manager.
-func (a *arena) dialManager(more ...managerapi.Option) {
-	more = append(more, managerapi.WithAPIKey(managerapi.StaticKey(a.manager.APIKey())))
-	client, err := managerapi.NewClient("http://"+a.front.Addr(), more...)
+func (a *arena) dialManager(retries int) {
+	client, err := managerapi.NewClient(managerapi.Config{
+		BaseURL: "http://" + a.front.Addr(), APIKey: managerapi.StaticKey(a.manager.APIKey()), Retries: retries,
+	})
 	if err != nil {
 		a.t.Fatal(err)
 	}

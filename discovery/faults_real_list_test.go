@@ -167,7 +167,7 @@ func managerFaults(s scale) []*fault {
 		},
 		{
 			name: "manager gone for long, no retries", row: "D1", lasts: lasting(time.Minute, 1500*time.Millisecond), bound: b.backoff, notices: time.Second,
-			prepare: func(a *arena) { a.dialManager(managerapi.WithRetries(0)) },
+			prepare: func(a *arena) { a.dialManager(-1) },
 			strike: func(a *arena) {
 				a.front.Set(testserver.Reset)
 				a.kill()

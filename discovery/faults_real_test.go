@@ -37,7 +37,7 @@ var faultFeeds = []feedUnderTest{
 			return redisevents.NewPubSub(cfg, environment)
 		},
 		publisher: func(cfg redisevents.Config) (*redisevents.Publisher, error) {
-			return redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel)
+			return redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg})
 		},
 	},
 	{
@@ -46,7 +46,7 @@ var faultFeeds = []feedUnderTest{
 			return redisevents.NewStream(cfg, environment)
 		},
 		publisher: func(cfg redisevents.Config) (*redisevents.Publisher, error) {
-			return redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
+			return redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg, Stream: true})
 		},
 	},
 }

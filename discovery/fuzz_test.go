@@ -84,8 +84,7 @@ func newConversation(t *testing.T, mode byte) *conversation {
 	t.Helper()
 	c := &conversation{t: t, feed: &spokenFeed{signals: make(chan tenant.Signal)}, beat: mode&2 != 0}
 	c.fuzzedManager = newFuzzedManager(t)
-	client, err := managerapi.NewClient("http://"+managerHost, managerapi.WithHTTPTransport(c), managerapi.WithRetries(0),
-		managerapi.WithBodyLimits(mostListBytes, mostListBytes))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: "http://" + managerHost, Transport: c, Retries: -1, ListLimit: mostListBytes, BodyLimit: mostListBytes})
 	if err != nil {
 		t.Fatal(err)
 	}

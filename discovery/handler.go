@@ -44,7 +44,7 @@ type handler struct {
 
 // statusView is Status as JSON: errors as texts, and the age in seconds.
 type statusView struct {
-	Service       string         `json:"service"`
+	Service       string         `json:"service,omitempty"`
 	State         State          `json:"state"`
 	Reason        string         `json:"reason"`
 	Since         time.Time      `json:"since"`
@@ -60,13 +60,16 @@ type statusView struct {
 	Counters      Counters       `json:"counters"`
 }
 
-func (h handler) view() statusView {
-	s := h.d.Status()
-	v := statusView{
+func viewOf(s Status) statusView {
+	return statusView{
 		State: s.State, Reason: s.Reason, Since: s.Since, Ready: s.Ready(), Tenants: s.Tenants, Version: s.Version, AgeSeconds: s.Age().Seconds(),
 		LastSnapshot: s.LastSnapshot, LastEvent: s.LastEvent, FeedConnected: s.FeedConnected,
 		FeedError: errorText(s.FeedError), SnapshotError: errorText(s.SnapshotError), Counters: s.Counters,
 	}
+}
+
+func (h handler) view() statusView {
+	v := viewOf(h.d.Status())
 	if h.d != nil {
 		v.Service = h.d.cfg.ServiceName
 	}

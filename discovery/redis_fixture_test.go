@@ -45,7 +45,7 @@ func newServers(t *testing.T, publish func(context.Context, tenant.Event) error)
 	r.manager = tenanttest.NewManager(tenanttest.WithPublisher(publish), tenanttest.WithEnvironment("test"))
 	api := httptest.NewServer(r.manager)
 	t.Cleanup(api.Close)
-	client, err := managerapi.NewClient(api.URL, managerapi.WithAPIKey(managerapi.StaticKey(r.manager.APIKey())))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: api.URL, APIKey: managerapi.StaticKey(r.manager.APIKey())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func newServers(t *testing.T, publish func(context.Context, tenant.Event) error)
 // newPublisher announces by Pub/Sub and by a stream.
 func newPublisher(t *testing.T, cfg redisevents.Config) *redisevents.Publisher {
 	t.Helper()
-	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
+	publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}

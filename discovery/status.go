@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/activeset"
@@ -69,6 +70,9 @@ func statusOf(s activeset.Status) Status {
 		Counters: Counters(s.Counters),
 	}
 }
+
+// MarshalJSON writes the state as its word, errors as texts, and the age in seconds.
+func (s Status) MarshalJSON() ([]byte, error) { return json.Marshal(viewOf(s)) }
 
 // Ready reports whether the set has been bootstrapped and is being followed. It asks nobody, so that a readiness probe
 // costs nothing and does not fail when the manager or Redis does.

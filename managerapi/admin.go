@@ -15,8 +15,13 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// The calls of this file are those below /v1/admin, which not every manager has. They need the bearer token, also those
-// that only read, and no service key. A manager without them answers 404, which is [ErrTenantNotFound] by its status.
+// Admin has the calls below /v1/admin, which not every manager has. They need the bearer token, also those that only read, and
+// no service key. A manager without them answers 404, which is [ErrNotFound] by its status. It is made by [Client.Admin]; the
+// zero Admin cannot be used.
+type Admin struct{ client *Client }
+
+// Admin returns the calls for administrators, by the same client.
+func (c *Client) Admin() Admin { return Admin{client: c} }
 
 // TenantQuery selects tenants. What is empty selects nothing out.
 type TenantQuery struct {
@@ -168,7 +173,7 @@ func readMember(fields map[string]json.RawMessage, name string, into any) error 
 }
 
 // Tenants returns one page of the tenants that the query selects.
-func (c *Client) Tenants(ctx context.Context, query TenantQuery) (*TenantPage, error) {
+func (a Admin) Tenants(ctx context.Context, query TenantQuery) (*TenantPage, error) {
 	values := url.Values{}
 	for name, value := range map[string]string{
 		"search": query.Search, "status": query.Status, "service": query.Service, "after": query.After,
@@ -178,11 +183,11 @@ func (c *Client) Tenants(ctx context.Context, query TenantQuery) (*TenantPage, e
 		}
 	}
 	setLimit(values, query.Limit)
-	return admin[TenantPage](ctx, c, adminCall{op: "list tenants", path: "tenants", query: values})
+	return admin[TenantPage](ctx, a.client, adminCall{op: "list tenants", path: "tenants", query: values})
 }
 
-// Associations returns the associations of a tenant, or [ErrTenantNotFound].
-func (c *Client) Associations(ctx context.Context, tenantID string) ([]AssociationInfo, error) {
+// Associations returns the associations of a tenant, or [ErrNotFound].
+func (a Admin) Associations(ctx context.Context, tenantID string) ([]AssociationInfo, error) {
 	const op = "list associations"
 	if !tenant.ValidID(tenantID) {
 		return nil, fmt.Errorf("%s: %w: tenant id %.80q", op, ErrInvalidArgument, tenantID)
@@ -190,7 +195,7 @@ func (c *Client) Associations(ctx context.Context, tenantID string) ([]Associati
 	path := "tenants/" + url.PathEscape(tenantID) + "/associations"
 	list, err := admin[struct {
 		Associations []AssociationInfo `json:"associations"`
-	}](ctx, c, adminCall{op: op, path: path})
+	}](ctx, a.client, adminCall{op: op, path: path})
 	if err != nil {
 		return nil, err
 	}
@@ -198,14 +203,14 @@ func (c *Client) Associations(ctx context.Context, tenantID string) ([]Associati
 }
 
 // Keys returns the API keys of a service, revoked ones too. An empty service is all of them.
-func (c *Client) Keys(ctx context.Context, service string) ([]KeyInfo, error) {
+func (a Admin) Keys(ctx context.Context, service string) ([]KeyInfo, error) {
 	values := url.Values{}
 	if service != "" {
 		values.Set("service", service)
 	}
 	list, err := admin[struct {
 		Keys []KeyInfo `json:"keys"`
-	}](ctx, c, adminCall{op: "list keys", path: "keys", query: values})
+	}](ctx, a.client, adminCall{op: "list keys", path: "keys", query: values})
 	if err != nil {
 		return nil, err
 	}
@@ -213,25 +218,25 @@ func (c *Client) Keys(ctx context.Context, service string) ([]KeyInfo, error) {
 }
 
 // CreateKey makes an API key for a service. A service that has as many as it may is [ErrConflict].
-func (c *Client) CreateKey(ctx context.Context, wanted CreateKeyRequest) (*CreatedKey, error) {
+func (a Admin) CreateKey(ctx context.Context, wanted CreateKeyRequest) (*CreatedKey, error) {
 	const op = "create key"
 	if err := checkService(wanted.Service); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	return admin[CreatedKey](ctx, c, adminCall{op: op, method: http.MethodPost, path: "keys", in: wanted})
+	return admin[CreatedKey](ctx, a.client, adminCall{op: op, method: http.MethodPost, path: "keys", in: wanted})
 }
 
 // RevokeKey ends an API key; it is refused from its next request on. A key that the manager does not know is
-// [ErrTenantNotFound], by the status.
-func (c *Client) RevokeKey(ctx context.Context, id string) error {
-	return c.revoke(ctx, "revoke key", "keys", id, false)
+// [ErrNotFound].
+func (a Admin) RevokeKey(ctx context.Context, id string) error {
+	return a.revoke(ctx, "revoke key", "keys", id, false)
 }
 
 // Tokens returns the bearer tokens, revoked ones too.
-func (c *Client) Tokens(ctx context.Context) ([]TokenInfo, error) {
+func (a Admin) Tokens(ctx context.Context) ([]TokenInfo, error) {
 	list, err := admin[struct {
 		Tokens []TokenInfo `json:"tokens"`
-	}](ctx, c, adminCall{op: "list tokens", path: "tokens"})
+	}](ctx, a.client, adminCall{op: "list tokens", path: "tokens"})
 	if err != nil {
 		return nil, err
 	}
@@ -239,38 +244,38 @@ func (c *Client) Tokens(ctx context.Context) ([]TokenInfo, error) {
 }
 
 // CreateToken makes a bearer token.
-func (c *Client) CreateToken(ctx context.Context, wanted CreateTokenRequest) (*CreatedToken, error) {
-	return admin[CreatedToken](ctx, c, adminCall{op: "create token", method: http.MethodPost, path: "tokens", in: wanted})
+func (a Admin) CreateToken(ctx context.Context, wanted CreateTokenRequest) (*CreatedToken, error) {
+	return admin[CreatedToken](ctx, a.client, adminCall{op: "create token", method: http.MethodPost, path: "tokens", in: wanted})
 }
 
-// RevokeToken ends a bearer token; it is refused from its next request on. The errors are those of [Client.RevokeKey]. The last
+// RevokeToken ends a bearer token; it is refused from its next request on. The errors are those of [Admin.RevokeKey]. The last
 // token that holds is [ErrConflict]; with force it is ended all the same.
-func (c *Client) RevokeToken(ctx context.Context, id string, force bool) error {
-	return c.revoke(ctx, "revoke token", "tokens", id, force)
+func (a Admin) RevokeToken(ctx context.Context, id string, force bool) error {
+	return a.revoke(ctx, "revoke token", "tokens", id, force)
 }
 
 // Outbox tells how far the manager is with publishing.
-func (c *Client) Outbox(ctx context.Context) (*OutboxStatus, error) {
-	return admin[OutboxStatus](ctx, c, adminCall{op: "get outbox", path: "outbox"})
+func (a Admin) Outbox(ctx context.Context) (*OutboxStatus, error) {
+	return admin[OutboxStatus](ctx, a.client, adminCall{op: "get outbox", path: "outbox"})
 }
 
 // Events returns the events after a revision, at most limit of them, or as many as the manager likes with a limit of
 // zero. It is [ErrGone] when some of them are no longer kept.
-func (c *Client) Events(ctx context.Context, after uint64, limit int) (*EventPage, error) {
+func (a Admin) Events(ctx context.Context, after uint64, limit int) (*EventPage, error) {
 	values := url.Values{"after": {strconv.FormatUint(after, 10)}}
 	setLimit(values, limit)
-	return admin[EventPage](ctx, c, adminCall{op: "list events", path: "events", query: values})
+	return admin[EventPage](ctx, a.client, adminCall{op: "list events", path: "events", query: values})
 }
 
-func (c *Client) revoke(ctx context.Context, op, kind, id string, force bool) error {
+func (a Admin) revoke(ctx context.Context, op, kind, id string, force bool) error {
 	if strings.TrimSpace(id) == "" || id == "." || id == ".." {
 		return fmt.Errorf("%s: %w: id %.80q", op, ErrInvalidArgument, id)
 	}
-	a := adminCall{op: op, method: http.MethodDelete, path: kind + "/" + url.PathEscape(id)}
+	call := adminCall{op: op, method: http.MethodDelete, path: kind + "/" + url.PathEscape(id)}
 	if force {
-		a.query = url.Values{"force": {"true"}}
+		call.query = url.Values{"force": {"true"}}
 	}
-	_, err := c.send(ctx, a.request(c), nil, nil)
+	_, err := a.client.send(ctx, call.request(a.client), nil, nil)
 	return err
 }
 
@@ -293,7 +298,7 @@ type adminCall struct {
 func (a adminCall) request(c *Client) request {
 	req := request{
 		op: a.op, method: cmp.Or(a.method, http.MethodGet), path: "/v1/admin/" + a.path,
-		limit: c.settings.listLimit, withToken: true,
+		limit: c.cfg.ListLimit, withToken: true,
 	}
 	if len(a.query) > 0 {
 		req.path += "?" + a.query.Encode()

@@ -35,7 +35,7 @@ func (c *Client) ReactivateAssociation(ctx context.Context, tenantID, service st
 }
 
 // DeleteAssociation ends a tenant's use of a service and keeps its data. An association that is not there is
-// [ErrTenantNotFound]; after a lost answer that is what a retry of the client finds.
+// [ErrNotFound]; after a lost answer that is what a retry of the client finds.
 func (c *Client) DeleteAssociation(ctx context.Context, tenantID, service string) error {
 	return c.onAssociation(ctx, associationCall{
 		op: "delete association", method: http.MethodDelete, tenantID: tenantID, service: service,
@@ -50,7 +50,7 @@ func (c *Client) PurgeAssociation(ctx context.Context, tenantID, service string)
 	}, nil, nil)
 }
 
-// Connections returns how service reaches the databases and queues of a tenant. It is [ErrTenantNotFound] when there is
+// Connections returns how service reaches the databases and queues of a tenant. It is [ErrNotFound] when there is
 // no such association, and [ErrAccessDenied] with an [Error.TenantStatus] when it is suspended or purged.
 func (c *Client) Connections(ctx context.Context, tenantID, service string) (*Connections, error) {
 	var found Connections

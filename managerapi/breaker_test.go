@@ -13,11 +13,10 @@ import (
 func TestCircuitBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries, status := 0, http.StatusServiceUnavailable
-		c := newClient(t, "https://tm", WithRetries(0), WithCircuitBreaker(CircuitBreaker{Failures: 3, OpenFor: time.Minute}),
-			WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
-				tries++
-				return reply(status, oneRow), nil
-			})))
+		c := newClient(t, Config{BaseURL: "https://tm", Retries: -1, CircuitBreaker: &CircuitBreaker{Failures: 3, OpenFor: time.Minute}, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			tries++
+			return reply(status, oneRow), nil
+		})})
 		ask := func() error {
 			_, err := c.GetActiveTenantsByService(t.Context(), "ledger")
 			return err
@@ -66,11 +65,10 @@ func TestWhatTheBreakerCounts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tries := 0
-				c := newClient(t, "https://tm", WithRetries(0), WithCircuitBreaker(CircuitBreaker{}),
-					WithHTTPTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
-						tries++
-						return tt.answer(r)
-					})))
+				c := newClient(t, Config{BaseURL: "https://tm", Retries: -1, CircuitBreaker: &CircuitBreaker{}, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					tries++
+					return tt.answer(r)
+				})})
 				for range 20 {
 					_, _ = c.GetActiveTenantsByService(t.Context(), "ledger")
 				}
@@ -85,12 +83,11 @@ func TestWhatTheBreakerCounts(t *testing.T) {
 func TestBreakerDoesNotCountTheCallersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		c := newClient(t, "https://tm", WithCircuitBreaker(CircuitBreaker{Failures: 1}),
-			WithHTTPTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
-				tries++
-				<-r.Context().Done()
-				return nil, r.Context().Err()
-			})))
+		c := newClient(t, Config{BaseURL: "https://tm", CircuitBreaker: &CircuitBreaker{Failures: 1}, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			tries++
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})})
 		for n := range 10 {
 			ctx, cancel := context.WithCancel(t.Context())
 			want := context.Canceled
@@ -114,11 +111,10 @@ func TestBreakerDoesNotCountTheCallersEnd(t *testing.T) {
 func TestBreakerEndsRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		c := newClient(t, "https://tm", WithCircuitBreaker(CircuitBreaker{Failures: 2}), WithRetries(1000),
-			WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
-				tries++
-				return nil, errReset
-			})))
+		c := newClient(t, Config{BaseURL: "https://tm", CircuitBreaker: &CircuitBreaker{Failures: 2}, Retries: 1000, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			tries++
+			return nil, errReset
+		})})
 		_, err := c.GetActiveTenantsByService(t.Context(), "ledger")
 		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errReset) || tries != 2 {
 			t.Errorf("got %v after %d requests", err, tries)

@@ -17,37 +17,33 @@ import (
 // of its HTTP transport; see [Client.Close].
 type Client struct {
 	base      string // scheme, host and path prefix, without a slash at the end
-	settings  settings
+	cfg       Config
 	breaker   *breaker // nil if there is none
 	transport http.RoundTripper
 	closeIdle func()
 }
 
-// NewClient returns a client for the tenant manager at baseURL, as in "https://tenants.example.com". It touches no
-// network.
-//
-// The URL needs a scheme and a host, may have a path, and may not have a user, a query or a fragment. It has to be
-// https unless the host is localhost, a loopback address, or [WithAllowInsecureHTTP] is given. An option that makes no
-// sense is an error too; all of them are named at once.
-func NewClient(baseURL string, opts ...Option) (*Client, error) {
-	s, err := newSettings(opts)
-	base, urlErr := parseBaseURL(baseURL, s.allowHTTP)
-	if urlErr != nil {
-		err = errors.Join(fmt.Errorf("base URL: %w", urlErr), err)
+// NewClient checks the configuration and fills in its defaults. It touches no network. The error names every field that is
+// missing or impossible.
+func NewClient(cfg Config) (*Client, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("managerapi: config: %w", err)
 	}
+	cfg.setDefaults()
+	base, err := parseBaseURL(cfg.BaseURL, cfg.AllowInsecureHTTP)
 	if err != nil {
-		return nil, fmt.Errorf("new tenant manager client: %w", err)
+		return nil, fmt.Errorf("managerapi: config: the BaseURL: %w", err)
 	}
-	c := &Client{base: base, settings: s, breaker: newBreaker(s.breaker), transport: s.transport, closeIdle: func() {}}
+	c := &Client{base: base, cfg: cfg, breaker: newBreaker(cfg.CircuitBreaker), transport: cfg.Transport, closeIdle: func() {}}
 	if c.transport == nil {
-		own := newTransport(s.tls, s.timeout)
+		own := newTransport(cfg.TLS, cfg.Timeout)
 		c.transport, c.closeIdle = own, own.CloseIdleConnections
 	}
 	return c, nil
 }
 
 // Close closes the connections that no call is using, so that no goroutine of theirs is left. It does not end calls
-// that are under way: their ctx does. A transport of [WithHTTPTransport] is left alone. Close may be called several
+// that are under way: their ctx does. A Transport of the [Config] is left alone. Close may be called several
 // times.
 func (c *Client) Close() { c.closeIdle() }
 
@@ -93,11 +89,11 @@ func (c *Client) do(ctx context.Context, req *request) error {
 			return fmt.Errorf("%s: %w (not tried again: %w)", req.op, last, errBreakerOpen)
 		case last != nil && ctx.Err() != nil:
 			return fmt.Errorf("%s: %w (before that: %w)", req.op, err, last)
-		case retries >= c.settings.retry.most || !req.mayRepeat(err):
+		case retries >= c.cfg.Retries || !req.mayRepeat(err):
 			return fmt.Errorf("%s: %w", req.op, err)
 		}
 		last = err
-		if err := sleep(ctx, c.settings.retry.wait(retries, retryAfterOf(last))); err != nil {
+		if err := sleep(ctx, c.cfg.wait(retries, retryAfterOf(last))); err != nil {
 			return fmt.Errorf("%s: %w (not tried again: %w)", req.op, last, err)
 		}
 	}
@@ -109,7 +105,7 @@ func (c *Client) attempt(ctx context.Context, req *request) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	attemptCtx, cancel := context.WithTimeoutCause(ctx, c.settings.timeout, errAttemptTimeout)
+	attemptCtx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errAttemptTimeout)
 	defer cancel()
 	timedOut := func() bool { return context.Cause(attemptCtx) == errAttemptTimeout } //nolint:errorlint // the cause may be an error of others
 	x := &exchange{client: c, req: req, cancel: cancel, timedOut: timedOut}
@@ -123,7 +119,7 @@ func (c *Client) attempt(ctx context.Context, req *request) error {
 // send makes a request that has a JSON body, or none when in is nil, and whose answer is read into out, or not at all
 // when out is nil. It returns the HTTP status.
 func (c *Client) send(ctx context.Context, req request, in, out any) (int, error) {
-	req.limit = cmp.Or(req.limit, c.settings.otherLimit)
+	req.limit = cmp.Or(req.limit, c.cfg.BodyLimit)
 	if in != nil {
 		if err := checkBody(in); err != nil {
 			return 0, fmt.Errorf("%s: %w", req.op, err)

@@ -17,7 +17,7 @@ func TestS07NewClientURL(t *testing.T) {
 	tests := []struct {
 		name, url string
 		ok        bool
-		opts      []Option
+		insecure  bool // AllowInsecureHTTP
 	}{
 		{name: "https", url: "https://tenants.example.com", ok: true},
 		{name: "port and path", url: "https://tenants.example.com:8443/tm/", ok: true},
@@ -29,11 +29,11 @@ func TestS07NewClientURL(t *testing.T) {
 		{name: "http, a name that looks like loopback", url: "http://127.0.0.1.example.com"},
 		{name: "http, a name that begins with localhost", url: "http://localhost.example.com"},
 		{name: "http, private address", url: "http://10.0.0.1"},
-		{name: "http allowed", url: "http://tenants.example.com", ok: true, opts: []Option{WithAllowInsecureHTTP()}},
+		{name: "http allowed", url: "http://tenants.example.com", ok: true, insecure: true},
 		{name: "empty", url: ""},
 		{name: "no scheme", url: "tenants.example.com"},
 		{name: "another scheme", url: "ftp://tenants.example.com"},
-		{name: "another scheme allowed to be insecure", url: "file:///etc", opts: []Option{WithAllowInsecureHTTP()}},
+		{name: "another scheme allowed to be insecure", url: "file:///etc", insecure: true},
 		{name: "no host", url: "https:///v1"},
 		{name: "port only", url: "https://:443"},
 		{name: "user", url: "https://user:canary@tenants.example.com"},
@@ -49,7 +49,7 @@ func TestS07NewClientURL(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := NewClient(tt.url, tt.opts...)
+			_, err := NewClient(Config{BaseURL: tt.url, AllowInsecureHTTP: tt.insecure})
 			if (err == nil) != tt.ok {
 				t.Fatalf("NewClient(%q) = %v, want success %v", tt.url, err, tt.ok)
 			}
@@ -60,17 +60,17 @@ func TestS07NewClientURL(t *testing.T) {
 	}
 }
 
-func TestNewClientNamesAllBadOptions(t *testing.T) {
-	_, err := NewClient("https://tenants.example.com", nil, WithAPIKey(nil), WithBearerToken(nil), WithTimeout(0),
-		WithBodyLimits(1, 0), WithRetries(-1), WithBackoff(time.Second, time.Millisecond), WithUserAgent("a\nb"),
-		WithCircuitBreaker(CircuitBreaker{Failures: -1}), WithHTTPTransport(nil),
-		WithTLSConfig(&tls.Config{InsecureSkipVerify: true})) //nolint:gosec // to see it refused
+func TestNewClientNamesAllBadFields(t *testing.T) {
+	_, err := NewClient(Config{
+		Timeout: -1, BodyLimit: -1, BackoffBase: time.Second, BackoffMax: time.Millisecond, UserAgent: "a\nb",
+		CircuitBreaker: &CircuitBreaker{Failures: -1}, Transport: http.DefaultTransport,
+		TLS: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // to see it refused
+	})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
-		"option 0", "WithAPIKey", "WithBearerToken", "WithTimeout", "WithBodyLimits", "WithRetries", "WithBackoff",
-		"WithUserAgent", "WithCircuitBreaker", "WithHTTPTransport", "WithTLSConfig",
+		"BaseURL", "Timeout", "BodyLimit", "BackoffMax", "UserAgent", "CircuitBreaker", "Transport", "TLS does not verify",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q is not named in %q", name, err)
@@ -80,7 +80,7 @@ func TestNewClientNamesAllBadOptions(t *testing.T) {
 
 func TestNewClientTransport(t *testing.T) {
 	old := &tls.Config{MinVersion: tls.VersionTLS10, ServerName: "other"} //nolint:gosec // to see it raised
-	c := newClient(t, "https://tenants.example.com", WithTLSConfig(old))
+	c := newClient(t, Config{BaseURL: "https://tenants.example.com", TLS: old})
 	own, ok := c.transport.(*http.Transport)
 	if !ok {
 		t.Fatalf("the transport is a %T", c.transport)
@@ -230,7 +230,7 @@ func TestCalls(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := startManager(t, always(tt.status, tt.answer))
-			c := newClient(t, m.URL, WithAPIKey(StaticKey("the-key\n")), WithBearerToken(StaticKey("the-token")))
+			c := newClient(t, Config{BaseURL: m.URL, APIKey: StaticKey("the-key\n"), BearerToken: StaticKey("the-token")})
 			got, err := tt.call(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
@@ -282,7 +282,7 @@ func asJSON(t *testing.T, v any) string {
 }
 
 func TestErrorsByStatus(t *testing.T) {
-	sentinels := []error{ErrTenantNotFound, ErrAccessDenied, ErrConflict, ErrUnauthorized, ErrGone, ErrUnavailable, ErrInvalidArgument}
+	sentinels := []error{ErrNotFound, ErrAccessDenied, ErrConflict, ErrUnauthorized, ErrGone, ErrUnavailable, ErrInvalidArgument}
 	tests := []struct {
 		name   string
 		status int
@@ -290,7 +290,7 @@ func TestErrorsByStatus(t *testing.T) {
 		want   Error
 		is     error
 	}{
-		{"not found", 404, `{"code":"TM-1","error":"no such tenant"}`, Error{Code: "TM-1", Message: "no such tenant"}, ErrTenantNotFound},
+		{"not found", 404, `{"code":"TM-1","error":"no such tenant"}`, Error{Code: "TM-1", Message: "no such tenant"}, ErrNotFound},
 		{"tenant suspended", 403, `{"code":"TM-2","error":"no","status":"suspended"}`, Error{Code: "TM-2", Message: "no", TenantStatus: "suspended"}, ErrAccessDenied},
 		{"key refused", 403, `{"code":"TM-3","error":"no"}`, Error{Code: "TM-3", Message: "no"}, ErrAccessDenied},
 		{"problem json", 403, `{"type":"about:blank","title":"Forbidden","status":403,"detail":"no"}`, Error{Message: "no"}, ErrAccessDenied},
@@ -298,8 +298,8 @@ func TestErrorsByStatus(t *testing.T) {
 		{"unauthorized", 401, `not JSON`, Error{}, ErrUnauthorized},
 		{"fields of other types", 400, `{"code":7,"error":{"a":1}}`, Error{}, nil},
 		{"no object", 500, `["error"]`, Error{}, nil},
-		{"huge", 404, `{"error":"` + strings.Repeat("x", 2<<20) + `"}`, Error{}, ErrTenantNotFound},
-		{"long message", 404, `{"error":"` + strings.Repeat("é", 500) + `"}`, Error{Message: strings.Repeat("é", 150) + "…"}, ErrTenantNotFound},
+		{"huge", 404, `{"error":"` + strings.Repeat("x", 2<<20) + `"}`, Error{}, ErrNotFound},
+		{"long message", 404, `{"error":"` + strings.Repeat("é", 500) + `"}`, Error{Message: strings.Repeat("é", 150) + "…"}, ErrNotFound},
 		{"gone", 410, `{"code":"g","error":"pruned"}`, Error{Code: "g", Message: "pruned"}, ErrGone},
 		{"too many", 429, ``, Error{}, ErrUnavailable},
 		{"bad gateway", 502, `<html>`, Error{}, ErrUnavailable},
@@ -310,7 +310,7 @@ func TestErrorsByStatus(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := startManager(t, always(tt.status, tt.body))
-			_, err := newClient(t, m.URL, WithRetries(0)).Tenant(t.Context(), "acme")
+			_, err := newClient(t, Config{BaseURL: m.URL, Retries: -1}).Tenant(t.Context(), "acme")
 			got, ok := errors.AsType[*Error](err)
 			if !ok {
 				t.Fatalf("%v (%T) is no *Error", err, err)
@@ -330,7 +330,7 @@ func TestErrorsByStatus(t *testing.T) {
 
 func TestInvalidArgumentsSendNothing(t *testing.T) {
 	m := startManager(t, always(http.StatusOK, "{}"))
-	c := newClient(t, m.URL)
+	c := newClient(t, Config{BaseURL: m.URL})
 	calls := map[string]func(ctx context.Context, id, service string) error{
 		"tenant":  func(ctx context.Context, id, _ string) error { _, err := c.Tenant(ctx, id); return err },
 		"suspend": func(ctx context.Context, id, _ string) error { return c.SuspendTenant(ctx, id) },
@@ -379,7 +379,7 @@ func TestObjectAnswers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := startManager(t, always(http.StatusOK, tt.body))
-			_, err := newClient(t, m.URL).Tenant(t.Context(), "acme")
+			_, err := newClient(t, Config{BaseURL: m.URL}).Tenant(t.Context(), "acme")
 			got, ok := errors.AsType[*DecodeError](err)
 			if !ok || !strings.Contains(got.Reason, tt.reason) {
 				t.Fatalf("got %v, want a *DecodeError with %q", err, tt.reason)
@@ -400,7 +400,7 @@ func TestObjectLimit(t *testing.T) {
 	}{{"at the limit", DefaultBodyLimit, true}, {"over it", DefaultBodyLimit + 1, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := startManager(t, always(http.StatusOK, body(tt.size)))
-			_, err := newClient(t, m.URL).Tenant(t.Context(), "acme")
+			_, err := newClient(t, Config{BaseURL: m.URL}).Tenant(t.Context(), "acme")
 			tooLarge, found := errors.AsType[*BodyTooLargeError](err)
 			if found == tt.ok || (err == nil) != tt.ok {
 				t.Fatalf("%d bytes: %v", tt.size, err)

@@ -1,7 +1,7 @@
 // Package managerapi is the REST API of a tenant manager as Go: its wire types, its errors and a [Client].
 //
 // A client is made by [NewClient], which touches no network. Every call is bounded by its ctx, retries included, and
-// returns errors that errors.Is and errors.As can tell apart: [ErrTenantNotFound], [ErrAccessDenied], [ErrConflict],
+// returns errors that errors.Is and errors.As can tell apart: [ErrNotFound], [ErrAccessDenied], [ErrConflict],
 // [ErrUnauthorized], [ErrGone], [ErrUnavailable], [ErrInvalidArgument], and [*Error], [*DecodeError],
 // [*BodyTooLargeError] with the details.
 //
@@ -13,7 +13,7 @@
 // past the deadline of its ctx returns its last error at once.
 //
 // A PUT or DELETE whose answer was lost is sent again and then finds its own work done. The suspend and reactivate
-// calls answer [ErrConflict] then, the delete calls [ErrTenantNotFound]: take both as done.
+// calls answer [ErrConflict] then, the delete calls [ErrNotFound]: take both as done.
 //
 // # What goes over the wire
 //

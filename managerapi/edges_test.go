@@ -31,7 +31,7 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 		_, _, err := c.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) {})
 		return err
 	},
-	"Client.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) { return c.Tenants(ctx, TenantQuery{}) }),
+	"Client.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) { return c.Admin().Tenants(ctx, TenantQuery{}) }),
 	"Client.Tenant":  does(func(ctx context.Context, c *Client) (*Tenant, error) { return c.Tenant(ctx, "acme") }),
 	"Client.CreateTenant": does(func(ctx context.Context, c *Client) (*CreatedTenant, error) {
 		return c.CreateTenant(ctx, CreateTenantRequest{Name: "Acme"})
@@ -40,7 +40,7 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	"Client.SuspendTenant":    func(ctx context.Context, c *Client) error { return c.SuspendTenant(ctx, "acme") },
 	"Client.ReactivateTenant": func(ctx context.Context, c *Client) error { return c.ReactivateTenant(ctx, "acme") },
 	"Client.DeleteTenant":     func(ctx context.Context, c *Client) error { return c.DeleteTenant(ctx, "acme") },
-	"Client.Associations":     does(func(ctx context.Context, c *Client) ([]AssociationInfo, error) { return c.Associations(ctx, "acme") }),
+	"Client.Associations":     does(func(ctx context.Context, c *Client) ([]AssociationInfo, error) { return c.Admin().Associations(ctx, "acme") }),
 	"Client.CreateAssociation": does(func(ctx context.Context, c *Client) (*Association, error) {
 		return c.CreateAssociation(ctx, "acme", "ledger", CreateAssociationRequest{})
 	}),
@@ -59,20 +59,20 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	},
 	"Client.RotateCredentials": func(ctx context.Context, c *Client) error { return c.RotateCredentials(ctx, "acme", "ledger") },
 	"Client.InvalidateCache":   func(ctx context.Context, c *Client) error { return c.InvalidateCache(ctx, "acme", "ledger", "") },
-	"Client.Keys":              does(func(ctx context.Context, c *Client) ([]KeyInfo, error) { return c.Keys(ctx, "ledger") }),
+	"Client.Keys":              does(func(ctx context.Context, c *Client) ([]KeyInfo, error) { return c.Admin().Keys(ctx, "ledger") }),
 	"Client.CreateKey": does(func(ctx context.Context, c *Client) (*CreatedKey, error) {
-		return c.CreateKey(ctx, CreateKeyRequest{Service: "ledger"})
+		return c.Admin().CreateKey(ctx, CreateKeyRequest{Service: "ledger"})
 	}),
-	"Client.RevokeKey": func(ctx context.Context, c *Client) error { return c.RevokeKey(ctx, "k") },
-	"Client.Tokens":    does(func(ctx context.Context, c *Client) ([]TokenInfo, error) { return c.Tokens(ctx) }),
+	"Client.RevokeKey": func(ctx context.Context, c *Client) error { return c.Admin().RevokeKey(ctx, "k") },
+	"Client.Tokens":    does(func(ctx context.Context, c *Client) ([]TokenInfo, error) { return c.Admin().Tokens(ctx) }),
 	"Client.CreateToken": does(func(ctx context.Context, c *Client) (*CreatedToken, error) {
-		return c.CreateToken(ctx, CreateTokenRequest{})
+		return c.Admin().CreateToken(ctx, CreateTokenRequest{})
 	}),
-	"Client.RevokeToken": func(ctx context.Context, c *Client) error { return c.RevokeToken(ctx, "t", false) },
-	"Client.Outbox":      does(func(ctx context.Context, c *Client) (*OutboxStatus, error) { return c.Outbox(ctx) }),
-	"Client.Events":      does(func(ctx context.Context, c *Client) (*EventPage, error) { return c.Events(ctx, 0, 10) }),
-	"Client.Quarantined": does(func(ctx context.Context, c *Client) (*QuarantinePage, error) { return c.Quarantined(ctx, 0, 10) }),
-	"Client.RetryEvent":  func(ctx context.Context, c *Client) error { return c.RetryEvent(ctx, 7, false) },
+	"Client.RevokeToken": func(ctx context.Context, c *Client) error { return c.Admin().RevokeToken(ctx, "t", false) },
+	"Client.Outbox":      does(func(ctx context.Context, c *Client) (*OutboxStatus, error) { return c.Admin().Outbox(ctx) }),
+	"Client.Events":      does(func(ctx context.Context, c *Client) (*EventPage, error) { return c.Admin().Events(ctx, 0, 10) }),
+	"Client.Quarantined": does(func(ctx context.Context, c *Client) (*QuarantinePage, error) { return c.Admin().Quarantined(ctx, 0, 10) }),
+	"Client.RetryEvent":  func(ctx context.Context, c *Client) error { return c.Admin().RetryEvent(ctx, 7, false) },
 }
 
 // farEnd is a row: what the manager's side does on each connection, and what has to come out.
@@ -196,8 +196,7 @@ func cellOf(far farEnd, isDeaf bool, operation func(context.Context, *Client) er
 		if far.silent && !(far.reads && isDeaf) {
 			timeout, retries = 100*time.Millisecond, 0 // which is what ends it
 		}
-		c := newClient(t, far.serve(t), WithAPIKey(StaticKey("canary-key")), WithBearerToken(StaticKey("canary-token")), WithRetries(retries), quick(),
-			WithBodyLimits(1024, 1024), WithTimeout(timeout))
+		c := newClient(t, Config{BaseURL: far.serve(t), APIKey: StaticKey("canary-key"), BearerToken: StaticKey("canary-token"), Retries: retries, BackoffBase: 1, BackoffMax: 1, ListLimit: 1024, BodyLimit: 1024, Timeout: timeout})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := operation(ctx, c)

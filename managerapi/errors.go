@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// What a caller can act on. errors.Is finds them in every error of the client.
+// What a caller can act on. errors.Is finds them in every error of the client; errors.As finds a [*NotFoundError] in a 404.
 var (
-	// ErrTenantNotFound is a 404: there is no such tenant, or it has no association with the service.
-	ErrTenantNotFound = errors.New("tenant not found")
+	// ErrNotFound is a 404: what was asked for is not there. [NotFoundError] says what that is.
+	ErrNotFound = errors.New("not found")
 	// ErrAccessDenied is a 403. With a [Error.TenantStatus] it is the tenant that may not be used, because it is
 	// suspended or purged; without one it is the key or the token that may not do this.
 	ErrAccessDenied = errors.New("access denied")
@@ -82,7 +82,7 @@ func (e *Error) Is(target error) bool {
 	case http.StatusForbidden:
 		return target == ErrAccessDenied
 	case http.StatusNotFound:
-		return target == ErrTenantNotFound
+		return target == ErrNotFound
 	case http.StatusConflict:
 		return target == ErrConflict
 	case http.StatusGone:
@@ -94,11 +94,40 @@ func (e *Error) Is(target error) bool {
 	}
 }
 
-// HTTPStatus returns StatusCode, so that who only knows the error can tell a refused key from a manager that is down.
+// As lets errors.As find a [*NotFoundError] in a 404.
+func (e *Error) As(target any) bool {
+	found, wanted := target.(**NotFoundError)
+	if !wanted || e.StatusCode != http.StatusNotFound {
+		return false
+	}
+	of, named := strings.CutSuffix(e.Code, "_NOT_FOUND")
+	if !named {
+		of = ""
+	}
+	*found = &NotFoundError{Of: strings.ToLower(of), Err: e}
+	return true
+}
+
+// HTTPStatus returns StatusCode, so that a caller that only knows the error can tell a refused key from a manager that is down.
 func (e *Error) HTTPStatus() int { return e.StatusCode }
 
-// RetryDelay returns RetryAfter, so that who only knows the error can wait as long as the manager asked.
+// RetryDelay returns RetryAfter, so that a caller that only knows the error can wait as long as the manager asked.
 func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
+
+// NotFoundError is what errors.As finds in a 404. It matches [ErrNotFound].
+type NotFoundError struct {
+	// Of is what is not there: "tenant", "association", "service", "key", "token" or "event". It is empty where the answer does not
+	// say, as that of a server that is not a tenant manager.
+	Of string
+	// Err is the answer.
+	Err *Error
+}
+
+// Error says what Err does.
+func (e *NotFoundError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *NotFoundError) Unwrap() error { return e.Err }
 
 // DecodeError means that the manager answered success with a body that is not what the protocol says. Nothing of the
 // body shows in it.

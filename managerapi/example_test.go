@@ -28,7 +28,7 @@ func Example() {
 	defer server.Close()
 	ctx := context.Background()
 
-	client, err := managerapi.NewClient(server.URL, managerapi.WithAPIKey(managerapi.StaticKey("secret")))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: server.URL, APIKey: managerapi.StaticKey("secret")})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -57,7 +57,7 @@ func Example() {
 func ExampleClient_FetchSnapshot() {
 	server := httptest.NewServer(http.HandlerFunc(manager))
 	defer server.Close()
-	client, err := managerapi.NewClient(server.URL)
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: server.URL})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -45,7 +45,7 @@ func (x *exchange) build(ctx context.Context) (*http.Request, error) {
 	header := httpReq.Header
 	header.Set("Accept", "application/json")
 	header.Set("Accept-Encoding", "gzip")
-	header.Set("User-Agent", x.client.settings.userAgent)
+	header.Set("User-Agent", x.client.cfg.UserAgent)
 	if len(req.body) > 0 {
 		header.Set("Content-Type", "application/json")
 	}
@@ -59,7 +59,7 @@ func (x *exchange) build(ctx context.Context) (*http.Request, error) {
 // show who it comes from.
 func (x *exchange) authorize(ctx context.Context, httpReq *http.Request) error {
 	x.secrets = append(x.secrets, x.req.private...)
-	key, err := x.ask(ctx, "api key", x.client.settings.apiKey)
+	key, err := x.ask(ctx, "api key", x.client.cfg.APIKey)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (x *exchange) authorize(ctx context.Context, httpReq *http.Request) error {
 	if httpReq.Method == http.MethodGet && !x.req.withToken && key != "" {
 		return nil
 	}
-	token, err := x.ask(ctx, "bearer token", x.client.settings.bearer)
+	token, err := x.ask(ctx, "bearer token", x.client.cfg.BearerToken)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (x *exchange) broken(ctx context.Context, err error) error {
 // unavailable makes an [ErrUnavailable] of what the connection said.
 func (x *exchange) unavailable(err error) error {
 	if x.timedOut() {
-		err = fmt.Errorf("%w (more than %s)", errAttemptTimeout, x.client.settings.timeout)
+		err = fmt.Errorf("%w (more than %s)", errAttemptTimeout, x.client.cfg.Timeout)
 	}
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err // what is around it is the URL, which the name says already

@@ -18,7 +18,7 @@ import (
 func TestD10NoRetryWhenRefused(t *testing.T) {
 	for status, want := range map[int]error{401: ErrUnauthorized, 403: ErrAccessDenied} {
 		m := startManager(t, always(status, `{"code":"c","error":"e"}`))
-		both(t, newClient(t, m.URL, WithAPIKey(StaticKey("k"))), func(t *testing.T, err error) {
+		both(t, newClient(t, Config{BaseURL: m.URL, APIKey: StaticKey("k")}), func(t *testing.T, err error) {
 			if !errors.Is(err, want) {
 				t.Errorf("status %d: got %v, want %v", status, err, want)
 			}
@@ -40,7 +40,7 @@ func TestD10RotatedKeyIsPickedUp(t *testing.T) {
 		_, _ = io.WriteString(w, oneRow)
 	})
 	provide := func(context.Context) (string, error) { return key.Load().(string), nil }
-	c := newClient(t, m.URL, WithAPIKey(provide), WithBearerToken(provide))
+	c := newClient(t, Config{BaseURL: m.URL, APIKey: provide, BearerToken: provide})
 	if _, err := c.GetActiveTenantsByService(t.Context(), "ledger"); !errors.Is(err, ErrUnauthorized) {
 		t.Fatalf("old key: %v", err)
 	}
@@ -67,7 +67,7 @@ func TestD10RotatedKeyWithinOneCall(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, oneRow)
 	})
-	if _, err := newClient(t, m.URL, WithAPIKey(provide), quick()).GetActiveTenantsByService(t.Context(), "ledger"); err != nil || asked != 3 {
+	if _, err := newClient(t, Config{BaseURL: m.URL, APIKey: provide, BackoffBase: 1, BackoffMax: 1}).GetActiveTenantsByService(t.Context(), "ledger"); err != nil || asked != 3 {
 		t.Errorf("%v after asking for the key %d times, want success after 3", err, asked)
 	}
 }
@@ -94,13 +94,13 @@ func TestD11WaitsAsLongAsTheManagerAsks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tries := 0
-				c := newClient(t, "https://tm", WithBackoff(jitter, jitter), WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
+				c := newClient(t, Config{BaseURL: "https://tm", BackoffBase: jitter, BackoffMax: jitter, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 					tries++
 					if tries == 1 {
 						return reply(tt.status, "", "Retry-After", tt.after()), nil
 					}
 					return reply(http.StatusOK, oneRow), nil
-				})))
+				})})
 				start := time.Now()
 				_, err := c.GetActiveTenantsByService(t.Context(), "ledger")
 				if waited := time.Since(start); err != nil || tries != 2 || waited < tt.least || waited > tt.least+jitter {
@@ -113,7 +113,7 @@ func TestD11WaitsAsLongAsTheManagerAsks(t *testing.T) {
 
 func TestD11TellsRetryAfter(t *testing.T) {
 	m := startManager(t, always(http.StatusTooManyRequests, "", "Retry-After", "7"))
-	both(t, newClient(t, m.URL, WithRetries(0)), func(t *testing.T, err error) {
+	both(t, newClient(t, Config{BaseURL: m.URL, Retries: -1}), func(t *testing.T, err error) {
 		answer, ok := errors.AsType[*Error](err)
 		if !ok || answer.RetryAfter != 7*time.Second || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("got %v, want an *Error with 7 s", err)
@@ -124,9 +124,9 @@ func TestD11TellsRetryAfter(t *testing.T) {
 // A wait that would end after the deadline is not begun.
 func TestD11DoesNotSleepPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, "https://tm", WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
+		c := newClient(t, Config{BaseURL: "https://tm", Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			return reply(http.StatusServiceUnavailable, "", "Retry-After", "30"), nil
-		})))
+		})})
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -168,7 +168,7 @@ func TestD12RefusesWhatIsNoList(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := startManager(t, always(http.StatusOK, tt.body, "Content-Type", tt.contentType))
-			both(t, newClient(t, m.URL), func(t *testing.T, err error) {
+			both(t, newClient(t, Config{BaseURL: m.URL}), func(t *testing.T, err error) {
 				got, ok := errors.AsType[*DecodeError](err)
 				if !ok || got.StatusCode != http.StatusOK || got.ContentType != tt.contentType || !strings.Contains(got.Reason, tt.reason) {
 					t.Fatalf("got %v, want a *DecodeError with %q", err, tt.reason)
@@ -187,7 +187,7 @@ func TestD12RefusesWhatIsNoList(t *testing.T) {
 func TestD12RefusesOtherSuccess(t *testing.T) {
 	for _, status := range []int{201, 202, 204, 206} {
 		m := startManager(t, always(status, map[bool]string{true: "", false: oneRow}[status == 204]))
-		both(t, newClient(t, m.URL), func(t *testing.T, err error) {
+		both(t, newClient(t, Config{BaseURL: m.URL}), func(t *testing.T, err error) {
 			if got, ok := errors.AsType[*DecodeError](err); !ok || got.StatusCode != status {
 				t.Errorf("status %d: got %v, want a *DecodeError", status, err)
 			}
@@ -206,7 +206,7 @@ func TestD12LimitIsExact(t *testing.T) {
 				body = zipped(t, body)
 			}
 			m := startManager(t, always(http.StatusOK, string(body), "Content-Encoding", coding))
-			both(t, newClient(t, m.URL, WithBodyLimits(limit, 1)), func(t *testing.T, err error) {
+			both(t, newClient(t, Config{BaseURL: m.URL, ListLimit: limit, BodyLimit: 1}), func(t *testing.T, err error) {
 				got, tooLarge := errors.AsType[*BodyTooLargeError](err)
 				if tooLarge != (size > limit) || err != nil && !tooLarge {
 					t.Errorf("%d bytes, coding %q: %v", size, coding, err)
@@ -232,7 +232,7 @@ func TestD12LimitAllowsForCompression(t *testing.T) {
 		t.Fatalf("only %d bytes on the wire", len(wire))
 	}
 	m := startManager(t, always(http.StatusOK, string(wire), "Content-Encoding", "gzip"))
-	if _, err := newClient(t, m.URL, WithBodyLimits(limit, 1)).GetActiveTenantsByService(t.Context(), "ledger"); err != nil {
+	if _, err := newClient(t, Config{BaseURL: m.URL, ListLimit: limit, BodyLimit: 1}).GetActiveTenantsByService(t.Context(), "ledger"); err != nil {
 		t.Error(err)
 	}
 }
@@ -275,11 +275,11 @@ func TestD12ReadsNoMoreThanTheLimit(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newClient(t, "https://tm", WithBodyLimits(limit, 1), WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
+			c := newClient(t, Config{BaseURL: "https://tm", ListLimit: limit, BodyLimit: 1, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				resp := reply(http.StatusOK, "", "Content-Encoding", tt.coding)
 				resp.Body = tt.body
 				return resp, nil
-			})))
+			})})
 			_, _, _, err := fetch(t.Context(), c, tenant.Version{})
 			if got, ok := errors.AsType[*BodyTooLargeError](err); !ok || got.Limit != limit {
 				t.Errorf("got %v, want a *BodyTooLargeError", err)
@@ -294,11 +294,11 @@ func TestD12ReadsNoMoreThanTheLimit(t *testing.T) {
 // Far below the limit already, white space that goes on between rows is given up.
 func TestD12RefusesEndlessWhiteSpace(t *testing.T) {
 	body := &endless{start: []byte(`[{"id":"a"},`), pattern: []byte("\n")}
-	c := newClient(t, "https://tm", WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
+	c := newClient(t, Config{BaseURL: "https://tm", Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		resp := reply(http.StatusOK, "")
 		resp.Body = body
 		return resp, nil
-	})))
+	})})
 	_, err := c.GetActiveTenantsByService(t.Context(), "ledger")
 	if got, ok := errors.AsType[*DecodeError](err); !ok || !strings.Contains(got.Reason, "white space") {
 		t.Errorf("got %v, want a *DecodeError", err)
@@ -326,7 +326,7 @@ func TestD12RefusesBadCompression(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := startManager(t, always(http.StatusOK, string(tt.body), "Content-Encoding", tt.coding))
-			both(t, newClient(t, m.URL), func(t *testing.T, err error) {
+			both(t, newClient(t, Config{BaseURL: m.URL}), func(t *testing.T, err error) {
 				if got, ok := errors.AsType[*DecodeError](err); !ok || !strings.Contains(got.Reason, "decompress") {
 					t.Errorf("got %v, want a *DecodeError", err)
 				}
@@ -340,7 +340,7 @@ func TestD12RedirectTakesTheKeyNowhere(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, location := range []string{other.URL + "/v1/tenants/active?service=ledger", "/elsewhere", "::canary", ""} {
 			m := startManager(t, always(status, oneRow, "Location", location))
-			c := newClient(t, m.URL, WithAPIKey(StaticKey("k")), WithBearerToken(StaticKey("t")))
+			c := newClient(t, Config{BaseURL: m.URL, APIKey: StaticKey("k"), BearerToken: StaticKey("t")})
 			both(t, c, func(t *testing.T, err error) {
 				if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != status || strings.Contains(err.Error(), "canary") {
 					t.Errorf("%d to %q: got %v, want an *Error", status, location, err)
@@ -364,7 +364,7 @@ func TestD13BadRowsArePassedOn(t *testing.T) {
 		`{"id":"d","name":null,"new":[{}]}]`
 	want := []tenant.Summary{{}, {ID: "a"}, {}, {ID: "-bad-"}, {ID: "A"}, {ID: "b", Status: "suspended"}, {}, {}, {ID: "d"}}
 	m := startManager(t, always(http.StatusOK, body))
-	c := newClient(t, m.URL)
+	c := newClient(t, Config{BaseURL: m.URL})
 	rows, err := c.GetActiveTenantsByService(t.Context(), "ledger")
 	if err != nil || len(rows) != len(want) {
 		t.Fatalf("got %d rows, %v; want %d", len(rows), err, len(want))

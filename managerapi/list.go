@@ -104,7 +104,7 @@ func (c *Client) listRequest(op, service string) (*request, error) {
 		op:     op,
 		method: http.MethodGet,
 		path:   "/v1/tenants/active?" + query.Encode(),
-		limit:  c.settings.listLimit,
+		limit:  c.cfg.ListLimit,
 	}, nil
 }
 

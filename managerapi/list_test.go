@@ -16,7 +16,7 @@ import (
 
 func TestListRequest(t *testing.T) {
 	m := startManager(t, always(http.StatusOK, oneRow))
-	c := newClient(t, m.URL+"/prefix/", WithAPIKey(StaticKey("the-key")), WithUserAgent("ledger/1"))
+	c := newClient(t, Config{BaseURL: m.URL + "/prefix/", APIKey: StaticKey("the-key"), UserAgent: "ledger/1"})
 	rows, err := c.GetActiveTenantsByService(t.Context(), "a&b=c d/é")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestListRequest(t *testing.T) {
 
 func TestListOfNothing(t *testing.T) {
 	m := startManager(t, always(http.StatusOK, " [ ] \n"))
-	rows, err := newClient(t, m.URL).GetActiveTenantsByService(t.Context(), "ledger")
+	rows, err := newClient(t, Config{BaseURL: m.URL}).GetActiveTenantsByService(t.Context(), "ledger")
 	if err != nil || rows == nil || len(rows) != 0 {
 		t.Errorf("got %v, %v; want an empty slice that is not nil", rows, err)
 	}
@@ -46,7 +46,7 @@ func TestListOfNothing(t *testing.T) {
 
 func TestListCompressed(t *testing.T) {
 	m := startManager(t, always(http.StatusOK, string(zipped(t, []byte(oneRow))), "Content-Encoding", "gzip"))
-	rows, _, _, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{})
+	rows, _, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{})
 	if err != nil || len(rows) != 1 || rows[0].ID != "acme" {
 		t.Errorf("got %v, %v", rows, err)
 	}
@@ -81,7 +81,7 @@ func TestSnapshotVersions(t *testing.T) {
 				body = ""
 			}
 			m := startManager(t, always(tt.status, body, tt.headers...))
-			rows, v, notModified, err := fetch(t.Context(), newClient(t, m.URL), tt.have)
+			rows, v, notModified, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tt.have)
 			if err != nil || v != tt.want || notModified != tt.notModified {
 				t.Errorf("got %+v, %v, %v; want %+v, %v", v, notModified, err, tt.want, tt.notModified)
 			}
@@ -106,7 +106,7 @@ func TestX01TheEnvironmentOfTheListIsRead(t *testing.T) {
 				body = ""
 			}
 			m := startManager(t, always(status, body, HeaderEnvironment, header))
-			_, v, _, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{ETag: `"e"`, Environment: "before"})
+			_, v, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{ETag: `"e"`, Environment: "before"})
 			expected := want
 			if want == "" && status == http.StatusNotModified {
 				expected = "before"
@@ -128,14 +128,14 @@ func TestX07AConditionThatIsRefused(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(oneRow))
 		})
-		rows, _, notModified, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{ETag: `"e"`})
+		rows, _, notModified, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{ETag: `"e"`})
 		if err != nil || notModified || len(rows) != 1 || len(m.requests()) != 2 {
 			t.Errorf("%d: %d rows, %v, %v after %d requests", status, len(rows), notModified, err, len(m.requests()))
 		}
 		m = startManager(t, always(status, ""))
 		for _, etag := range []string{"", `"e"`} {
 			before := len(m.requests())
-			_, _, _, err := fetch(t.Context(), newClient(t, m.URL), tenant.Version{ETag: etag})
+			_, _, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{ETag: etag})
 			if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != status || len(m.requests())-before > 2 {
 				t.Errorf("%d always: %v after %d requests", status, err, len(m.requests())-before)
 			}
@@ -145,7 +145,7 @@ func TestX07AConditionThatIsRefused(t *testing.T) {
 
 func TestSnapshotNotModifiedUnasked(t *testing.T) {
 	m := startManager(t, always(http.StatusNotModified, "", "ETag", `"e"`))
-	c := newClient(t, m.URL)
+	c := newClient(t, Config{BaseURL: m.URL})
 	for _, have := range []tenant.Version{{}, {Epoch: "w", Revision: 3}, {ETag: "bad\netag"}} {
 		_, _, notModified, err := fetch(t.Context(), c, have)
 		if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != http.StatusNotModified || notModified {
@@ -169,7 +169,7 @@ func TestSnapshotStreams(t *testing.T) {
 		_, _ = w.Write([]byte(`{"id":"b"}]`))
 	})
 	var ids []string
-	_, _, err := newClient(t, m.URL).FetchSnapshot(t.Context(), "ledger", tenant.Version{}, func(row tenant.Summary) {
+	_, _, err := newClient(t, Config{BaseURL: m.URL}).FetchSnapshot(t.Context(), "ledger", tenant.Version{}, func(row tenant.Summary) {
 		if row.ID == "a" {
 			close(first)
 		}
@@ -194,14 +194,14 @@ func TestListRetriesAfterCutBody(t *testing.T) {
 	}
 	t.Run("GetActiveTenantsByService", func(t *testing.T) {
 		m := startManager(t, cutOnce())
-		rows, err := newClient(t, m.URL, quick()).GetActiveTenantsByService(t.Context(), "ledger")
+		rows, err := newClient(t, Config{BaseURL: m.URL, BackoffBase: 1, BackoffMax: 1}).GetActiveTenantsByService(t.Context(), "ledger")
 		if err != nil || len(rows) != 1 || len(m.requests()) != 2 {
 			t.Errorf("got %v, %v after %d requests; want one row after 2", rows, err, len(m.requests()))
 		}
 	})
 	t.Run("FetchSnapshot", func(t *testing.T) {
 		m := startManager(t, cutOnce())
-		rows, v, _, err := fetch(t.Context(), newClient(t, m.URL, quick()), tenant.Version{})
+		rows, v, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL, BackoffBase: 1, BackoffMax: 1}), tenant.Version{})
 		if _, ok := errors.AsType[*DecodeError](err); !ok || !errors.Is(err, ErrUnavailable) || !v.IsZero() {
 			t.Errorf("got %v, want a *DecodeError that is ErrUnavailable", err)
 		}
@@ -220,7 +220,7 @@ func TestListRetriesAfterCutBody(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(oneRow))
 		})
-		rows, _, _, err := fetch(t.Context(), newClient(t, m.URL, quick()), tenant.Version{})
+		rows, _, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL, BackoffBase: 1, BackoffMax: 1}), tenant.Version{})
 		if err != nil || len(rows) != 1 || len(m.requests()) != 2 {
 			t.Errorf("got %v, %v after %d requests; want one row after 2", rows, err, len(m.requests()))
 		}
@@ -234,7 +234,7 @@ func TestListEndsWithCtx(t *testing.T) {
 		<-r.Context().Done()
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	_, _, err := newClient(t, m.URL).FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) { cancel() })
+	_, _, err := newClient(t, Config{BaseURL: m.URL}).FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) { cancel() })
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v, want only the ctx's end", err)
 	}
@@ -267,7 +267,7 @@ func TestX02EachFieldIsReadForItself(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := startManager(t, always(http.StatusOK, "["+tt.row+`,{"id":"last"}]`))
-			rows, err := newClient(t, m.URL).GetActiveTenantsByService(t.Context(), "ledger")
+			rows, err := newClient(t, Config{BaseURL: m.URL}).GetActiveTenantsByService(t.Context(), "ledger")
 			if err != nil || len(rows) != 2 || *rows[0] != tt.want || rows[1].ID != "last" {
 				t.Errorf("got %+v, %v; want %+v first", rows, err, tt.want)
 			}
@@ -328,6 +328,3 @@ func slowRow(fields map[string]any) tenant.Summary {
 	}
 	return tenant.Summary{ID: id, Name: name, Status: status}
 }
-
-// quick keeps real waits of tests over a real connection next to nothing.
-func quick() Option { return WithBackoff(1, 1) }

@@ -55,9 +55,9 @@ func (m *manager) requests() []seenRequest {
 	return m.seen
 }
 
-func newClient(t testing.TB, baseURL string, opts ...Option) *Client {
+func newClient(t testing.TB, cfg Config) *Client {
 	t.Helper()
-	c, err := NewClient(baseURL, opts...)
+	c, err := NewClient(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

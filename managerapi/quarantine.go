@@ -30,20 +30,20 @@ type QuarantinePage struct {
 
 // Quarantined returns the events after a revision that were given up, at most limit of them, or as many as the manager likes
 // with a limit of zero.
-func (c *Client) Quarantined(ctx context.Context, after uint64, limit int) (*QuarantinePage, error) {
+func (a Admin) Quarantined(ctx context.Context, after uint64, limit int) (*QuarantinePage, error) {
 	values := url.Values{"after": {strconv.FormatUint(after, 10)}}
 	setLimit(values, limit)
-	return admin[QuarantinePage](ctx, c, adminCall{op: "list quarantined events", path: "outbox/quarantined", query: values})
+	return admin[QuarantinePage](ctx, a.client, adminCall{op: "list quarantined events", path: "outbox/quarantined", query: values})
 }
 
 // RetryEvent has the manager try again to publish an event that it has given up. One that was not given up is
-// [ErrTenantNotFound], by the status. It is [ErrConflict] when later news of the same tenant was published already; with force
+// [ErrNotFound]. It is [ErrConflict] when later news of the same tenant was published already; with force
 // it is published all the same.
-func (c *Client) RetryEvent(ctx context.Context, revision uint64, force bool) error {
-	a := adminCall{op: "retry event", method: http.MethodPost, path: "outbox/quarantined/" + strconv.FormatUint(revision, 10) + "/retry"}
+func (a Admin) RetryEvent(ctx context.Context, revision uint64, force bool) error {
+	call := adminCall{op: "retry event", method: http.MethodPost, path: "outbox/quarantined/" + strconv.FormatUint(revision, 10) + "/retry"}
 	if force {
-		a.query = url.Values{"force": {"true"}}
+		call.query = url.Values{"force": {"true"}}
 	}
-	_, err := c.send(ctx, a.request(c), nil, nil)
+	_, err := a.client.send(ctx, call.request(a.client), nil, nil)
 	return err
 }

@@ -18,19 +18,13 @@ const MaxRetryAfter = 5 * time.Minute
 // errDeadlineBeforeRetry means that ctx would end before the next attempt.
 var errDeadlineBeforeRetry = errors.New("the next attempt would be after the deadline")
 
-// retryPolicy says how often a call is tried again and how long it waits in between.
-type retryPolicy struct {
-	most          int
-	base, ceiling time.Duration
-}
-
 // wait returns how long to wait before retry number n, counted from zero: what the manager asked for, and a jitter
 // over the whole back-off, so that many clients do not come back together.
-func (p retryPolicy) wait(n int, retryAfter time.Duration) time.Duration {
-	bound := p.base
+func (c *Config) wait(n int, retryAfter time.Duration) time.Duration {
+	bound := c.BackoffBase
 	for range n {
-		if bound > p.ceiling/2 {
-			bound = p.ceiling
+		if bound > c.BackoffMax/2 {
+			bound = c.BackoffMax
 			break
 		}
 		bound *= 2

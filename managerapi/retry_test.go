@@ -49,7 +49,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{"400", status(400), 1, 1, 1, nil},
 		{"401", status(401), 1, 1, 1, ErrUnauthorized},
 		{"403", status(403), 1, 1, 1, ErrAccessDenied},
-		{"404", status(404), 1, 1, 1, ErrTenantNotFound},
+		{"404", status(404), 1, 1, 1, ErrNotFound},
 		{"409", status(409), 1, 1, 1, ErrConflict},
 		{"500", status(500), 1, 1, 1, nil},
 		{"302", status(302), 1, 1, 1, nil},
@@ -58,10 +58,10 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tries := 0
-				c := newClient(t, "https://tm", WithRetries(all-1), WithHTTPTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+				c := newClient(t, Config{BaseURL: "https://tm", Retries: all - 1, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					tries++
 					return tt.answer(r)
-				})))
+				})})
 				check := func(name string, want int, err error) {
 					if err == nil || tt.want != nil && !errors.Is(err, tt.want) || tries != want {
 						t.Errorf("%s: %v after %d tries, want %v after %d", name, err, tries, tt.want, want)
@@ -85,7 +85,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 // A suspend whose answer is lost is sent again, with its body, and then meets its own work.
 func TestRetriedWriteFindsConflict(t *testing.T) {
 	var bodies []string
-	c := newClient(t, "https://tm", quick(), WithHTTPTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+	c := newClient(t, Config{BaseURL: "https://tm", BackoffBase: 1, BackoffMax: 1, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		data, err := io.ReadAll(r.Body)
 		if err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func TestRetriedWriteFindsConflict(t *testing.T) {
 			return nil, errReset
 		}
 		return reply(http.StatusConflict, ""), nil
-	})))
+	})})
 	err := c.UpdateConnections(t.Context(), "acme", "ledger", UpdateConnectionsRequest{Module: "m"})
 	if !errors.Is(err, ErrConflict) || len(bodies) != 2 || bodies[0] != `{"module":"m"}` || bodies[1] != bodies[0] {
 		t.Errorf("got %v after %q", err, bodies)
@@ -102,7 +102,7 @@ func TestRetriedWriteFindsConflict(t *testing.T) {
 }
 
 func TestBackoffGrowsUpToItsBound(t *testing.T) {
-	policy := retryPolicy{base: 100 * time.Millisecond, ceiling: time.Second}
+	policy := Config{BackoffBase: 100 * time.Millisecond, BackoffMax: time.Second}
 	for n, milliseconds := range []int{100, 200, 400, 800, 1000, 1000, 1000} {
 		bound := time.Duration(milliseconds) * time.Millisecond
 		var longest, shortest time.Duration = 0, time.Hour
@@ -115,7 +115,7 @@ func TestBackoffGrowsUpToItsBound(t *testing.T) {
 		}
 	}
 	for _, base := range []time.Duration{1, math.MaxInt64} {
-		huge := retryPolicy{base: base, ceiling: math.MaxInt64}
+		huge := Config{BackoffBase: base, BackoffMax: math.MaxInt64}
 		for range 100 {
 			if wait := huge.wait(1000, MaxRetryAfter); wait < MaxRetryAfter {
 				t.Fatalf("overflow: %s", wait)
@@ -126,9 +126,9 @@ func TestBackoffGrowsUpToItsBound(t *testing.T) {
 
 func TestWaitEndsWithCtx(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, "https://tm", WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
+		c := newClient(t, Config{BaseURL: "https://tm", Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			return reply(http.StatusServiceUnavailable, "", "Retry-After", "60"), nil
-		})))
+		})})
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
 		start := time.Now()
@@ -202,7 +202,7 @@ func TestAttemptTimeout(t *testing.T) {
 					}
 					<-r.Context().Done()
 				})
-				c := newClient(t, "http://127.0.0.1", WithHTTPTransport(transport), WithTimeout(20*time.Second), WithRetries(1), quick())
+				c := newClient(t, Config{BaseURL: "http://127.0.0.1", Transport: transport, Timeout: 20 * time.Second, Retries: 1, BackoffBase: 1, BackoffMax: 1})
 				start := time.Now()
 				_, err := c.GetActiveTenantsByService(t.Context(), "ledger")
 				if took := time.Since(start).Round(time.Second); took != 40*time.Second {
@@ -230,7 +230,7 @@ func TestCallersDeadline(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		c := newClient(t, "http://127.0.0.1", WithHTTPTransport(transport), quick())
+		c := newClient(t, Config{BaseURL: "http://127.0.0.1", Transport: transport, BackoffBase: 1, BackoffMax: 1})
 		_, _, err := c.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) {})
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "502") {
 			t.Errorf("got %v, want the deadline and the 502", err)
@@ -247,7 +247,7 @@ func TestErrorBodyThatNeverEnds(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		})
-		c := newClient(t, "http://127.0.0.1", WithHTTPTransport(transport))
+		c := newClient(t, Config{BaseURL: "http://127.0.0.1", Transport: transport})
 		start := time.Now()
 		_, err := c.Tenant(t.Context(), "acme")
 		if took := time.Since(start); !errors.Is(err, ErrAccessDenied) || took != errorBodyTime {
@@ -264,7 +264,7 @@ func TestIgnoredBodyThatNeverEnds(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		})
-		c := newClient(t, "http://127.0.0.1", WithHTTPTransport(transport))
+		c := newClient(t, Config{BaseURL: "http://127.0.0.1", Transport: transport})
 		start := time.Now()
 		err := c.SuspendTenant(t.Context(), "acme")
 		if took := time.Since(start); err != nil || took != drainTime {
@@ -281,7 +281,7 @@ func TestConnectionsAreReused(t *testing.T) {
 		status := map[string]int{http.MethodGet: 200, http.MethodPut: 200, http.MethodDelete: 404}[r.Method]
 		always(status, oneRow+strings.Repeat(" ", 5000))(w, r)
 	})
-	c := newClient(t, m.URL)
+	c := newClient(t, Config{BaseURL: m.URL})
 	for range 5 {
 		_, _ = c.GetActiveTenantsByService(t.Context(), "ledger")
 		_ = c.SuspendTenant(t.Context(), "acme")
@@ -322,10 +322,10 @@ func TestNobodyListens(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	own, tries := newTransport(nil, time.Second), 0
-	c := newClient(t, server.URL, quick(), WithRetries(2), WithHTTPTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+	c := newClient(t, Config{BaseURL: server.URL, BackoffBase: 1, BackoffMax: 1, Retries: 2, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		tries++
 		return own.RoundTrip(r)
-	})))
+	})})
 	_, err := c.CreateTenant(t.Context(), CreateTenantRequest{})
 	if !errors.Is(err, ErrUnavailable) || tries != 3 || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("got %v after %d tries, want ErrUnavailable after 3", err, tries)
@@ -336,13 +336,13 @@ func TestEndedCtxAsksNobody(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	asked := 0
-	c := newClient(t, "https://tm", WithAPIKey(func(context.Context) (string, error) {
+	c := newClient(t, Config{BaseURL: "https://tm", APIKey: func(context.Context) (string, error) {
 		asked++
 		return "k", nil
-	}), WithHTTPTransport(roundTrip(func(*http.Request) (*http.Response, error) {
+	}, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		asked++
 		return reply(http.StatusOK, oneRow), nil
-	})))
+	})})
 	if _, err := c.GetActiveTenantsByService(ctx, "ledger"); !errors.Is(err, context.Canceled) || asked != 0 {
 		t.Errorf("got %v after asking %d times", err, asked)
 	}

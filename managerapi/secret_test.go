@@ -28,8 +28,7 @@ func TestS08NoErrorShowsACredential(t *testing.T) {
 	for name, transport := range echoes() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newClient(t, "https://tm", WithAPIKey(StaticKey(canaryKey)), WithBearerToken(StaticKey(canaryToken)),
-					WithHTTPTransport(transport), WithRetries(1))
+				c := newClient(t, Config{BaseURL: "https://tm", APIKey: StaticKey(canaryKey), BearerToken: StaticKey(canaryToken), Transport: transport, Retries: 1})
 				for _, err := range everyKind(t.Context(), c) {
 					for _, text := range []string{fmt.Sprint(err), fmt.Sprintf("%+v", err), fmt.Sprintf("%q", err)} {
 						if err == nil || strings.Contains(text, "canary") || strings.Contains(text, "4711") {
@@ -110,8 +109,8 @@ func TestCredentialThatCannotBeSent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, listErr := newClient(t, m.URL, WithAPIKey(tt.provide)).GetActiveTenantsByService(t.Context(), "ledger")
-			writeErr := newClient(t, m.URL, WithBearerToken(tt.provide)).SuspendTenant(t.Context(), "acme")
+			_, listErr := newClient(t, Config{BaseURL: m.URL, APIKey: tt.provide}).GetActiveTenantsByService(t.Context(), "ledger")
+			writeErr := newClient(t, Config{BaseURL: m.URL, BearerToken: tt.provide}).SuspendTenant(t.Context(), "acme")
 			for name, err := range map[string]error{"api key": listErr, "bearer token": writeErr} {
 				if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
 					t.Errorf("%s: %v", name, err)
@@ -165,12 +164,12 @@ func TestS07TLSIsVerified(t *testing.T) {
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	_, err := newClient(t, server.URL, quick()).GetActiveTenantsByService(t.Context(), "ledger")
+	_, err := newClient(t, Config{BaseURL: server.URL, BackoffBase: 1, BackoffMax: 1}).GetActiveTenantsByService(t.Context(), "ledger")
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok || !errors.Is(err, ErrUnavailable) {
 		t.Errorf("an unknown certificate: %v", err)
 	}
 	trust := server.Client().Transport.(*http.Transport).TLSClientConfig
-	if _, err := newClient(t, server.URL, WithTLSConfig(trust)).GetActiveTenantsByService(t.Context(), "ledger"); err != nil {
+	if _, err := newClient(t, Config{BaseURL: server.URL, TLS: trust}).GetActiveTenantsByService(t.Context(), "ledger"); err != nil {
 		t.Errorf("a trusted certificate: %v", err)
 	}
 }
@@ -183,7 +182,7 @@ func TestS07OldTLSIsRefused(t *testing.T) {
 	t.Cleanup(server.Close)
 	trust := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	trust.MinVersion = tls.VersionTLS10
-	_, err := newClient(t, server.URL, WithTLSConfig(trust), WithRetries(0)).GetActiveTenantsByService(t.Context(), "ledger")
+	_, err := newClient(t, Config{BaseURL: server.URL, TLS: trust, Retries: -1}).GetActiveTenantsByService(t.Context(), "ledger")
 	if !errors.Is(err, ErrUnavailable) {
 		t.Errorf("TLS 1.1: %v", err)
 	}

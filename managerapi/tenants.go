@@ -23,7 +23,7 @@ func (c *Client) CreateTenant(ctx context.Context, wanted CreateTenantRequest) (
 	return &created, nil
 }
 
-// Tenant returns a tenant with its metadata, or [ErrTenantNotFound].
+// Tenant returns a tenant with its metadata, or [ErrNotFound].
 func (c *Client) Tenant(ctx context.Context, tenantID string) (*Tenant, error) {
 	var found Tenant
 	if err := c.onTenant(ctx, "get tenant", http.MethodGet, tenantID, nil, &found); err != nil {
@@ -47,7 +47,7 @@ func (c *Client) ReactivateTenant(ctx context.Context, tenantID string) error {
 	return c.onTenant(ctx, "reactivate tenant", http.MethodPut, tenantID, nil, nil, "reactivate")
 }
 
-// DeleteTenant deletes a tenant. One that is not there is [ErrTenantNotFound]; after a lost answer that is what a retry
+// DeleteTenant deletes a tenant. One that is not there is [ErrNotFound]; after a lost answer that is what a retry
 // of the client finds.
 func (c *Client) DeleteTenant(ctx context.Context, tenantID string) error {
 	return c.onTenant(ctx, "delete tenant", http.MethodDelete, tenantID, nil, nil)

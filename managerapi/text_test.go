@@ -10,7 +10,7 @@ import (
 // TestX21WhatIsNotUTF8IsNotSent: encoding/json makes another text of it, which the manager would keep.
 func TestX21WhatIsNotUTF8IsNotSent(t *testing.T) {
 	m := startManager(t, always(http.StatusOK, "{}"))
-	c := newClient(t, m.URL, WithBearerToken(StaticKey("t")))
+	c := newClient(t, Config{BaseURL: m.URL, BearerToken: StaticKey("t")})
 	const bad = "a\xffb"
 	secret := SecretJSON(`{"host":"` + bad + `"}`)
 	ignore := func(_ any, err error) error { return err }
@@ -29,10 +29,10 @@ func TestX21WhatIsNotUTF8IsNotSent(t *testing.T) {
 		"reason":       c.InvalidateCache(ctx, "acme", "ledger", bad),
 		"service":      c.SuspendAssociation(ctx, "acme", bad),
 		"list":         ignore(c.GetActiveTenantsByService(ctx, bad)),
-		"key":          ignore(c.CreateKey(ctx, CreateKeyRequest{Service: "ledger", Name: bad})),
-		"service of a": ignore(c.Keys(ctx, bad)),
-		"search":       ignore(c.Tenants(ctx, TenantQuery{Search: bad})),
-		"id of a key":  c.RevokeKey(ctx, bad),
+		"key":          ignore(c.Admin().CreateKey(ctx, CreateKeyRequest{Service: "ledger", Name: bad})),
+		"service of a": ignore(c.Admin().Keys(ctx, bad)),
+		"search":       ignore(c.Admin().Tenants(ctx, TenantQuery{Search: bad})),
+		"id of a key":  c.Admin().RevokeKey(ctx, bad),
 	} {
 		if !errors.Is(err, ErrInvalidArgument) || strings.Contains(err.Error(), "\xff") {
 			t.Errorf("%s: %v", call, err)

@@ -49,20 +49,21 @@ func TestX24AnErrorOfATransportWhoseMethodsPanic(t *testing.T) {
 		all[method+" deep inside"] = errors.Join(io.EOF, &spoilt{method: method})
 	}
 	for name, bad := range all {
-		for way, opts := range map[string][]Option{
-			"no answer": {WithHTTPTransport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, bad }))},
-			"a body": {WithHTTPTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+		for way, cfg := range map[string]Config{
+			"no answer": {Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, bad })},
+			"a body": {Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: failingBody{bad}}, nil
-			}))},
-			"the body of a refusal": {WithHTTPTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+			})},
+			"the body of a refusal": {Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: failingBody{bad}}, nil
-			}))},
-			"a key":   {WithAPIKey(func(context.Context) (string, error) { return "", bad })},
-			"a token": {WithBearerToken(func(context.Context) (string, error) { return "", bad })},
+			})},
+			"a key":   {APIKey: func(context.Context) (string, error) { return "", bad }},
+			"a token": {BearerToken: func(context.Context) (string, error) { return "", bad }},
 		} {
 			t.Run(way+", "+name, func(t *testing.T) {
-				opts := append(opts, WithRetries(1), quick(), WithCircuitBreaker(CircuitBreaker{}))
-				c := newClient(t, "http://localhost:1", opts...)
+				cfg := cfg
+				cfg.BaseURL, cfg.Retries, cfg.BackoffBase, cfg.BackoffMax, cfg.CircuitBreaker = "http://localhost:1", 1, 1, 1, &CircuitBreaker{}
+				c := newClient(t, cfg)
 				if _, err := c.GetActiveTenantsByService(t.Context(), "ledger"); err == nil || err.Error() == "" || errors.Is(err, context.Canceled) {
 					t.Errorf("the list: %v", err)
 				}

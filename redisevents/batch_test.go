@@ -61,7 +61,7 @@ func names(errs []error) string {
 
 func TestPublishAllSendsTheBytesInOrder(t *testing.T) {
 	redis := testserver.StartRedis(t)
-	publisher, err := NewPublisher(configOf(redis), BothChannels, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: configOf(redis), Channels: BothChannels, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestPublishAllToAnACLThatLacksATenant(t *testing.T) {
 
 func TestPublishAllTellsAServerThatIsNotReady(t *testing.T) {
 	redis := testserver.StartRedis(t)
-	publisher, err := NewPublisher(configOf(redis), EnvironmentChannel, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: configOf(redis), Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestPublishAllHeedsTheDeadline(t *testing.T) {
 // TestPublishAllInACluster looks where the messages of a channel go in: were it two nodes, they could change places.
 func TestPublishAllInACluster(t *testing.T) {
 	cluster := testserver.StartCluster(t)
-	publisher, err := NewPublisher(Config{Addrs: cluster.Addrs()}, BothChannels, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: Config{Addrs: cluster.Addrs()}, Channels: BothChannels, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestValidateNamesTheFields(t *testing.T) {
 				}
 			}
 			_, feedErr := NewPubSub(tt.cfg, "")
-			publisher, publisherErr := NewPublisher(tt.cfg, TenantChannel)
+			publisher, publisherErr := NewPublisher(PublisherConfig{Redis: tt.cfg, Channels: TenantChannel})
 			if (feedErr == nil) != (err == nil) || (publisherErr == nil) != (err == nil) {
 				t.Errorf("the constructors returned %v and %v", feedErr, publisherErr)
 			}

@@ -69,7 +69,7 @@ func onEveryBench(t *testing.T, limit time.Duration, test func(t *testing.T, b *
 				b.proxy = testserver.NewProxy(t, addr)
 				b.cfg = behind(b.proxy, limit)
 				var err error
-				if b.publisher, err = NewPublisher(Config{Addrs: []string{addr}}, EnvironmentChannel, WithStream(0)); err != nil {
+				if b.publisher, err = NewPublisher(PublisherConfig{Redis: Config{Addrs: []string{addr}}, Stream: true}); err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = b.publisher.Close() })

@@ -13,7 +13,7 @@
 //
 // A stream keeps its newest entries. A Stream feed goes on after a broken link where it was, so that nothing is lost and
 // nothing comes twice as long as Redis still has the entry that was read last; it looks whether it has, and tells of a
-// gap when it has not. Needed is a publisher that adds to the stream ([WithStream]).
+// gap when it has not. Needed is a publisher that adds to the stream (PublisherConfig.Stream).
 //
 // # A slow reader
 //

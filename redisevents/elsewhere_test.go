@@ -48,7 +48,7 @@ func follow(t *testing.T, replica, master *testserver.Redis) {
 
 func newStreamPublisher(t testing.TB, cfg Config) *Publisher {
 	t.Helper()
-	publisher, err := NewPublisher(cfg, EnvironmentChannel, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: cfg, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}

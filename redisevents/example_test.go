@@ -20,7 +20,7 @@ func Example() {
 	defer server.Close()
 	cfg := redisevents.Config{Host: server.Host(), Port: server.Port()}
 
-	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel)
+	publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -66,7 +66,7 @@ func ExampleStream() {
 	defer server.Close()
 	cfg := redisevents.Config{Host: server.Host(), Port: server.Port()}
 
-	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(10_000))
+	publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg, Stream: true, StreamLength: 10_000})
 	if err != nil {
 		fmt.Println(err)
 		return

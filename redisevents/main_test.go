@@ -110,7 +110,7 @@ func newFeed(t testing.TB, cfg Config, environment string) *PubSub {
 
 func newPublisher(t testing.TB, cfg Config, channels Channels) *Publisher {
 	t.Helper()
-	publisher, err := NewPublisher(cfg, channels)
+	publisher, err := NewPublisher(PublisherConfig{Redis: cfg, Channels: channels})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,7 @@ func TestX11FilesThatAreNotThere(t *testing.T) {
 	cfg := Config{Host: "redis", TLS: true, ClientCert: "/nowhere/cert.pem", ClientKey: "/nowhere/key.pem"}
 	_, feedErr := NewPubSub(cfg, environment)
 	_, streamErr := NewStream(cfg, environment)
-	_, publisherErr := NewPublisher(cfg, EnvironmentChannel)
+	_, publisherErr := NewPublisher(PublisherConfig{Redis: cfg})
 	for _, err := range []error{feedErr, streamErr, publisherErr} {
 		if err == nil || !strings.Contains(err.Error(), "ClientCert") || !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("got %v", err)

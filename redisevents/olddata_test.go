@@ -38,7 +38,7 @@ func TestOldDataAStreamGoesOn(t *testing.T) {
 		add(e)
 	}
 	got.wait(t, tenant.SignalEvent, 2)
-	publisher, err := NewPublisher(configOf(server), EnvironmentChannel, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: configOf(server), Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}

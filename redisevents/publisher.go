@@ -23,7 +23,21 @@ const (
 	defaultStreamLength = 10_000
 )
 
-// Publisher announces events on Redis Pub/Sub and, with [WithStream], on a stream too. Its methods may be called from any
+// PublisherConfig says where a [Publisher] announces events. Redis is required.
+type PublisherConfig struct {
+	// Redis is where. Required.
+	Redis Config
+	// Channels says on which channels. The zero value is [EnvironmentChannel].
+	Channels Channels
+	// Stream has each event added to the stream of its environment ([StreamKey]) as well.
+	Stream bool
+	// StreamLength is how many of the newest entries the stream keeps; up to some hundred more, since Redis trims it by whole
+	// blocks. Zero or less means 10,000. A [Stream] feed that is away for longer than it takes to publish that many has missed
+	// some. It says nothing without Stream.
+	StreamLength int64
+}
+
+// Publisher announces events on Redis Pub/Sub and, with PublisherConfig.Stream, on a stream too. Its methods may be called from any
 // goroutine.
 type Publisher struct {
 	clients  *clients
@@ -33,24 +47,10 @@ type Publisher struct {
 	secrets  func() []string // a function, so that printing a Publisher does not print them
 }
 
-// PublisherOption is an option of [NewPublisher].
-type PublisherOption func(*Publisher)
-
-// WithStream has each event added to the stream of its environment ([StreamKey]) as well. The stream keeps the newest
-// entries, as many as given and up to some hundred more, since Redis trims it by whole blocks. With zero or less it
-// keeps 10,000. A [Stream] feed that is away for longer than it takes to publish that many has missed some.
-func WithStream(entries int64) PublisherOption {
-	return func(p *Publisher) {
-		p.keep = entries
-		if entries <= 0 {
-			p.keep = defaultStreamLength
-		}
-	}
-}
-
 // NewPublisher returns a publisher. It connects to nothing before the first Publish. The error is that of
 // Config.Validate.
-func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*Publisher, error) {
+func NewPublisher(config PublisherConfig) (*Publisher, error) {
+	cfg := config.Redis
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{clients: &clients{fixed: cfg.isCluster(), again: joinAgain}, channels: channels, secrets: cfg.secrets, dial: dialAbortive}
+	p := &Publisher{clients: &clients{fixed: cfg.isCluster(), again: joinAgain}, channels: config.Channels, secrets: cfg.secrets, dial: dialAbortive}
 	driver := cfg.driverOptions(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if cfg.MasterName != "" {
 			master, err := cfg.locate(ctx, p.dial, secure)
@@ -76,8 +76,11 @@ func NewPublisher(cfg Config, channels Channels, options ...PublisherOption) (*P
 	driver.ReadTimeout, driver.WriteTimeout = publishTimeout, publishTimeout
 	driver.MaxRetries = publishRetries
 	driver.ConnMaxLifetime = connectionLife
-	for _, option := range options {
-		option(p)
+	if config.Stream {
+		p.keep = defaultStreamLength
+		if config.StreamLength > 0 {
+			p.keep = config.StreamLength
+		}
 	}
 	p.clients.open = func(cluster bool) redis.UniversalClient {
 		if cluster {

@@ -79,7 +79,7 @@ func refusalText(t *testing.T, field string, cfg Config) string {
 	}
 	_, feedErr := NewPubSub(cfg, "")
 	_, streamErr := NewStream(cfg, "")
-	_, publisherErr := NewPublisher(cfg, TenantChannel)
+	_, publisherErr := NewPublisher(PublisherConfig{Redis: cfg, Channels: TenantChannel})
 	return fmt.Sprint(err, feedErr, streamErr, publisherErr)
 }
 

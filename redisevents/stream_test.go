@@ -207,7 +207,7 @@ func TestD21AnOlderCopyOfTheStream(t *testing.T) {
 func TestD28StreamRepliesSplitAtEveryByte(t *testing.T) {
 	const events = 10
 	server := testserver.StartRedis(t)
-	publisher, err := NewPublisher(configOf(server), EnvironmentChannel, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: configOf(server), Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestStreamOfACluster(t *testing.T) {
 	})
 	before := takeFootprint(t)
 	cfg := Config{Addrs: []string{server.Addr(), server.Addr()}, SilenceLimit: soon}
-	publisher, err := NewPublisher(cfg, BothChannels, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: cfg, Channels: BothChannels, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestStreamOfACluster(t *testing.T) {
 
 func TestPublisherBoundsTheStream(t *testing.T) {
 	server := testserver.StartRedis(t)
-	publisher, err := NewPublisher(configOf(server), TenantChannel, WithStream(100))
+	publisher, err := NewPublisher(PublisherConfig{Redis: configOf(server), Channels: TenantChannel, Stream: true, StreamLength: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func TestPublisherBoundsTheStream(t *testing.T) {
 		t.Errorf("%d entries for no environment", n)
 	}
 	replica := testserver.StartRedis(t, "--replicaof", server.Host()+" "+server.Port())
-	refused, err := NewPublisher(configOf(replica), TenantChannel, WithStream(0))
+	refused, err := NewPublisher(PublisherConfig{Redis: configOf(replica), Channels: TenantChannel, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 // streamOf follows a stream, with a publisher that adds to it, until the end of the test.
 func streamOf(t *testing.T, cfg Config) (*Publisher, *recorder) {
 	t.Helper()
-	publisher, err := NewPublisher(cfg, EnvironmentChannel, WithStream(0))
+	publisher, err := NewPublisher(PublisherConfig{Redis: cfg, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func TestSentinels(t *testing.T) {
 	var got recorder
 	stop := listen(t, newFeed(t, cfg, environment), got.sink)
 	got.wait(t, tenant.SignalSubscribed, 1)
-	publisher, err := NewPublisher(cfg, EnvironmentChannel)
+	publisher, err := NewPublisher(PublisherConfig{Redis: cfg})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func TestX39WhatAnACLForbidsEveryEvent(t *testing.T) {
 			redis.Do(t.Context(), append([]any{"ACL", "SETUSER", "publisher", "on", ">" + canary, "resetchannels", "-@all"}, tt.rule...)...)
 			cfg := configOf(redis)
 			cfg.Username, cfg.Password = "publisher", canary
-			publisher, err := NewPublisher(cfg, tt.channels, WithStream(0))
+			publisher, err := NewPublisher(PublisherConfig{Redis: cfg, Channels: tt.channels, Stream: true})
 			if err != nil {
 				t.Fatal(err)
 			}

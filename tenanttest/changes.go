@@ -13,7 +13,7 @@ import (
 )
 
 // The methods of this file change the data or read it, without HTTP. Their errors are those that the REST API answers
-// with: a *[managerapi.Error], which errors.Is finds as managerapi.ErrTenantNotFound, ErrConflict or ErrAccessDenied. A
+// with: a *[managerapi.Error], which errors.Is finds as managerapi.ErrNotFound, ErrConflict or ErrAccessDenied. A
 // change whose events could not all be published is made, and returns a *[PublishError].
 
 // Create makes a tenant. Without a slug it gets one made of its name. If the very same tenant is there already, Created

@@ -11,8 +11,7 @@ import (
 // TestClientAndManagerUnderstandEachOther makes each kind of answer go through the real client.
 func TestClientAndManagerUnderstandEachOther(t *testing.T) {
 	s, ctx := serve(t), t.Context()
-	client, err := managerapi.NewClient(s.url, managerapi.WithAPIKey(managerapi.StaticKey(s.APIKey())),
-		managerapi.WithBearerToken(managerapi.StaticKey(s.Token())))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: s.url, APIKey: managerapi.StaticKey(s.APIKey()), BearerToken: managerapi.StaticKey(s.Token())})
 	must(t, err)
 	defer client.Close()
 
@@ -45,7 +44,7 @@ func TestClientAndManagerUnderstandEachOther(t *testing.T) {
 	if refusal, ok := errors.AsType[*managerapi.Error](err); !ok || refusal.TenantStatus != "suspended" {
 		t.Errorf("connections of a suspended association: %v", err)
 	}
-	if _, err := client.Tenant(ctx, "nobody"); !errors.Is(err, managerapi.ErrTenantNotFound) {
+	if _, err := client.Tenant(ctx, "nobody"); !errors.Is(err, managerapi.ErrNotFound) {
 		t.Errorf("unknown tenant: %v", err)
 	}
 }

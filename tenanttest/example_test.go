@@ -17,8 +17,7 @@ func ExampleManager() {
 	server := httptest.NewServer(manager)
 	defer server.Close()
 
-	client, err := managerapi.NewClient(server.URL,
-		managerapi.WithAPIKey(managerapi.StaticKey(manager.APIKey())), managerapi.WithBackoff(1, 1))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: server.URL, APIKey: managerapi.StaticKey(manager.APIKey()), BackoffBase: 1, BackoffMax: 1})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -141,8 +141,8 @@ func TestManagerRefusals(t *testing.T) {
 		want error
 		code string
 	}{
-		{"unknown tenant", unknown, managerapi.ErrTenantNotFound, "TENANT_NOT_FOUND"},
-		{"no association", noConnections, managerapi.ErrTenantNotFound, "ASSOCIATION_NOT_FOUND"},
+		{"unknown tenant", unknown, managerapi.ErrNotFound, "TENANT_NOT_FOUND"},
+		{"no association", noConnections, managerapi.ErrNotFound, "ASSOCIATION_NOT_FOUND"},
 		{"associate a suspended tenant", asleep, managerapi.ErrAccessDenied, "TENANT_ACCESS_DENIED"},
 		{"reactivate a service of one", m.ReactivateService(ctx, "sleeping", service), managerapi.ErrAccessDenied, "TENANT_ACCESS_DENIED"},
 		{"suspend twice", m.Suspend(ctx, "sleeping"), managerapi.ErrConflict, "ALREADY_SUSPENDED"},
@@ -161,7 +161,7 @@ func TestManagerRefusals(t *testing.T) {
 	if got := m.Version(); got != before {
 		t.Errorf("refusals took revisions: %s, want %s", got, before)
 	}
-	if _, err := m.Get("new"); !errors.Is(err, managerapi.ErrTenantNotFound) {
+	if _, err := m.Get("new"); !errors.Is(err, managerapi.ErrNotFound) {
 		t.Errorf("a refused Add left a tenant behind (%v)", err)
 	}
 }

@@ -154,7 +154,7 @@ func TestX24ABrokenErrorOfTheChangesIsReturned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		every := Every(t.Context(), time.Hour, changes, work, Schedule{})
+		every := Every(t.Context(), time.Hour, changes, work, EveryConfig{})
 		for _, err := range []error{g.Run(t.Context(), changes), every} {
 			if panicked, ok := errors.AsType[*PanicError](err); !ok || len(panicked.Stack) == 0 || err.Error() == "" {
 				t.Errorf("got %T, %v", err, err)
@@ -175,7 +175,7 @@ func TestX24ABrokenErrorFailsOneTenantOfAPass(t *testing.T) {
 				panic(broken)
 			}
 			return nil
-		}, Pass{Parallel: 1, Active: func(string) bool { return true }})
+		}, ForEachConfig{Limit: 1, Active: func(string) bool { return true }})
 		failed, ok := errors.AsType[*PassError](err)
 		if worked != 3 || !ok || len(failed.Failed) != 2 || failed.Failed[0].TenantID != "returns" || err.Error() == "" {
 			t.Errorf("%d were worked for, and the error is %v", worked, err)
@@ -188,7 +188,7 @@ func TestX24ABrokenCauseEndsAPass(t *testing.T) {
 	each(t, func(t *testing.T, broken error) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(broken)
-		err := ForEach(ctx, slices.Values([]string{"t"}), func(context.Context, string) error { return nil }, Pass{})
+		err := ForEach(ctx, slices.Values([]string{"t"}), func(context.Context, string) error { return nil }, ForEachConfig{})
 		failed, ok := errors.AsType[*PassError](err)
 		if !ok || failed.NotRun != 1 || failed.Stopped == nil || err.Error() == "" {
 			t.Errorf("got %T", err)
@@ -211,7 +211,7 @@ func TestX24ABrokenErrorIsOneTickThatFailed(t *testing.T) {
 				panic(broken)
 			}
 			return broken
-		}, Schedule{Logger: slog.New(slog.NewTextHandler(&log, nil)), Ended: func(tick Tick) {
+		}, EveryConfig{Logger: slog.New(slog.NewTextHandler(&log, nil)), Ended: func(tick Tick) {
 			ticks = append(ticks, tick.Err.Error())
 			if len(ticks) == 3 {
 				panic(broken)

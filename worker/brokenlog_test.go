@@ -36,11 +36,11 @@ func TestX24ALoggerThatPanicsEndsNothing(t *testing.T) {
 			yield(tenant.Change{Kind: tenant.Added, TenantID: "a"})
 			<-ctx.Done()
 		}
-		err := Every(ctx, time.Second, changes, func(context.Context, string) error { ticks++; return errors.New("no") }, Schedule{Logger: log})
+		err := Every(ctx, time.Second, changes, func(context.Context, string) error { ticks++; return errors.New("no") }, EveryConfig{Logger: log})
 		if err != nil || ticks < 5 {
 			t.Errorf("%d ticks, %v", ticks, err)
 		}
 		_ = ForEach(t.Context(), slices.Values([]string{"a"}), func(context.Context, string) error { return nil },
-			Pass{Logger: log, Active: func(string) bool { return false }}) // which says what was passed over
+			ForEachConfig{Logger: log, Active: func(string) bool { return false }}) // which says what was passed over
 	})
 }

@@ -16,17 +16,17 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// Schedule is how [Every] goes about its ticks. The zero value will do.
-type Schedule struct {
-	// Parallel is how many tenants are worked for at the same time, not counting calls that overstay; the others wait in
+// EveryConfig is how [Every] goes about its ticks. The zero value will do.
+type EveryConfig struct {
+	// Limit is how many tenants are worked for at the same time, not counting calls that overstay; the others wait in
 	// line. Zero: as many as there are processors, by [runtime.GOMAXPROCS].
-	Parallel int
+	Limit int
 	// Timeout is when the ctx of a tick ends, after its beginning. Zero: never, and a call that hangs keeps its place as long
 	// as its tenant is active.
 	Timeout time.Duration
 	// StopGrace is how long a call may take to return after its ctx has ended, be it by Timeout, because its tenant has gone
 	// or because the schedule ends. One that takes longer overstays: it is named in the log, once, and counts towards
-	// Parallel no more. Zero: 10 s.
+	// Limit no more. Zero: 10 s.
 	StopGrace time.Duration
 	// Ended is told of each tick that was run. It is called where the tick was run, so by several goroutines at once, and
 	// counts as a part of it. Of a call that Every has left behind it is told when that ends, after Every has returned. Nil:
@@ -68,11 +68,11 @@ type Tick struct {
 // pass over the tenants in each interval, call [ForEach] in a loop over a [time.Ticker].
 //
 // At the end the calls that run are cancelled, with the cause [ErrStopping], and Every waits for them and for changes, for
-// StopGrace at the most. It returns nil when all have ended. Otherwise [errors.As] finds a *[StillRunning], which names those
+// StopGrace at the most. It returns nil when all have ended. Otherwise [errors.As] finds a *[StillRunningError], which names those
 // whose goroutines are left behind, and a *[PanicError] when changes panicked; or the error says which argument makes no
 // sense.
-func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.Change], work func(ctx context.Context, tenantID string) error, cfg Schedule) error {
-	problems := boundsOf(cfg.Parallel, cfg.Timeout, cfg.StopGrace, work == nil)
+func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.Change], work func(ctx context.Context, tenantID string) error, cfg EveryConfig) error {
+	problems := boundsOf(cfg.Limit, cfg.Timeout, cfg.StopGrace, work == nil)
 	if interval <= 0 {
 		problems = append(problems, "interval is not above zero")
 	}
@@ -82,7 +82,7 @@ func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.
 	if len(problems) > 0 {
 		return fmt.Errorf("every interval: %s", strings.Join(problems, "; "))
 	}
-	cfg.Parallel = cmp.Or(cfg.Parallel, runtime.GOMAXPROCS(0))
+	cfg.Limit = cmp.Or(cfg.Limit, runtime.GOMAXPROCS(0))
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, defaultStopGrace)
 	cfg.Logger = usererror.Logger(cfg.Logger, nil)
 	metrics, err := newTickMetrics(ctx, cfg.MeterProvider)

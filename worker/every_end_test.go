@@ -13,7 +13,7 @@ import (
 func TestEveryWaitsForWhatRunsWhenItsCtxEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
-		r := startRota(t, time.Minute, Schedule{Parallel: 1, StopGrace: 2 * time.Hour}, func(ctx context.Context, _ string) error {
+		r := startRota(t, time.Minute, EveryConfig{Limit: 1, StopGrace: 2 * time.Hour}, func(ctx context.Context, _ string) error {
 			<-ctx.Done()
 			cause = context.Cause(ctx)
 			time.Sleep(time.Hour)
@@ -37,7 +37,7 @@ func TestEveryWaitsForWhatRunsWhenItsCtxEnds(t *testing.T) {
 func TestEveryEndsWithItsChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
-		r := startRota(t, time.Minute, Schedule{}, func(ctx context.Context, _ string) error {
+		r := startRota(t, time.Minute, EveryConfig{}, func(ctx context.Context, _ string) error {
 			<-ctx.Done()
 			cause = context.Cause(ctx)
 			return nil
@@ -63,7 +63,7 @@ func TestEveryStopsReadingChangesThatDoNotEndWithItsCtx(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 		}
-		err := Every(ctx, time.Minute, changes, func(context.Context, string) error { return nil }, Schedule{StopGrace: time.Hour})
+		err := Every(ctx, time.Minute, changes, func(context.Context, string) error { return nil }, EveryConfig{StopGrace: time.Hour})
 		if err != nil || yields > 61 || !ended {
 			t.Errorf("ended with %v after %d changes; they had ended: %t", err, yields, ended)
 		}

@@ -14,7 +14,7 @@ import (
 func TestIdleTenantsCostNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := runtime.NumGoroutine()
-		r := startRota(t, 24*time.Hour, Schedule{Parallel: 2}, nil)
+		r := startRota(t, 24*time.Hour, EveryConfig{Limit: 2}, nil)
 		for i := range 10_000 {
 			r.changes <- tenant.Change{Kind: tenant.Added, TenantID: strconv.Itoa(i)}
 		}

@@ -43,8 +43,8 @@ func TestAfterAPauseThereIsNoBurst(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				freeze := &freezer{Handler: slog.DiscardHandler, line: "the one before still runs"}
 				reader := metric.NewManualReader()
-				r := startRota(t, interval, Schedule{
-					Parallel: 2, Logger: slog.New(freeze), MeterProvider: metric.NewMeterProvider(metric.WithReader(reader)),
+				r := startRota(t, interval, EveryConfig{
+					Limit: 2, Logger: slog.New(freeze), MeterProvider: metric.NewMeterProvider(metric.WithReader(reader)),
 				}, func(ctx context.Context, id string) error {
 					if id == "stuck" {
 						<-ctx.Done()
@@ -134,10 +134,10 @@ func TestPassesAndTicksAreMeasured(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			return nil
 		}
-		if err := ForEach(t.Context(), slices.Values([]string{"a", "b"}), slow, Pass{Parallel: 1, MeterProvider: provider}); err != nil {
+		if err := ForEach(t.Context(), slices.Values([]string{"a", "b"}), slow, ForEachConfig{Limit: 1, MeterProvider: provider}); err != nil {
 			t.Error(err)
 		}
-		r := startRota(t, time.Minute, Schedule{MeterProvider: provider, StopGrace: time.Minute}, slow)
+		r := startRota(t, time.Minute, EveryConfig{MeterProvider: provider, StopGrace: time.Minute}, slow)
 		synctest.Wait()
 		if late := counterOf(t, reader, "tenantwatch.worker.late"); late != 0 {
 			t.Errorf("%d late from the start", late)

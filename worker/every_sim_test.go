@@ -36,7 +36,7 @@ type everySim struct {
 	*rota
 
 	interval time.Duration
-	crowded  bool // Parallel may hold some up
+	crowded  bool // Limit may hold some up
 	active   map[string]time.Duration
 	slots    int64 // how many ticks were due so far, of those that have left since
 
@@ -49,9 +49,9 @@ func simulateEvery(t *testing.T, dice *rand.Rand) {
 	t.Helper()
 	s := &everySim{dice: dice, active: map[string]time.Duration{}, interval: time.Duration(1+dice.IntN(3_600_000)) * time.Millisecond}
 	s.crowded = dice.IntN(2) == 0
-	cfg := Schedule{Parallel: 1 << 20, StopGrace: time.Duration(1 + dice.IntN(int(s.interval)))}
+	cfg := EveryConfig{Limit: 1 << 20, StopGrace: time.Duration(1 + dice.IntN(int(s.interval)))}
 	if s.crowded {
-		cfg.Parallel = 1 + dice.IntN(4)
+		cfg.Limit = 1 + dice.IntN(4)
 	}
 	if dice.IntN(2) == 0 {
 		cfg.Timeout = s.interval / 3
@@ -73,8 +73,8 @@ func simulateEvery(t *testing.T, dice *rand.Rand) {
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
-	if s.atOnce > cfg.Parallel {
-		t.Errorf("%d ran at once, of %d", s.atOnce, cfg.Parallel)
+	if s.atOnce > cfg.Limit {
+		t.Errorf("%d ran at once, of %d", s.atOnce, cfg.Limit)
 	}
 	if s.crowded {
 		return // who went while in line was neither run nor late

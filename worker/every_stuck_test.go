@@ -18,7 +18,7 @@ import (
 // wantStill holds that an error names just these, and the changes or not.
 func wantStill(t *testing.T, err error, changes bool, ids ...string) {
 	t.Helper()
-	still, ok := errors.AsType[*StillRunning](err)
+	still, ok := errors.AsType[*StillRunningError](err)
 	if !ok || !slices.Equal(still.TenantIDs, ids) || still.Changes != changes {
 		t.Errorf("got %v, want %q still running, and of the changes %t", err, ids, changes)
 	}
@@ -30,7 +30,7 @@ func TestW03CallsOfEveryThatIgnoreTheirCtxHoldUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		release := make(chan struct{})
-		cfg := Schedule{Parallel: 2, Timeout: time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg := EveryConfig{Limit: 2, Timeout: time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		r := startRota(t, time.Minute, cfg, func(_ context.Context, id string) error {
 			if strings.HasPrefix(id, "stuck") {
 				<-release
@@ -79,7 +79,7 @@ func TestW03CallsOfEveryThatIgnoreTheirCtxHoldUpNobody(t *testing.T) {
 
 func TestACallThatOverstaysAndEndsHasTicksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := Schedule{Parallel: 1, Timeout: time.Second, StopGrace: 2 * time.Second}
+		cfg := EveryConfig{Limit: 1, Timeout: time.Second, StopGrace: 2 * time.Second}
 		r := startRota(t, time.Minute, cfg, func(_ context.Context, id string) error {
 			if id == "slow" {
 				time.Sleep(90 * time.Second)
@@ -103,7 +103,7 @@ func TestACallThatOverstaysAndEndsHasTicksAgain(t *testing.T) {
 func TestTheGraceBeginsWhenItsTenantGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		r := startRota(t, time.Minute, Schedule{Parallel: 1, StopGrace: 5 * time.Minute}, func(ctx context.Context, id string) error {
+		r := startRota(t, time.Minute, EveryConfig{Limit: 1, StopGrace: 5 * time.Minute}, func(ctx context.Context, id string) error {
 			if id == "stuck" {
 				<-release
 				return errors.New("of a tenant that was away")
@@ -150,7 +150,7 @@ func TestTheGraceBeginsWhenItsTenantGoes(t *testing.T) {
 func TestTheErrorOfATimedOutCallWhoseTenantHasGoneIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		cfg := Schedule{Timeout: time.Second, StopGrace: 5 * time.Second}
+		cfg := EveryConfig{Timeout: time.Second, StopGrace: 5 * time.Second}
 		r := startRota(t, time.Minute, cfg, func(context.Context, string) error {
 			<-release
 			return errors.New("no such database")
@@ -175,7 +175,7 @@ func TestEveryWaitsForItsCallsForTheGraceAndNoLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		release := make(chan struct{})
-		cfg := Schedule{Parallel: 3, StopGrace: 30 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg := EveryConfig{Limit: 3, StopGrace: 30 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		r := startRota(t, time.Minute, cfg, func(ctx context.Context, id string) error {
 			<-ctx.Done()
 			if id == "slow" {
@@ -217,7 +217,7 @@ func TestEverySaysThatItsChangesGoOn(t *testing.T) {
 		err := Every(ctx, time.Minute, func(yield func(tenant.Change) bool) {
 			<-release
 			panic("too late for anybody to hear")
-		}, func(context.Context, string) error { return nil }, Schedule{})
+		}, func(context.Context, string) error { return nil }, EveryConfig{})
 		wantStill(t, err, true)
 		if took := time.Since(began); took != time.Hour+10*time.Second {
 			t.Errorf("returned after %s", took)
@@ -233,7 +233,7 @@ func TestEverySaysBothThatItsChangesPanickedAndWhoGoesOn(t *testing.T) {
 			yield(tenant.Change{Kind: tenant.Added, TenantID: "stuck"})
 			time.Sleep(time.Minute)
 			panic("boom")
-		}, func(context.Context, string) error { <-release; return nil }, Schedule{})
+		}, func(context.Context, string) error { <-release; return nil }, EveryConfig{})
 		wantStill(t, err, false, "stuck")
 		if panicked, ok := errors.AsType[*PanicError](err); !ok || panicked.Value != "boom" {
 			t.Errorf("got %v", err)

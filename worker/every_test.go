@@ -22,7 +22,7 @@ const uuidDashed, uuidBare = "6F1C2A9E-4B7D-4E0F-8A3B-5C6D7E8F9012", "6f1c2a9e4b
 
 func TestEveryTenantHasATickInEachIntervalAtItsOwnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := startRota(t, time.Minute, Schedule{}, nil)
+		r := startRota(t, time.Minute, EveryConfig{}, nil)
 		all := []string{"acme", "globex", "initech", uuidDashed}
 		r.add(all...)
 		r.add(uuidBare) // the same in another spelling
@@ -56,7 +56,7 @@ func TestEveryTenantHasATickInEachIntervalAtItsOwnTime(t *testing.T) {
 
 func TestATenantThatComesLaterHasTheTimesItHasAlways(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := startRota(t, time.Minute, Schedule{}, nil)
+		r := startRota(t, time.Minute, EveryConfig{}, nil)
 		time.Sleep(17*time.Minute + 3*time.Second)
 		r.add("acme")
 		time.Sleep(time.Minute)
@@ -77,7 +77,7 @@ func TestATenantThatComesLaterHasTheTimesItHasAlways(t *testing.T) {
 func TestALateTickIsSkippedAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := startRota(t, time.Minute, Schedule{StopGrace: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(_ context.Context, id string) error {
+		r := startRota(t, time.Minute, EveryConfig{StopGrace: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(_ context.Context, id string) error {
 			if id == "slow" {
 				time.Sleep(5*time.Minute + time.Second)
 			}
@@ -114,7 +114,7 @@ func TestALateTickIsSkippedAndCounted(t *testing.T) {
 func TestW01EveryCancelsTheTickOfATenantThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var causes []error
-		r := startRota(t, time.Minute, Schedule{StopGrace: time.Hour}, func(ctx context.Context, _ string) error {
+		r := startRota(t, time.Minute, EveryConfig{StopGrace: time.Hour}, func(ctx context.Context, _ string) error {
 			<-ctx.Done()
 			causes = append(causes, context.Cause(ctx))
 			time.Sleep(10 * time.Minute)
@@ -154,7 +154,7 @@ func TestW01EveryCancelsTheTickOfATenantThatGoes(t *testing.T) {
 func TestATenantThatGoesAndComesAtOnceHasItsTickCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled := 0
-		r := startRota(t, time.Minute, Schedule{}, func(ctx context.Context, _ string) error {
+		r := startRota(t, time.Minute, EveryConfig{}, func(ctx context.Context, _ string) error {
 			<-ctx.Done()
 			cancelled++
 			return ctx.Err()
@@ -186,7 +186,7 @@ func TestATenantThatGoesAndComesAtOnceHasItsTickCancelled(t *testing.T) {
 func TestW03WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		cfg := Schedule{Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil)), Ended: func(tick Tick) {
+		cfg := EveryConfig{Timeout: 10 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil)), Ended: func(tick Tick) {
 			switch tick.TenantID {
 			case "told-panic":
 				panic("Ended")
@@ -248,7 +248,7 @@ func TestW03WhatFailsHasItsNextTickAndHoldsUpNobody(t *testing.T) {
 func TestParallelBoundsTheTicksThatRunAndTheOthersWaitInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := startRota(t, time.Minute, Schedule{Parallel: 2, StopGrace: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(context.Context, string) error {
+		r := startRota(t, time.Minute, EveryConfig{Limit: 2, StopGrace: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(context.Context, string) error {
 			time.Sleep(50 * time.Second)
 			return nil
 		})
@@ -280,7 +280,7 @@ func TestParallelBoundsTheTicksThatRunAndTheOthersWaitInLine(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
-		if n := strings.Count(log.String(), "too many wait in line for Parallel"); n < 50 || n > 60 {
+		if n := strings.Count(log.String(), "too many wait in line for Limit"); n < 50 || n > 60 {
 			t.Errorf("%d lines in an hour: %s", n, &log)
 		}
 	})
@@ -288,7 +288,7 @@ func TestParallelBoundsTheTicksThatRunAndTheOthersWaitInLine(t *testing.T) {
 
 func TestWhoGoesWhileInLineIsNotRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := startRota(t, time.Minute, Schedule{Parallel: 1, StopGrace: time.Hour}, func(context.Context, string) error {
+		r := startRota(t, time.Minute, EveryConfig{Limit: 1, StopGrace: time.Hour}, func(context.Context, string) error {
 			time.Sleep(10 * time.Minute)
 			return nil
 		})
@@ -334,7 +334,7 @@ func TestEverySaysThatItsChangesPanicked(t *testing.T) {
 			yield(tenant.Change{Kind: tenant.Added, TenantID: "a"})
 			panic("boom")
 		}
-		err := Every(t.Context(), time.Minute, changes, func(context.Context, string) error { return nil }, Schedule{})
+		err := Every(t.Context(), time.Minute, changes, func(context.Context, string) error { return nil }, EveryConfig{})
 		if err == nil || err.Error() != "every interval: read changes: panic: boom" {
 			t.Errorf("got %v", err)
 		}
@@ -343,8 +343,8 @@ func TestEverySaysThatItsChangesPanicked(t *testing.T) {
 
 func TestEveryNamesWhatMakesNoSense(t *testing.T) {
 	var none iter.Seq[tenant.Change]
-	err := Every(t.Context(), 0, none, nil, Schedule{Parallel: -1, Timeout: -1, StopGrace: -1})
-	want := "every interval: work is missing; Parallel is negative; Timeout is negative; StopGrace is negative; interval is not above zero; changes is missing"
+	err := Every(t.Context(), 0, none, nil, EveryConfig{Limit: -1, Timeout: -1, StopGrace: -1})
+	want := "every interval: work is missing; Limit is negative; Timeout is negative; StopGrace is negative; interval is not above zero; changes is missing"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

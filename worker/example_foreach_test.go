@@ -42,7 +42,7 @@ func ExampleForEach() {
 			return errors.New("no such table: invoices")
 		}
 		return nil // close the books of tenantID
-	}, worker.Pass{Parallel: 8, Timeout: time.Minute, Active: d.IsActive})
+	}, worker.ForEachConfig{Limit: 8, Timeout: time.Minute, Active: d.IsActive})
 
 	if pass, ok := errors.AsType[*worker.PassError](err); ok {
 		for _, failed := range pass.Failed {
@@ -85,7 +85,7 @@ func ExampleEvery() {
 		case <-ctx.Done():
 		}
 		return nil
-	}, worker.Schedule{Timeout: time.Minute, Ended: func(tick worker.Tick) {
+	}, worker.EveryConfig{Timeout: time.Minute, Ended: func(tick worker.Tick) {
 		if tick.Err != nil {
 			fmt.Println(tick.Err, "and", tick.Late, "ticks late")
 		}

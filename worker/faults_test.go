@@ -141,7 +141,7 @@ func TestW03PanicsFailsAndIgnoresItsCtx(t *testing.T) {
 		wantNoTenant(t, reader)
 
 		cancel()
-		still, _ := errors.AsType[*StillRunning](<-b.ended)
+		still, _ := errors.AsType[*StillRunningError](<-b.ended)
 		if still == nil || !slices.Equal(still.TenantIDs, []string{"stuck"}) || still.Changes {
 			t.Errorf("Run returned %v, want the one that is stuck", still)
 		}

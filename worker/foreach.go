@@ -22,11 +22,11 @@ import (
 // lookEvery is how often a pass asks whether the tenants whose work runs are still active, and whether that overstays.
 const lookEvery = 250 * time.Millisecond
 
-// Pass is how [ForEach] goes over the tenants. The zero value will do.
-type Pass struct {
-	// Parallel is how many tenants are worked for at the same time, not counting calls that overstay. Zero: as many as there
+// ForEachConfig is how [ForEach] goes over the tenants. The zero value will do.
+type ForEachConfig struct {
+	// Limit is how many tenants are worked for at the same time, not counting calls that overstay. Zero: as many as there
 	// are processors, by [runtime.GOMAXPROCS].
-	Parallel int
+	Limit int
 	// Timeout is when the ctx of a tenant's work ends, after its beginning. Zero: never.
 	Timeout time.Duration
 	// StopGrace is how long a call may take to return after its ctx has ended, be it by Timeout, because its tenant has gone
@@ -60,8 +60,8 @@ type Pass struct {
 // The error is a *[PassError], or says which argument makes no sense; it is nil when all that are still active were worked
 // for and no call was left behind. When Active or Progress panics, so does ForEach, once the works that run were cancelled
 // and have ended, or overstay.
-func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx context.Context, tenantID string) error, cfg Pass) error {
-	problems := boundsOf(cfg.Parallel, cfg.Timeout, cfg.StopGrace, work == nil)
+func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx context.Context, tenantID string) error, cfg ForEachConfig) error {
+	problems := boundsOf(cfg.Limit, cfg.Timeout, cfg.StopGrace, work == nil)
 	if tenantIDs == nil {
 		problems = append(problems, "tenantIDs is missing")
 	}
@@ -89,7 +89,7 @@ func boundsOf(parallel int, timeout, grace time.Duration, noWork bool) []string 
 		problems = append(problems, "work is missing")
 	}
 	if parallel < 0 {
-		problems = append(problems, "Parallel is negative")
+		problems = append(problems, "Limit is negative")
 	}
 	if timeout < 0 {
 		problems = append(problems, "Timeout is negative")
@@ -114,7 +114,7 @@ func distinct(tenantIDs iter.Seq[string]) []string {
 
 // pass is one call of ForEach. All of it belongs to the goroutine of that call; the runs only send to ended, until it is over.
 type pass struct {
-	cfg        Pass
+	cfg        ForEachConfig
 	work       func(ctx context.Context, tenantID string) error
 	ids        []string
 	begun      int // so many of ids had their turn
@@ -141,9 +141,9 @@ type passEnd struct {
 	index int
 }
 
-func newPass(cfg Pass, ids []string, work func(ctx context.Context, tenantID string) error) *pass {
-	if cfg.Parallel == 0 {
-		cfg.Parallel = runtime.GOMAXPROCS(0)
+func newPass(cfg ForEachConfig, ids []string, work func(ctx context.Context, tenantID string) error) *pass {
+	if cfg.Limit == 0 {
+		cfg.Limit = runtime.GOMAXPROCS(0)
 	}
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, defaultStopGrace)
 	return &pass{
@@ -160,7 +160,7 @@ func (p *pass) run(ctx context.Context) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
-		for p.counted() < p.cfg.Parallel && p.begun < len(p.ids) && ctx.Err() == nil {
+		for p.counted() < p.cfg.Limit && p.begun < len(p.ids) && ctx.Err() == nil {
 			p.begin(running, &runs)
 		}
 		if p.counted() == 0 {
@@ -295,7 +295,7 @@ func (p *pass) result(ctx context.Context) error {
 	if len(p.failed) == 0 && notRun == 0 && p.left == 0 {
 		return nil
 	}
-	e := &PassError{NotRun: notRun, PassedOver: len(p.passedOver), Total: len(p.ids), StillRunning: p.stillRunning()}
+	e := &PassError{NotRun: notRun, PassedOver: len(p.passedOver), Total: len(p.ids), StillRunningError: p.stillRunning()}
 	for index := range p.ids {
 		if failure := p.failed[index]; failure != nil {
 			e.Failed = append(e.Failed, failure)
@@ -320,11 +320,11 @@ func (p *pass) tellPassedOver(ctx context.Context) {
 }
 
 // stillRunning names those that are left behind; nil if none is.
-func (p *pass) stillRunning() *StillRunning {
+func (p *pass) stillRunning() *StillRunningError {
 	if len(p.running) == 0 {
 		return nil
 	}
-	still := &StillRunning{}
+	still := &StillRunningError{}
 	for index := range p.running {
 		still.TenantIDs = append(still.TenantIDs, p.ids[index])
 	}

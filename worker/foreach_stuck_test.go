@@ -32,14 +32,14 @@ func TestW03CallsOfForEachThatIgnoreTheirCtxHoldUpNobody(t *testing.T) {
 				return fs.ErrInvalid
 			}
 			return nil
-		}, worker.Pass{Parallel: 2, Timeout: time.Second, Progress: func(done, _ int) { progress = done }})
+		}, worker.ForEachConfig{Limit: 2, Timeout: time.Second, Progress: func(done, _ int) { progress = done }})
 		if n := len(log.all()); n != 18 {
 			t.Errorf("%d of the others had their turn", n)
 		}
 		if took := time.Since(began); took < 11*time.Second || took > 12*time.Second {
 			t.Errorf("took %s", took)
 		}
-		still, ok := errors.AsType[*worker.StillRunning](err)
+		still, ok := errors.AsType[*worker.StillRunningError](err)
 		if !ok || !slices.Equal(still.TenantIDs, []string{"stuck-0", "stuck-1"}) || still.Changes {
 			t.Errorf("got %+v", still)
 		}
@@ -58,7 +58,7 @@ func TestW03CallsOfForEachThatIgnoreTheirCtxHoldUpNobody(t *testing.T) {
 func TestAPassOfWhichOnlyAStuckCallIsLeftHasNotSucceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		err := worker.ForEach(t.Context(), each("stuck"), func(context.Context, string) error { <-release; return nil }, worker.Pass{Timeout: time.Second})
+		err := worker.ForEach(t.Context(), each("stuck"), func(context.Context, string) error { <-release; return nil }, worker.ForEachConfig{Timeout: time.Second})
 		if want := "still running after the grace: the work of stuck"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -80,7 +80,7 @@ func TestACallOfForEachThatOverstaysAndEndsInTimeCountsAsAnyOther(t *testing.T) 
 				time.Sleep(900 * time.Millisecond)
 			}
 			return nil
-		}, worker.Pass{Parallel: 1, Timeout: time.Second, StopGrace: time.Second, Progress: func(done, _ int) { progress = done }})
+		}, worker.ForEachConfig{Limit: 1, Timeout: time.Second, StopGrace: time.Second, Progress: func(done, _ int) { progress = done }})
 		if want := "the work of 1 of 12 tenants failed; tenant fails: invalid argument"; err == nil || err.Error() != want || progress != 12 {
 			t.Errorf("got %v, and %d are done; want %s", err, progress, want)
 		}
@@ -103,7 +103,7 @@ func TestForEachWaitsForTheGraceAfterItsCtxEndedOrATenantWent(t *testing.T) {
 			}
 			<-release
 			return nil
-		}, worker.Pass{Parallel: 1, StopGrace: 5 * time.Second, Active: set.IsActive})
+		}, worker.ForEachConfig{Limit: 1, StopGrace: 5 * time.Second, Active: set.IsActive})
 		if at := <-second; at < 65*time.Second || at > 66*time.Second {
 			t.Errorf("the second began after %s", at)
 		}
@@ -133,7 +133,7 @@ func TestAForEachWhoseCallbackPanicsWaitsForTheGraceAndNoLonger(t *testing.T) {
 					<-release
 				}
 				return nil
-			}, worker.Pass{Parallel: 2, Progress: func(int, int) { panic("mine") }})
+			}, worker.ForEachConfig{Limit: 2, Progress: func(int, int) { panic("mine") }})
 		}()
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("took %s", took)
@@ -144,10 +144,10 @@ func TestAForEachWhoseCallbackPanicsWaitsForTheGraceAndNoLonger(t *testing.T) {
 
 func TestForEachLeavesNothingBehindWhenItsCallbacksPanic(t *testing.T) {
 	panics := func(done, total int) { panic("mine") }
-	tests := map[string]worker.Pass{
-		"Progress":                {Parallel: 3, StopGrace: time.Hour, Progress: panics},
-		"Active":                  {Parallel: 3, StopGrace: time.Hour, Active: func(id string) bool { return id != "d" || panicNow() }},
-		"Active of one that runs": {Parallel: 3, StopGrace: time.Hour, Active: turnsBad("b")},
+	tests := map[string]worker.ForEachConfig{
+		"Progress":                {Limit: 3, StopGrace: time.Hour, Progress: panics},
+		"Active":                  {Limit: 3, StopGrace: time.Hour, Active: func(id string) bool { return id != "d" || panicNow() }},
+		"Active of one that runs": {Limit: 3, StopGrace: time.Hour, Active: turnsBad("b")},
 	}
 	for name, cfg := range tests {
 		t.Run(name, func(t *testing.T) {

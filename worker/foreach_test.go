@@ -61,7 +61,7 @@ func TestForEachGoesOverAllInOrderAndSeveralAtATime(t *testing.T) {
 			log.addf("%s at %s", id, time.Since(began))
 			time.Sleep(time.Second + time.Duration(id[0]-'a')*time.Millisecond) // so that they end one after the other
 			return nil
-		}, worker.Pass{Parallel: 2})
+		}, worker.ForEachConfig{Limit: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestForEachHasALimitThatWasNotGiven(t *testing.T) {
 			live--
 			mu.Unlock()
 			return nil
-		}, worker.Pass{})
+		}, worker.ForEachConfig{})
 		if want := runtime.GOMAXPROCS(0); err != nil || most != want {
 			t.Errorf("%d at a time, %v; want %d", most, err, want)
 		}
@@ -97,7 +97,7 @@ func TestForEachHasALimitThatWasNotGiven(t *testing.T) {
 func TestForEachTakesSpellingsOfOneIDForOneTenant(t *testing.T) {
 	var log journal
 	err := worker.ForEach(t.Context(), each("6F1C2A9E-4B7D-4E0F-8A3B-5C6D7E8F9012", "acme", "6f1c2a9e4b7d4e0f8a3b5c6d7e8f9012", "acme", "Acme"),
-		func(_ context.Context, id string) error { log.addf("%s", id); return nil }, worker.Pass{Parallel: 1})
+		func(_ context.Context, id string) error { log.addf("%s", id); return nil }, worker.ForEachConfig{Limit: 1})
 	if err != nil {
 		t.Error(err)
 	}
@@ -105,7 +105,7 @@ func TestForEachTakesSpellingsOfOneIDForOneTenant(t *testing.T) {
 }
 
 func TestForEachOfNobodyIsDone(t *testing.T) {
-	if err := worker.ForEach(t.Context(), each(), func(context.Context, string) error { return nil }, worker.Pass{}); err != nil {
+	if err := worker.ForEach(t.Context(), each(), func(context.Context, string) error { return nil }, worker.ForEachConfig{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -131,7 +131,7 @@ func TestForEachJoinsErrorsThatNameTenants(t *testing.T) {
 		}
 		done.addf("%s", id)
 		return nil
-	}, worker.Pass{Parallel: 1})
+	}, worker.ForEachConfig{Limit: 1})
 	done.expect(t, "good", "better")
 
 	pass, ok := errors.AsType[*worker.PassError](err)
@@ -172,7 +172,7 @@ func TestForEachJoinsErrorsThatNameTenants(t *testing.T) {
 }
 
 func TestPassErrorShowsTen(t *testing.T) {
-	err := worker.ForEach(t.Context(), each(ids(100)...), func(context.Context, string) error { return fs.ErrInvalid }, worker.Pass{})
+	err := worker.ForEach(t.Context(), each(ids(100)...), func(context.Context, string) error { return fs.ErrInvalid }, worker.ForEachConfig{})
 	text := err.Error()
 	if n := strings.Count(text, "tenant t"); n != 10 || !strings.HasSuffix(text, "; and 90 more") || !strings.HasPrefix(text, "the work of 100 of 100 tenants failed; tenant t0: ") {
 		t.Errorf("%d are shown in %q", n, text)
@@ -188,7 +188,7 @@ func TestForEachEndsTheCtxOfATenantThatTakesTooLong(t *testing.T) {
 			}
 			<-ctx.Done()
 			return ctx.Err()
-		}, worker.Pass{Parallel: 1, Timeout: time.Minute})
+		}, worker.ForEachConfig{Limit: 1, Timeout: time.Minute})
 		pass, ok := errors.AsType[*worker.PassError](err)
 		if !ok || len(pass.Failed) != 2 || !errors.Is(pass.Failed[1], context.DeadlineExceeded) || pass.Failed[1].TenantID != "later" || pass.Stopped != nil {
 			t.Errorf("got %v", err)
@@ -216,7 +216,7 @@ func TestForEachStopsWithItsCtx(t *testing.T) {
 				time.Sleep(time.Hour) // one that does not heed it at once is waited for
 				return ctx.Err()
 			}
-		}, worker.Pass{Parallel: 2, StopGrace: 2 * time.Hour})
+		}, worker.ForEachConfig{Limit: 2, StopGrace: 2 * time.Hour})
 		if n := len(log.all()); n != 4 {
 			t.Errorf("%d were begun, want 4", n)
 		}
@@ -239,7 +239,7 @@ func TestForEachStopsWithItsCtx(t *testing.T) {
 func TestForEachThatIsStoppedBeforeItBeginsRunsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := worker.ForEach(ctx, each("a", "b"), func(context.Context, string) error { t.Error("run"); return nil }, worker.Pass{})
+	err := worker.ForEach(ctx, each("a", "b"), func(context.Context, string) error { t.Error("run"); return nil }, worker.ForEachConfig{})
 	if err == nil || err.Error() != "2 of 2 tenants were not begun: context canceled" || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -248,7 +248,7 @@ func TestForEachThatIsStoppedBeforeItBeginsRunsNothing(t *testing.T) {
 func TestForEachThatWasDoneWhenItsCtxEndedIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := worker.ForEach(ctx, each("a"), func(context.Context, string) error { cancel(); return nil }, worker.Pass{}); err != nil {
+	if err := worker.ForEach(ctx, each("a"), func(context.Context, string) error { cancel(); return nil }, worker.ForEachConfig{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -256,7 +256,7 @@ func TestForEachThatWasDoneWhenItsCtxEndedIsDone(t *testing.T) {
 func TestForEachWasNotStoppedWhenAllWereBegun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := worker.ForEach(ctx, each("a"), func(context.Context, string) error { cancel(); return fs.ErrInvalid }, worker.Pass{})
+	err := worker.ForEach(ctx, each("a"), func(context.Context, string) error { cancel(); return fs.ErrInvalid }, worker.ForEachConfig{})
 	if pass, ok := errors.AsType[*worker.PassError](err); !ok || pass.Stopped != nil || pass.NotRun != 0 || len(pass.Failed) != 1 {
 		t.Errorf("got %v", err)
 	}
@@ -290,7 +290,7 @@ func TestForEachPassesOverATenantThatHasGone(t *testing.T) {
 		log.addf("%s", id)
 		set.remove("b")
 		return nil
-	}, worker.Pass{Parallel: 1, Active: set.IsActive, Progress: func(done, total int) { log.addf("%d of %d", done, total) }})
+	}, worker.ForEachConfig{Limit: 1, Active: set.IsActive, Progress: func(done, total int) { log.addf("%d of %d", done, total) }})
 	if err != nil {
 		t.Error(err)
 	}
@@ -315,7 +315,7 @@ func TestW01ForEachCancelsTheWorkForATenantThatGoes(t *testing.T) {
 				log.addf("%s is done", id)
 				return nil
 			}
-		}, worker.Pass{Parallel: 2, Active: set.IsActive})
+		}, worker.ForEachConfig{Limit: 2, Active: set.IsActive})
 		if err != nil {
 			t.Errorf("that a tenant goes is no error of the pass: %v", err)
 		}
@@ -338,7 +338,7 @@ func TestForEachForgivesWhoHasGoneUnlessItPanics(t *testing.T) {
 			default:
 				return errors.New("mine")
 			}
-		}, worker.Pass{Active: set.IsActive, Parallel: 3})
+		}, worker.ForEachConfig{Active: set.IsActive, Limit: 3})
 		if want := "the work of 2 of 3 tenants failed; tenant b: panic: oh; tenant stays: mine"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -352,7 +352,7 @@ func TestForEachTellsItsProgressOneAfterTheOther(t *testing.T) {
 			return fs.ErrInvalid
 		}
 		return nil
-	}, worker.Pass{Parallel: 16, Progress: func(done, total int) {
+	}, worker.ForEachConfig{Limit: 16, Progress: func(done, total int) {
 		if total != 200 {
 			t.Errorf("total %d", total)
 		}
@@ -372,8 +372,8 @@ func TestForEachTellsItsProgressOneAfterTheOther(t *testing.T) {
 }
 
 func TestForEachNamesWhatMakesNoSense(t *testing.T) {
-	err := worker.ForEach(t.Context(), nil, nil, worker.Pass{Parallel: -1, Timeout: -1, StopGrace: -1})
-	if want := "for each tenant: work is missing; Parallel is negative; Timeout is negative; StopGrace is negative; tenantIDs is missing"; err == nil || err.Error() != want {
+	err := worker.ForEach(t.Context(), nil, nil, worker.ForEachConfig{Limit: -1, Timeout: -1, StopGrace: -1})
+	if want := "for each tenant: work is missing; Limit is negative; Timeout is negative; StopGrace is negative; tenantIDs is missing"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

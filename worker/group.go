@@ -125,7 +125,7 @@ func NewGroup(cfg Config) (*Group, error) {
 // Run starts and stops runs as changes say, until ctx ends or changes does, and then stops them all and waits for them, for
 // StopGrace at the most. changes has to end with ctx, as discovery's Changes does; Run waits for that as well.
 //
-// It returns nil when all have ended: that ctx or changes have is no error. Otherwise [errors.As] finds a *[StillRunning],
+// It returns nil when all have ended: that ctx or changes have is no error. Otherwise [errors.As] finds a *[StillRunningError],
 // and a *[PanicError] when changes panicked. Run can be called once; the second time it returns [ErrRan].
 func (g *Group) Run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	g.mu.Lock()

@@ -265,7 +265,7 @@ func TestWhoOverstaysHoldsUpNobody(t *testing.T) {
 		b.wantStates("a running, stuck overstaying")
 		b.cancel()
 		err := <-b.ended
-		var still *StillRunning
+		var still *StillRunningError
 		if !errors.As(err, &still) || fmt.Sprint(still.TenantIDs, still.Changes) != "[stuck] false" {
 			t.Errorf("run: %v", err)
 		}

@@ -19,7 +19,7 @@ func TestX27WhoIsPassedOverIsCountedAndShown(t *testing.T) {
 	var log bytes.Buffer
 	reader := metric.NewManualReader()
 	known := func(id string) bool { return id != "default" && id != "gone" }
-	cfg := worker.Pass{
+	cfg := worker.ForEachConfig{
 		Active: known, Logger: slog.New(slog.NewTextHandler(&log, nil)), MeterProvider: metric.NewMeterProvider(metric.WithReader(reader)),
 	}
 	well := func(context.Context, string) error { return nil }
@@ -46,7 +46,7 @@ func TestX27WhoIsPassedOverIsCountedAndShown(t *testing.T) {
 func TestX27WhenNobodyIsPassedOverNothingIsSaid(t *testing.T) {
 	var log bytes.Buffer
 	reader := metric.NewManualReader()
-	cfg := worker.Pass{Logger: slog.New(slog.NewTextHandler(&log, nil)), MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))}
+	cfg := worker.ForEachConfig{Logger: slog.New(slog.NewTextHandler(&log, nil)), MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))}
 	if err := worker.ForEach(t.Context(), each("a", "default"), func(context.Context, string) error { return nil }, cfg); err != nil || log.Len() > 0 {
 		t.Errorf("got %v, and the log says %q", err, &log)
 	}
@@ -78,7 +78,7 @@ func TestX27WithoutALoggerItIsShownAllTheSame(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	cfg := worker.Pass{Active: func(id string) bool { return id != "default" }}
+	cfg := worker.ForEachConfig{Active: func(id string) bool { return id != "default" }}
 	if err := worker.ForEach(t.Context(), each("a", "default"), func(context.Context, string) error { return nil }, cfg); err != nil {
 		t.Error(err)
 	}

@@ -64,7 +64,7 @@ func newRoll(table timetable, timeout, grace time.Duration) *roll {
 	}
 }
 
-// counted is how many have a run that counts towards Parallel.
+// counted is how many have a run that counts towards Limit.
 func (r *roll) counted() int { return r.in[seatRunning].Len() + r.in[seatEnding].Len() }
 
 // unfinished is how many have a run.

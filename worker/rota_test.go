@@ -40,7 +40,7 @@ type call struct {
 }
 
 // startRota runs an Every. work may be nil: it returns at once.
-func startRota(t *testing.T, interval time.Duration, cfg Schedule, work func(ctx context.Context, id string) error) *rota {
+func startRota(t *testing.T, interval time.Duration, cfg EveryConfig, work func(ctx context.Context, id string) error) *rota {
 	t.Helper()
 	r := &rota{
 		t: t, began: time.Now(), table: newTimetable(interval, time.Now()), changes: make(chan tenant.Change),
@@ -68,7 +68,7 @@ func startRota(t *testing.T, interval time.Duration, cfg Schedule, work func(ctx
 		}, cfg)
 		r.mu.Lock()
 		r.returned = true
-		if still, ok := errors.AsType[*StillRunning](err); ok {
+		if still, ok := errors.AsType[*StillRunningError](err); ok {
 			r.left = still.TenantIDs
 		}
 		r.mu.Unlock()

@@ -106,7 +106,7 @@ func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
 			reading, read = false, nil
 		case <-grace.C:
 			l.do(base, (*plan).tick)
-			still := &StillRunning{TenantIDs: l.group.unfinished(), Changes: reading}
+			still := &StillRunningError{TenantIDs: l.group.unfinished(), Changes: reading}
 			if reading {
 				return still
 			}

@@ -279,7 +279,7 @@ func (s *sim) checkReturn(now time.Time) {
 	select {
 	case err := <-s.ended:
 		m.returned = true
-		still, is := errors.AsType[*worker.StillRunning](err)
+		still, is := errors.AsType[*worker.StillRunningError](err)
 		switch {
 		case m.stopped.IsZero() || !due && (len(running) > 0 || reading):
 			m.wrongf("Run has returned %v, and %q run", err, running)

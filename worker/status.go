@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -50,13 +51,22 @@ func (s State) String() string {
 	}
 }
 
+// MarshalText returns the same word as String.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // Status is how a Group is doing: how many tenants are in each state, and each of them.
 type Status struct {
-	Waiting, Running, Stopping, Overstaying, Restarting, Done, GivenUp int
+	Waiting     int `json:"waiting"`
+	Running     int `json:"running"`
+	Stopping    int `json:"stopping"`
+	Overstaying int `json:"overstaying"`
+	Restarting  int `json:"restarting"`
+	Done        int `json:"done"`
+	GivenUp     int `json:"given_up"`
 	// Limit is Config.Limit. Who waits although fewer run waits for the ramp, or for who was reconfigured and is Restarting.
-	Limit int
+	Limit int `json:"limit,omitempty"`
 	// Tenants has those that are active, and those whose last run has not ended yet, sorted by id.
-	Tenants []TenantStatus
+	Tenants []TenantStatus `json:"tenants"`
 }
 
 // TenantStatus is how the work of one tenant is doing.
@@ -77,9 +87,12 @@ type TenantStatus struct {
 	Active bool
 }
 
-// StillRunning is the error of a Group's Run and of [Every], and a part of that of [ForEach], when something has not ended
+// MarshalJSON writes the state as its word and the error as a text.
+func (t TenantStatus) MarshalJSON() ([]byte, error) { return json.Marshal(viewOf(&t)) }
+
+// StillRunningError is the error of a Group's Run and of [Every], and a part of that of [ForEach], when something has not ended
 // within the grace. Its goroutine is left behind: it ends when what it has called returns.
-type StillRunning struct { //nolint:errname // it says what is the matter, as worker.StillRunning
+type StillRunningError struct {
 	// TenantIDs are those whose work has not returned, sorted.
 	TenantIDs []string
 	// Changes is true when the sequence of changes has not ended.
@@ -87,7 +100,7 @@ type StillRunning struct { //nolint:errname // it says what is the matter, as wo
 }
 
 // Error names up to ten.
-func (e *StillRunning) Error() string {
+func (e *StillRunningError) Error() string {
 	const most = 10
 	var parts []string
 	if n := len(e.TenantIDs); n > 0 {

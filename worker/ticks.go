@@ -16,7 +16,7 @@ import (
 // ticks is one call of Every. All of it belongs to the goroutine of that call, which alone changes the roll; the runs only
 // send to ended, until it is over.
 type ticks struct {
-	cfg     Schedule
+	cfg     EveryConfig
 	work    func(ctx context.Context, tenantID string) error
 	start   time.Time
 	metrics tickMetrics
@@ -84,7 +84,7 @@ func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, new
 }
 
 // shutDown waits for what was cancelled, for the grace at the most.
-func (t *ticks) shutDown(base context.Context, read <-chan struct{}) *StillRunning {
+func (t *ticks) shutDown(base context.Context, read <-chan struct{}) *StillRunningError {
 	defer close(t.over)
 	t.roll.stop(time.Since(t.start))
 	grace := time.NewTimer(t.cfg.StopGrace)
@@ -97,7 +97,7 @@ func (t *ticks) shutDown(base context.Context, read <-chan struct{}) *StillRunni
 			reading, read = false, nil
 		case <-grace.C:
 			t.leaveBehind(base)
-			return &StillRunning{TenantIDs: t.roll.names(), Changes: reading}
+			return &StillRunningError{TenantIDs: t.roll.names(), Changes: reading}
 		}
 	}
 	return nil
@@ -152,15 +152,15 @@ func (t *ticks) tellOfCrowd(ctx context.Context, now time.Duration, missed int64
 		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "ticks are late: the process stood still", slog.Int64("late", missed))
 	}
 	if t.crowded > 0 && now-t.toldLast >= t.roll.table.interval {
-		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "ticks are late: too many wait in line for Parallel",
-			slog.Int64("late", t.crowded), slog.Int("in_line", t.roll.in[seatInLine].Len()), slog.Int("parallel", t.cfg.Parallel))
+		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "ticks are late: too many wait in line for Limit",
+			slog.Int64("late", t.crowded), slog.Int("in_line", t.roll.in[seatInLine].Len()), slog.Int("parallel", t.cfg.Limit))
 		t.crowded, t.toldLast = 0, now
 	}
 }
 
 // fill starts who is first in line while there is room.
 func (t *ticks) fill(base context.Context, others *sync.WaitGroup) {
-	for t.roll.counted() < t.cfg.Parallel && t.roll.first(seatInLine) != nil {
+	for t.roll.counted() < t.cfg.Limit && t.roll.first(seatInLine) != nil {
 		ctx, cancel := context.WithCancelCause(base)
 		s := t.roll.begin(time.Since(t.start), cancel)
 		id := s.id // the owner may change it meanwhile

@@ -69,7 +69,7 @@ func (c *churn) run(ctx context.Context, interval time.Duration) {
 // step makes one change. That somebody else was there first, by curl, is no error.
 func (c *churn) step(ctx context.Context) error {
 	err := c.do(ctx, choose(len(c.active), c.target, len(c.suspended), len(c.gone), c.intn))
-	for _, settled := range []error{managerapi.ErrConflict, managerapi.ErrTenantNotFound, managerapi.ErrAccessDenied} {
+	for _, settled := range []error{managerapi.ErrConflict, managerapi.ErrNotFound, managerapi.ErrAccessDenied} {
 		if errors.Is(err, settled) {
 			return nil
 		}
@@ -136,7 +136,7 @@ func (c *churn) associate(ctx context.Context, id string) error {
 	switch {
 	case err == nil || errors.Is(err, managerapi.ErrConflict):
 		c.active = append(c.active, id)
-	case !errors.Is(err, managerapi.ErrTenantNotFound): // somebody has deleted it
+	case !errors.Is(err, managerapi.ErrNotFound): // somebody has deleted it
 		c.gone = append(c.gone, id)
 	}
 	return err

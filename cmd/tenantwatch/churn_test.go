@@ -16,8 +16,7 @@ func TestChurnKnowsWhatItHasDone(t *testing.T) {
 	m := tenanttest.NewManager(tenanttest.WithEnvironment("dev"))
 	served := httptest.NewServer(m)
 	defer served.Close()
-	api, err := managerapi.NewClient(served.URL,
-		managerapi.WithAPIKey(managerapi.StaticKey(m.APIKey())), managerapi.WithBearerToken(managerapi.StaticKey(m.Token())))
+	api, err := managerapi.NewClient(managerapi.Config{BaseURL: served.URL, APIKey: managerapi.StaticKey(m.APIKey()), BearerToken: managerapi.StaticKey(m.Token())})
 	if err != nil {
 		t.Fatal(err)
 	}

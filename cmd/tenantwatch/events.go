@@ -49,7 +49,7 @@ func (c *eventsCommand) Run(ctx context.Context, std streams) error {
 		}
 		list := &listing{session: s, noun: "event", header: []string{"TIME", "REVISION", "EVENT", "TENANT", "SLUG", "SERVICE"}}
 		for {
-			found, err := s.Events(ctx, after, pageSize)
+			found, err := s.Admin().Events(ctx, after, pageSize)
 			if err == nil && from.epoch != "" && found.Epoch != from.epoch {
 				err = fmt.Errorf("%w: the epoch is now %s", managerapi.ErrGone, found.Epoch)
 			}
@@ -110,7 +110,7 @@ func (s *session) begin(ctx context.Context, from start) (uint64, error) {
 	if from.byRevision {
 		return from.after, nil
 	}
-	outbox, err := s.Outbox(ctx)
+	outbox, err := s.Admin().Outbox(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +125,7 @@ func (s *session) begin(ctx context.Context, from start) (uint64, error) {
 func (s *session) search(ctx context.Context, low, high uint64, at time.Time) (uint64, error) {
 	for low < high {
 		middle := low + (high-low)/2
-		found, err := s.Events(ctx, middle, 1)
+		found, err := s.Admin().Events(ctx, middle, 1)
 		switch {
 		case errors.Is(err, managerapi.ErrGone):
 			low = middle + 1

@@ -31,7 +31,7 @@ func (c *keyCreateCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		created, err := s.CreateKey(ctx, managerapi.CreateKeyRequest{Service: c.Service, Name: c.Name})
+		created, err := s.Admin().CreateKey(ctx, managerapi.CreateKeyRequest{Service: c.Service, Name: c.Name})
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ type keyListCommand struct {
 // Run prints what is known of the keys.
 func (c *keyListCommand) Run(ctx context.Context, std streams) error {
 	return c.read(ctx, std, func(ctx context.Context, s *session) error {
-		keys, err := s.Keys(ctx, c.Service)
+		keys, err := s.Admin().Keys(ctx, c.Service)
 		if err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ type keyRevokeCommand struct {
 // Run revokes the key.
 func (c *keyRevokeCommand) Run(ctx context.Context, std streams) error {
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
-		if err := s.RevokeKey(ctx, c.ID); err != nil {
+		if err := s.Admin().RevokeKey(ctx, c.ID); err != nil {
 			return err
 		}
 		return s.revoked("key", c.ID)

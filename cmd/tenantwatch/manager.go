@@ -92,8 +92,8 @@ func (f *managerFlags) open(env func(string) string, std streams) (*session, err
 	if err := l.fault(advice, "Check the flags --manager-url and --token-file, and the variables TENANTWATCH_URL and TENANTWATCH_TOKEN."); err != nil {
 		return nil, err
 	}
-	client, err := newManagerClient(s.url, secure, f.Insecure, insecure{secret: "token", flag: "--insecure"},
-		managerapi.WithBearerToken(s.token.provide), managerapi.WithTimeout(callTimeout))
+	client, err := newManagerClient(secure, f.Insecure, insecure{secret: "token", flag: "--insecure"},
+		managerapi.Config{BaseURL: s.url, BearerToken: s.token.provide, Timeout: callTimeout})
 	s.Client = client
 	return s, err
 }
@@ -105,22 +105,16 @@ type insecure struct {
 
 // newManagerClient returns a client for the manager. A few retries are enough: whoever waits is a person, and who follows
 // asks again anyway.
-func newManagerClient(managerURL string, secure *tls.Config, allowed bool, what insecure, options ...managerapi.Option) (*managerapi.Client, error) {
-	parsed, err := url.Parse(managerURL)
+func newManagerClient(secure *tls.Config, allowed bool, what insecure, cfg managerapi.Config) (*managerapi.Client, error) {
+	parsed, err := url.Parse(cfg.BaseURL)
 	if err == nil && parsed.Scheme == "http" && parsed.Hostname() != "" && !allowed && !isLoopback(parsed.Hostname()) {
 		return nil, &usageError{
 			text:   "the manager's URL is http, and not on this machine: the " + what.secret + " would cross the network in clear text",
 			advice: "Use https or, where you trust the network, " + what.flag + ".",
 		}
 	}
-	options = append(options, managerapi.WithRetries(3))
-	if secure != nil {
-		options = append(options, managerapi.WithTLSConfig(secure))
-	}
-	if allowed {
-		options = append(options, managerapi.WithAllowInsecureHTTP())
-	}
-	client, err := managerapi.NewClient(managerURL, options...)
+	cfg.Retries, cfg.TLS, cfg.AllowInsecureHTTP = 3, secure, allowed
+	client, err := managerapi.NewClient(cfg)
 	if err != nil {
 		return nil, &usageError{text: err.Error(), advice: "The manager's URL looks like https://tenants.example.com."}
 	}
@@ -152,7 +146,7 @@ func (s *session) advice(err error) string {
 		return "The tenant or its association is " + answer.TenantStatus + ": reactivate it first."
 	case errors.Is(err, managerapi.ErrAccessDenied):
 		return "The token in " + s.token.name + " may not do this."
-	case errors.Is(err, managerapi.ErrTenantNotFound):
+	case errors.Is(err, managerapi.ErrNotFound):
 		return "Check the id and the name: \"tenant list\", \"tenant get\", \"key list\" and \"token list\" show what there is."
 	case errors.Is(err, managerapi.ErrConflict):
 		return "What is there does not allow it: \"tenant list\", \"tenant get\" and \"key list\" show what there is."

@@ -207,7 +207,7 @@ func hear(ctx context.Context, t *testing.T, feed tenant.Feed, publisher redisev
 
 func announce(t *testing.T, at redisevents.Config) error {
 	t.Helper()
-	publisher, err := redisevents.NewPublisher(at, redisevents.BothChannels, redisevents.WithStream(0))
+	publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: at, Channels: redisevents.BothChannels, Stream: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (c *outboxListCommand) Run(ctx context.Context, std streams) error {
 	return c.read(ctx, std, func(ctx context.Context, s *session) error {
 		list := &listing{session: s, noun: "quarantined event", header: []string{"REVISION", "GIVEN UP", "ATTEMPTS", "EVENT", "TENANT", "FAILURE"}}
 		for after := uint64(0); ; {
-			found, err := s.Quarantined(ctx, after, pageSize)
+			found, err := s.Admin().Quarantined(ctx, after, pageSize)
 			if err != nil {
 				return err
 			}
@@ -59,9 +59,9 @@ type outboxRetryCommand struct {
 // Run has the event tried again.
 func (c *outboxRetryCommand) Run(ctx context.Context, std streams) error {
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
-		err := s.RetryEvent(ctx, c.Revision, c.Force)
+		err := s.Admin().RetryEvent(ctx, c.Revision, c.Force)
 		switch {
-		case errors.Is(err, managerapi.ErrTenantNotFound):
+		case errors.Is(err, managerapi.ErrNotFound):
 			return &failure{err: fmt.Errorf("revision %d: %w", c.Revision, err), advice: "\"outbox list\" shows what was given up."}
 		case errors.Is(err, managerapi.ErrConflict):
 			return &failure{

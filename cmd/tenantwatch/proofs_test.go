@@ -57,8 +57,7 @@ func prove(t *testing.T, dsn string, settings ...string) *proof {
 		if apiKey == "" {
 			apiKey = strings.TrimSpace(s.command("key", "create", "--service", "ledger"))
 		}
-		api, err := managerapi.NewClient(s.ready.ManagerURL, managerapi.WithRetries(0),
-			managerapi.WithBearerToken(managerapi.StaticKey(token)), managerapi.WithAPIKey(managerapi.StaticKey(apiKey)))
+		api, err := managerapi.NewClient(managerapi.Config{BaseURL: s.ready.ManagerURL, Retries: -1, BearerToken: managerapi.StaticKey(token), APIKey: managerapi.StaticKey(apiKey)})
 		if err != nil {
 			t.Fatal(err)
 		}

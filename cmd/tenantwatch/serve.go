@@ -231,7 +231,7 @@ func (d database) howToMakeOne() string {
 
 func (m *manager) openPublisher(s serveSettings) error {
 	var err error
-	if m.publisher, err = redisevents.NewPublisher(s.redis, s.channels, redisevents.WithStream(0)); err != nil {
+	if m.publisher, err = redisevents.NewPublisher(redisevents.PublisherConfig{Redis: s.redis, Channels: s.channels, Stream: true}); err != nil {
 		return &failure{err: fmt.Errorf("publish: %w", err), advice: "Check the settings of Redis.", permanent: true}
 	}
 	m.closeLater(m.publisher.Close)

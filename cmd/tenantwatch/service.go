@@ -92,7 +92,7 @@ func (c *serviceAssociateCommand) meant(ctx context.Context, s *session) error {
 
 // same is nil when the association that is there is the one that is wanted.
 func (c *serviceAssociateCommand) same(ctx context.Context, s *session) error {
-	all, err := s.Associations(ctx, c.ID)
+	all, err := s.Admin().Associations(ctx, c.ID)
 	if err != nil {
 		return err
 	}
@@ -189,5 +189,5 @@ func (c *serviceDisassociateCommand) Run(ctx context.Context, std streams) error
 // noAssociation reports whether the tenant is there, and has none with the service.
 func noAssociation(err error) bool {
 	answer, answered := errors.AsType[*managerapi.Error](err)
-	return answered && errors.Is(err, managerapi.ErrTenantNotFound) && answer.Code == codeNoAssociation
+	return answered && errors.Is(err, managerapi.ErrNotFound) && answer.Code == codeNoAssociation
 }

@@ -86,6 +86,6 @@ func (l *lookup) secret(s setting, file string, stdin io.Reader) keySource {
 
 // client returns a client for the manager.
 func (s settings) client(allowInsecureHTTP bool) (*managerapi.Client, error) {
-	return newManagerClient(s.managerURL, s.tls, allowInsecureHTTP, insecure{secret: "API key", flag: "--allow-insecure-http"},
-		managerapi.WithAPIKey(s.key.provide))
+	return newManagerClient(s.tls, allowInsecureHTTP, insecure{secret: "API key", flag: "--allow-insecure-http"},
+		managerapi.Config{BaseURL: s.managerURL, APIKey: s.key.provide})
 }

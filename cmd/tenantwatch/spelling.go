@@ -13,7 +13,7 @@ const mostClose = 3
 
 // isNew reports whether no key and no tenant knows the service, and which names that are known are close to it.
 func (s *session) isNew(ctx context.Context, service string) (unknown bool, near []string, err error) {
-	keys, err := s.Keys(ctx, "")
+	keys, err := s.Admin().Keys(ctx, "")
 	if err != nil {
 		return false, nil, err
 	}
@@ -24,7 +24,7 @@ func (s *session) isNew(ctx context.Context, service string) (unknown bool, near
 	if slices.Contains(names, service) {
 		return false, nil, nil
 	}
-	page, err := s.Tenants(ctx, managerapi.TenantQuery{Service: service, Limit: 1})
+	page, err := s.Admin().Tenants(ctx, managerapi.TenantQuery{Service: service, Limit: 1})
 	if err != nil || len(page.Tenants) > 0 {
 		return false, nil, err
 	}

@@ -108,7 +108,7 @@ func (s *stack) openManager(ctx context.Context, address string) error {
 		return err
 	}
 	s.closeLater(s.manager.close)
-	s.admin, err = managerapi.NewClient(s.managerURL(), managerapi.WithBearerToken(managerapi.StaticKey(s.token)))
+	s.admin, err = managerapi.NewClient(managerapi.Config{BaseURL: s.managerURL(), BearerToken: managerapi.StaticKey(s.token)})
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (s *stack) serving(ctx context.Context, body func(context.Context) error) e
 // populate makes an API key, by the REST API like anybody else, and the first tenants, by a transaction: thousands of calls
 // that each wait for the disk would take a minute.
 func (s *stack) populate(ctx context.Context, tenants int) error {
-	created, err := s.admin.CreateKey(ctx, managerapi.CreateKeyRequest{Service: s.service, Name: "dev"})
+	created, err := s.admin.Admin().CreateKey(ctx, managerapi.CreateKeyRequest{Service: s.service, Name: "dev"})
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *stack) populate(ctx context.Context, tenants int) error {
 // discover makes the discovery, which is not started yet.
 func (s *stack) discover() error {
 	var err error
-	s.client, err = managerapi.NewClient(s.managerURL(), managerapi.WithAPIKey(managerapi.StaticKey(s.apiKey)))
+	s.client, err = managerapi.NewClient(managerapi.Config{BaseURL: s.managerURL(), APIKey: managerapi.StaticKey(s.apiKey)})
 	if err != nil {
 		return err
 	}

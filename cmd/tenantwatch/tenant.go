@@ -106,7 +106,7 @@ func (c *tenantListCommand) Run(ctx context.Context, std streams) error {
 			if c.Limit > 0 {
 				query.Limit = min(pageSize, c.Limit-list.printed)
 			}
-			found, err := s.Tenants(ctx, query)
+			found, err := s.Admin().Tenants(ctx, query)
 			if err != nil {
 				return err
 			}
@@ -148,7 +148,7 @@ func (c *tenantGetCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		associations, err := s.Associations(ctx, c.ID)
+		associations, err := s.Admin().Associations(ctx, c.ID)
 		if err != nil {
 			return err
 		}

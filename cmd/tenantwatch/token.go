@@ -36,7 +36,7 @@ func (c *tokenCreateCommand) Run(ctx context.Context, std streams) error {
 		return c.inDatabase(ctx, std)
 	}
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
-		created, err := s.CreateToken(ctx, managerapi.CreateTokenRequest{Name: c.Name})
+		created, err := s.Admin().CreateToken(ctx, managerapi.CreateTokenRequest{Name: c.Name})
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ type tokenListCommand struct {
 // Run prints what is known of the tokens.
 func (c *tokenListCommand) Run(ctx context.Context, std streams) error {
 	return c.read(ctx, std, func(ctx context.Context, s *session) error {
-		tokens, err := s.Tokens(ctx)
+		tokens, err := s.Admin().Tokens(ctx)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ type tokenRevokeCommand struct {
 // Run revokes the token.
 func (c *tokenRevokeCommand) Run(ctx context.Context, std streams) error {
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
-		err := s.RevokeToken(ctx, c.ID, c.Force)
+		err := s.Admin().RevokeToken(ctx, c.ID, c.Force)
 		if errors.Is(err, managerapi.ErrConflict) {
 			return &failure{err: err, advice: "Make another with \"token create\" first, and use that one. --force ends it all the same."}
 		}

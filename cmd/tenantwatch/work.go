@@ -156,7 +156,7 @@ func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.T
 	r.keeper = newKeeper()
 	defer r.keeper.close()
 	err = r.display.during(g.Status, cancel, func() error { return g.Run(ctx, d.Changes(ctx)) })
-	if _, ok := errors.AsType[*worker.StillRunning](err); ok {
+	if _, ok := errors.AsType[*worker.StillRunningError](err); ok {
 		err = &failure{err: err, advice: "SIGKILL did not end them: look for processes that wait for a disk or for a file system on the network."}
 	}
 	return err

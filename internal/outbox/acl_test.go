@@ -48,7 +48,7 @@ func TestX39AnACLThatLacksAPatternSetsNothingAside(t *testing.T) {
 			server.Do(t.Context(), rules...)
 			cfg := addressOf(server)
 			cfg.Username, cfg.Password = "manager", "secret"
-			publisher, err := redisevents.NewPublisher(cfg, redisevents.TenantChannel)
+			publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg, Channels: redisevents.TenantChannel})
 			must(t, err)
 			t.Cleanup(func() { _ = publisher.Close() })
 			counting := &countingPublisher{Publisher: publisher}

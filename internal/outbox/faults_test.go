@@ -116,7 +116,7 @@ func TestX39AnACLThatLacksOneTenant(t *testing.T) {
 
 		cfg := addressOf(server)
 		cfg.Username, cfg.Password = "publisher", password
-		publisher, err := redisevents.NewPublisher(cfg, redisevents.TenantChannel)
+		publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg, Channels: redisevents.TenantChannel})
 		must(t, err)
 		defer func() { _ = publisher.Close() }()
 		var log syncBuffer
@@ -195,7 +195,7 @@ func expectLate(t *testing.T, begin, end []any) {
 		"~tenant-events-stream:*", "-@all", "+publish", "+xadd")
 	cfg := addressOf(server)
 	cfg.Username, cfg.Password = "publisher", password
-	publisher, err := redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel, redisevents.WithStream(0))
+	publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg, Stream: true})
 	must(t, err)
 	defer func() { _ = publisher.Close() }()
 	heard := listen(t, server, redisevents.EnvironmentChannelName(environment))
@@ -240,7 +240,7 @@ func TestX09TwoManagersAndAMasterThatBecomesAReplica(t *testing.T) {
 	s, _ := useStore(t, dsn)
 	other, _ := useStore(t, dsn)
 	for _, one := range []*store.Store{s, other} {
-		publisher, err := redisevents.NewPublisher(redisevents.Config{Host: proxy.Host(), Port: proxy.Port()}, redisevents.EnvironmentChannel, redisevents.WithStream(0))
+		publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: redisevents.Config{Host: proxy.Host(), Port: proxy.Port()}, Stream: true})
 		must(t, err)
 		t.Cleanup(func() { _ = publisher.Close() })
 		relay(t, one, redisevents.Config{}, Config{Publisher: publisher, Poll: 10 * time.Millisecond})

@@ -32,7 +32,7 @@ func openStore(ctx context.Context, dsn string) (*store.Store, error) {
 }
 
 func newPublisher(cfg redisevents.Config) (*redisevents.Publisher, error) {
-	return redisevents.NewPublisher(cfg, redisevents.EnvironmentChannel)
+	return redisevents.NewPublisher(redisevents.PublisherConfig{Redis: cfg})
 }
 
 // useStore opens the store; done closes it, at the end of the test at the latest.

@@ -55,7 +55,7 @@ func TestX04ManyChangeManyTenants(t *testing.T) {
 	const clients, tenants, changes = 8, 40, 100 // of each client, two events each
 	server := testserver.StartRedis(t)
 	s, _ := useStore(t, "sqlite:"+t.TempDir()+"/tenants.db")
-	publisher, err := redisevents.NewPublisher(addressOf(server), redisevents.EnvironmentChannel, redisevents.WithStream(0))
+	publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: addressOf(server), Stream: true})
 	must(t, err)
 	defer func() { _ = publisher.Close() }()
 	r, _ := relay(t, s, addressOf(server), Config{Publisher: publisher})

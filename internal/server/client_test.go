@@ -17,9 +17,7 @@ import (
 func TestOurClientUnderstandsIt(t *testing.T) {
 	h := start(t)
 	ctx := t.Context()
-	client, err := managerapi.NewClient(h.url,
-		managerapi.WithAPIKey(func(context.Context) (string, error) { return h.key, nil }),
-		managerapi.WithBearerToken(func(context.Context) (string, error) { return h.token, nil }))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: h.url, APIKey: func(context.Context) (string, error) { return h.key, nil }, BearerToken: func(context.Context) (string, error) { return h.token, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +50,7 @@ func TestOurClientUnderstandsIt(t *testing.T) {
 	if _, err := client.Connections(ctx, created.ID, "ledger"); !errors.As(err, &refused) || refused.TenantStatus != "suspended" {
 		t.Errorf("connections of what is suspended: %v", err)
 	}
-	if _, err := client.GetActiveTenantsByService(ctx, "other"); !errors.Is(err, managerapi.ErrTenantNotFound) {
+	if _, err := client.GetActiveTenantsByService(ctx, "other"); !errors.Is(err, managerapi.ErrNotFound) {
 		t.Errorf("the list of another service: %v", err)
 	}
 }
@@ -105,7 +103,7 @@ func fixed(secret string) func(context.Context) (string, error) {
 
 func clientOf(t *testing.T, h *served) *managerapi.Client {
 	t.Helper()
-	client, err := managerapi.NewClient(h.url, managerapi.WithAPIKey(fixed(h.key)), managerapi.WithBearerToken(fixed(h.token)))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: h.url, APIKey: fixed(h.key), BearerToken: fixed(h.token)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func TestX21ATokenLearnsWhichServicesThereAre(t *testing.T) {
 	if got := h.want(t, http.StatusNotFound, "PUT", path, `{}`).body; strings.Contains(got, "services") {
 		t.Errorf("a key learns of others, with a token beside it: %s", got)
 	}
-	client, err := managerapi.NewClient(h.url, managerapi.WithBearerToken(fixed(h.token)))
+	client, err := managerapi.NewClient(managerapi.Config{BaseURL: h.url, BearerToken: fixed(h.token)})
 	if err != nil {
 		t.Fatal(err)
 	}

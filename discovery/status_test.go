@@ -1,0 +1,43 @@
+package discovery_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/redisevents"
+)
+
+// TestStatusAsJSON has words and texts, as the page has.
+func TestStatusAsJSON(t *testing.T) {
+	data, err := json.Marshal(discovery.Status{State: discovery.Polling, FeedError: errors.New("refused"), Tenants: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		State     string  `json:"state"`
+		Tenants   int     `json:"tenants"`
+		FeedError string  `json:"feed_error"`
+		Snapshot  *string `json:"snapshot_error"`
+	}
+	if err := json.Unmarshal(data, &got); err != nil || got.State != "polling" || got.Tenants != 3 || got.FeedError != "refused" || got.Snapshot != nil {
+		t.Errorf("got %s, %v", data, err)
+	}
+}
+
+// TestConfigNamesEveryBadField, those of the RedisConfig too.
+func TestConfigNamesEveryBadField(t *testing.T) {
+	_, err := discovery.NewTenantDiscovery(discovery.Config{
+		RedisConfig: redisevents.Config{Host: "redis", Port: "no port", SilenceLimit: -1}, PollInterval: -1,
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, field := range []string{"ServiceName", "TMClient", "Port", "SilenceLimit", "PollInterval"} {
+		if !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is not named in %q", field, err)
+		}
+	}
+}
