@@ -7,6 +7,9 @@ PLATFORMS     := linux darwin windows
 TIMES         ?= 5
 KILLS         ?= 200
 SCHEDULES     ?= 2000000
+# Two modules: the library at the root, and the binary with what only it needs. go.work joins them. The library is tested without
+# it, so that the lowest versions it asks for are those it is tested with.
+EVERYTHING    := ./... ./cmd/...
 
 .DEFAULT_GOAL := help
 .PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants simulate faults matrix proofs crash fuzz openapi cover clean
@@ -15,32 +18,35 @@ help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: servers vet ## install what is missing, vet, run every test with the race detector
-	$(GO) test -race -shuffle=on -timeout 15m ./...
+	GOWORK=off $(GO) test -race -shuffle=on -timeout 15m ./...
+	$(GO) test -race -shuffle=on -timeout 15m ./cmd/...
 	@GO='$(GO)' scripts/simulate 40000
 
 servers: ## install the servers and the compiler that the tests need, where apt-get can
 	@scripts/install-servers
 
 vet: ## go vet for this machine
-	$(GO) vet ./...
+	GOWORK=off $(GO) vet ./...
+	$(GO) vet ./cmd/...
 
 lint: format-check tidy-check golangci-lint vet-platforms ## gofmt, go.mod, golangci-lint, go vet for linux, darwin, windows
 
 golangci-lint: ## only golangci-lint, in its pinned version
-	@GO='$(GO)' scripts/golangci-lint $(GOLANGCI_LINT) run
+	@GO='$(GO)' scripts/golangci-lint $(GOLANGCI_LINT) run $(EVERYTHING)
 
 vet-platforms: ## build and vet for linux, darwin and windows
 	@set -e; for os in $(PLATFORMS); do \
-		echo "GOOS=$$os $(GO) build and vet ./..."; \
-		GOOS=$$os CGO_ENABLED=0 $(GO) build -buildvcs=false ./...; \
-		GOOS=$$os CGO_ENABLED=0 $(GO) vet ./...; \
+		echo "GOOS=$$os $(GO) build and vet $(EVERYTHING)"; \
+		GOOS=$$os CGO_ENABLED=0 $(GO) build -buildvcs=false $(EVERYTHING); \
+		GOOS=$$os CGO_ENABLED=0 $(GO) vet $(EVERYTHING); \
 	done
 
 format-check: ## fail when a file is not as gofmt writes it
 	@out=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) || exit 1; if [ -n "$$out" ]; then echo "not as gofmt writes them:"; echo "$$out"; exit 1; fi
 
 tidy-check: ## fail when go.mod or go.sum is not as go mod tidy writes it
-	$(GO) mod tidy -diff
+	GOWORK=off $(GO) mod tidy -diff
+	cd cmd && GOWORK=off $(GO) mod tidy -diff
 
 mutants: ## plant bugs in discovery and in worker, one after the other, and see that their simulations catch each (45 minutes)
 	$(GO) test -tags mutants -count=1 -timeout 120m -run 'Mutants$$' -v -p 1 ./discovery ./worker
@@ -60,7 +66,7 @@ faults: servers ## bring every fault upon real servers TIMES (5) times, in full 
 	$(GO) test -count=1 -v -run '^TestD(24ManyDiscoveries|14)' ./discovery -faults.full
 
 matrix: servers ## run the edge matrix of each face in full, and print how many cells it has
-	$(GO) test -race -count=1 -timeout 30m -v -run '^TestEdges' $$(grep -rl --include='*_test.go' 'tenantwatch/internal/edges"' . | xargs -n 1 dirname | sort -u) -edges.full
+	$(GO) test -race -count=1 -timeout 30m -v -run '^TestEdges' $$(grep -rl --include='*_test.go' 'tenantwatch/internal/test/edges"' . | xargs -n 1 dirname | sort -u) -edges.full
 
 proofs: servers ## run two managers on real servers through failovers TIMES (5) times, each right again within 5 s, and print how soon
 	$(GO) test -count=$(TIMES) -timeout 30m -v -run 'TwoManagers' ./cmd/tenantwatch -edges.full -test.parallel 1
@@ -75,7 +81,7 @@ openapi: ## lint the OpenAPI document, and let clients generated for TypeScript 
 
 cover: ## test coverage, as a number a function and as cover/cover.html
 	@mkdir -p cover
-	$(GO) test -timeout 15m -coverpkg=./... -coverprofile=cover/cover.out ./...
+	$(GO) test -timeout 15m -coverpkg=./...,./cmd/... -coverprofile=cover/cover.out $(EVERYTHING)
 	$(GO) tool cover -html=cover/cover.out -o cover/cover.html
 	$(GO) tool cover -func=cover/cover.out
 

@@ -3,17 +3,28 @@ package tenantwatch_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
-
-	_ "modernc.org/sqlite" // stands for the driver of yours
 
 	"github.com/tenantwatch/tenantwatch/discovery"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 	"github.com/tenantwatch/tenantwatch/worker"
 )
+
+// server stands for the driver of yours and the database that it leads to. It takes every connection.
+type server struct{}
+
+func (server) Connect(context.Context) (driver.Conn, error) { return connection{}, nil }
+func (server) Driver() driver.Driver                        { return nil }
+
+type connection struct{}
+
+func (connection) Prepare(string) (driver.Stmt, error) { return nil, driver.ErrSkip }
+func (connection) Begin() (driver.Tx, error)           { return nil, driver.ErrSkip }
+func (connection) Close() error                        { return nil }
 
 // databases lends the database pool of each tenant. It is kept by a Group whose Work is keep, and by nobody else.
 type databases struct {
@@ -127,10 +138,7 @@ func Example_databaseForEachTenant() {
 
 	pools := newDatabases(func(ctx context.Context, tenantID string) (*sql.DB, error) {
 		fmt.Println("open", tenantID) // yours asks the manager's Connections each time, and caches none of them
-		db, err := sql.Open("sqlite", ":memory:")
-		if err != nil {
-			return nil, err
-		}
+		db := sql.OpenDB(server{})    // sql.Open with the driver and the address of yours
 		if err := db.PingContext(ctx); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}

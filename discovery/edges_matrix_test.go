@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/edges"
+	"github.com/tenantwatch/tenantwatch/internal/test/edges"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )

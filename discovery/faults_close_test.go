@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

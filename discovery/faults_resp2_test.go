@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
 // TestD28EveryProtocol: with each byte by itself every event arrives, over RESP3 and, from a server that knows no HELLO,

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"text/tabwriter"
 
-	"github.com/tenantwatch/tenantwatch/internal/planted"
+	"github.com/tenantwatch/tenantwatch/internal/test/planted"
 )
 
 // mutant is a bug that is planted, by replacing one place of the code, to see that the simulation notices.

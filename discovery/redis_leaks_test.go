@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
 // resources are what a leak would show in.

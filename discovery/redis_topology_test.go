@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"

@@ -10,7 +10,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/discovery"
 	"github.com/tenantwatch/tenantwatch/internal/activeset"
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

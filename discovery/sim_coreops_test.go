@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

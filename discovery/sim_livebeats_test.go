@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
 )

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

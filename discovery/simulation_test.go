@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/planted"
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/planted"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 )
 
 // worldNumbers: how many tenants there are at the beginning, the spread in milliseconds, and what seeds all jitter. The flags

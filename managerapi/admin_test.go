@@ -151,7 +151,10 @@ func TestAFailedAdminCallReturnsNothing(t *testing.T) {
 	m := startManager(t, always(http.StatusGone, `{"code":"EVENTS_GONE","error":"pruned"}`))
 	c := newClient(t, Config{BaseURL: m.URL})
 	calls := map[string]func() (any, error){
-		"tenants":      func() (any, error) { page, err := c.Admin().Tenants(t.Context(), TenantQuery{}); return page == nil, err },
+		"tenants": func() (any, error) {
+			page, err := c.Admin().Tenants(t.Context(), TenantQuery{})
+			return page == nil, err
+		},
 		"associations": func() (any, error) { list, err := c.Admin().Associations(t.Context(), "acme"); return list == nil, err },
 		"keys":         func() (any, error) { list, err := c.Admin().Keys(t.Context(), ""); return list == nil, err },
 		"tokens":       func() (any, error) { list, err := c.Admin().Tokens(t.Context()); return list == nil, err },

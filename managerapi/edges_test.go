@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/edges"
+	"github.com/tenantwatch/tenantwatch/internal/test/edges"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -31,8 +31,10 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 		_, _, err := c.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) {})
 		return err
 	},
-	"Client.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) { return c.Admin().Tenants(ctx, TenantQuery{}) }),
-	"Client.Tenant":  does(func(ctx context.Context, c *Client) (*Tenant, error) { return c.Tenant(ctx, "acme") }),
+	"Client.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) {
+		return c.Admin().Tenants(ctx, TenantQuery{})
+	}),
+	"Client.Tenant": does(func(ctx context.Context, c *Client) (*Tenant, error) { return c.Tenant(ctx, "acme") }),
 	"Client.CreateTenant": does(func(ctx context.Context, c *Client) (*CreatedTenant, error) {
 		return c.CreateTenant(ctx, CreateTenantRequest{Name: "Acme"})
 	}),
@@ -40,7 +42,9 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	"Client.SuspendTenant":    func(ctx context.Context, c *Client) error { return c.SuspendTenant(ctx, "acme") },
 	"Client.ReactivateTenant": func(ctx context.Context, c *Client) error { return c.ReactivateTenant(ctx, "acme") },
 	"Client.DeleteTenant":     func(ctx context.Context, c *Client) error { return c.DeleteTenant(ctx, "acme") },
-	"Client.Associations":     does(func(ctx context.Context, c *Client) ([]AssociationInfo, error) { return c.Admin().Associations(ctx, "acme") }),
+	"Client.Associations": does(func(ctx context.Context, c *Client) ([]AssociationInfo, error) {
+		return c.Admin().Associations(ctx, "acme")
+	}),
 	"Client.CreateAssociation": does(func(ctx context.Context, c *Client) (*Association, error) {
 		return c.CreateAssociation(ctx, "acme", "ledger", CreateAssociationRequest{})
 	}),
@@ -71,8 +75,10 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	"Client.RevokeToken": func(ctx context.Context, c *Client) error { return c.Admin().RevokeToken(ctx, "t", false) },
 	"Client.Outbox":      does(func(ctx context.Context, c *Client) (*OutboxStatus, error) { return c.Admin().Outbox(ctx) }),
 	"Client.Events":      does(func(ctx context.Context, c *Client) (*EventPage, error) { return c.Admin().Events(ctx, 0, 10) }),
-	"Client.Quarantined": does(func(ctx context.Context, c *Client) (*QuarantinePage, error) { return c.Admin().Quarantined(ctx, 0, 10) }),
-	"Client.RetryEvent":  func(ctx context.Context, c *Client) error { return c.Admin().RetryEvent(ctx, 7, false) },
+	"Client.Quarantined": does(func(ctx context.Context, c *Client) (*QuarantinePage, error) {
+		return c.Admin().Quarantined(ctx, 0, 10)
+	}),
+	"Client.RetryEvent": func(ctx context.Context, c *Client) error { return c.Admin().RetryEvent(ctx, 7, false) },
 }
 
 // farEnd is a row: what the manager's side does on each connection, and what has to come out.

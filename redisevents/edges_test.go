@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/edges"
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/edges"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

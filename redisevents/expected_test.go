@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"text/tabwriter"
 
-	"github.com/tenantwatch/tenantwatch/internal/planted"
+	"github.com/tenantwatch/tenantwatch/internal/test/planted"
 )
 
 // mutant is a bug that is planted to see that the simulation notices.

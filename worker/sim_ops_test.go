@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/worker"
 )

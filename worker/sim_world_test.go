@@ -16,7 +16,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric/noop"
 
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/worker"
 )

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/planted"
-	"github.com/tenantwatch/tenantwatch/internal/schedule"
+	"github.com/tenantwatch/tenantwatch/internal/test/planted"
+	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 )
 
 var (

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 )
 
 // backupCommand copies the database while a manager may be using it.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/abuse"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/abuse"
 )
 
 // benchCommand measures.

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/abuse"
-	"github.com/tenantwatch/tenantwatch/internal/server"
-	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/abuse"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/server"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 )
 
 // bench runs "bench abuse" in a process of its own, since that is what it starts again.

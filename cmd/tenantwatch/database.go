@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 )
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
 // TestX01FollowOnAnotherRedis: it is not live there, and says which channel, Redis and environment to look at.

@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/edges"
-	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/internal/test/edges"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )

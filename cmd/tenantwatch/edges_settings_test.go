@@ -16,7 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/tenantwatch/tenantwatch/internal/edges"
+	"github.com/tenantwatch/tenantwatch/internal/test/edges"
 )
 
 // edgeSetting is a flag or an argument that kong knows, or a variable that its help names.

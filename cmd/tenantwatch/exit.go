@@ -7,7 +7,7 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 

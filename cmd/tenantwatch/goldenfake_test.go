@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/tenanttest"
@@ -36,7 +36,7 @@ func TestTheFakeAnswersAsTheGoldenFilesSay(t *testing.T) {
 func newFakeWire(t *testing.T) *wire {
 	t.Helper()
 	server := testserver.StartRedis(t)
-	publisher, err := redisevents.NewPublisher(redisevents.Config{Addrs: []string{server.Addr()}}, redisevents.BothChannels)
+	publisher, err := redisevents.NewPublisher(redisevents.PublisherConfig{Redis: redisevents.Config{Addrs: []string{server.Addr()}}, Channels: redisevents.BothChannels})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
-	"github.com/tenantwatch/tenantwatch/internal/edges"
+	"github.com/tenantwatch/tenantwatch/internal/test/edges"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/worker"
 )

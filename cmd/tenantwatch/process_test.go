@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/tenantwatch/tenantwatch/internal/edges" // for its flag
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	_ "github.com/tenantwatch/tenantwatch/internal/test/edges" // for its flag
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
 // process is the program, running on its own.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 

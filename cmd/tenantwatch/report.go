@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 

@@ -15,9 +15,9 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/tenantwatch/tenantwatch/internal/outbox"
-	"github.com/tenantwatch/tenantwatch/internal/server"
-	"github.com/tenantwatch/tenantwatch/internal/store"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/relay"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/server"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
@@ -68,7 +68,7 @@ type manager struct {
 	store            *store.Store
 	publisher        *redisevents.Publisher
 	server           *server.Server
-	relay            *outbox.Relay
+	relay            *relay.Relay
 	public, operator net.Listener
 	plain            []*net.TCPListener // the same, below TLS
 	secure           *tls.Config        // nil without
@@ -248,7 +248,7 @@ func (m *manager) openRelay(s serveSettings, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	m.relay, err = outbox.New(outbox.Config{
+	m.relay, err = relay.New(relay.Config{
 		Store: m.store, Publisher: m.publisher, Logger: logger, MeterProvider: m.server.MeterProvider(),
 		Keep: cmp.Or(s.keepEvents, 1), // zero would be the default of the relay
 	})

@@ -23,7 +23,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/testserver"
+	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
 // serving is a manager that runs as a process of its own.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/internal/server"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/server"
 	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )

@@ -1,0 +1,161 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+
+	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
+	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/managerapi"
+)
+
+const associationPath = tenantPath + "/associations/{service}"
+
+// associationInput is the path of a call on one association.
+type associationInput struct {
+	ID      string `path:"id"      doc:"the tenant's id, in any spelling"`
+	Service string `path:"service" doc:"the name of the service"`
+}
+
+// disassociateInput may ask for a purge. It embeds nothing, because huma passes over what is embedded and not exported.
+type disassociateInput struct {
+	ID      string `path:"id"      doc:"the tenant's id, in any spelling"`
+	Service string `path:"service" doc:"the name of the service"`
+	Purge   string `query:"purge"  doc:"true: the data goes too"`
+}
+
+// associationBody is a request to associate.
+type associationBody struct{ store.NewAssociation }
+
+func (associationBody) shownAs() reflect.Type {
+	return reflect.TypeFor[managerapi.CreateAssociationRequest]()
+}
+
+// connectionsBody is a change of connections.
+type connectionsBody struct{ patch contract.Patch }
+
+// UnmarshalJSON returns a *contract.Invalid for what breaks a rule.
+func (b *connectionsBody) UnmarshalJSON(data []byte) (err error) {
+	b.patch, err = contract.ParsePatch(data)
+	return err
+}
+
+func (connectionsBody) shownAs() reflect.Type {
+	return reflect.TypeFor[managerapi.UpdateConnectionsRequest]()
+}
+
+func (s *Server) registerAssociations(a *api) {
+	const tag = "associations"
+	writeBody(a, call{method: "POST", path: associationPath, id: "associate", summary: "Let a tenant use a service", status: http.StatusCreated, tag: tag}, s.associate)
+	write(a, call{method: "DELETE", path: associationPath, id: "disassociate", summary: "End a tenant's use of a service", status: http.StatusNoContent, tag: tag}, s.disassociate)
+	for _, change := range []struct {
+		call
+
+		make func(ctx context.Context, id, service string) error
+	}{
+		{call{path: "/suspend", id: "suspend-association", summary: "Suspend a tenant's use of a service"}, s.store.SuspendAssociation},
+		{call{path: "/reactivate", id: "reactivate-association", summary: "End the suspension of a tenant's use of a service"}, s.store.ReactivateAssociation},
+	} {
+		change.method, change.path, change.status, change.tag = "PUT", associationPath+change.path, http.StatusNoContent, tag
+		write(a, change.call, func(ctx context.Context, in *associationInput) (*nothing, error) {
+			return nil, s.onAssociation(ctx, in, func() error { return change.make(ctx, in.ID, in.Service) })
+		})
+	}
+	read(a, call{method: "GET", path: associationPath + "/connections", id: "get-connections", summary: "Get how a service reaches a tenant's databases", status: http.StatusOK, tag: tag}, s.connections)
+	writeBody(a, call{method: "PUT", path: associationPath + "/connections", id: "update-connections", summary: "Change how a service reaches a tenant's databases", status: http.StatusOK, tag: tag}, s.updateConnections)
+	writeBody(a, call{method: "POST", path: associationPath + "/cache/invalidate", id: "invalidate-cache", summary: "Ask a service to forget what it keeps of a tenant", status: http.StatusAccepted, tag: tag, bare: true}, s.invalidateCache)
+	write(a, call{method: "POST", path: associationPath + "/credentials/rotate", id: "rotate-credentials", summary: "Announce new credentials", status: http.StatusAccepted, tag: tag}, s.rotate)
+}
+
+func (s *Server) associate(ctx context.Context, in *associationInput, req associationBody) (*reply[managerapi.Association], error) {
+	var made store.Association
+	err := s.onAssociation(ctx, in, func() (err error) {
+		made, err = s.store.Associate(ctx, in.ID, in.Service, req.NewAssociation)
+		return err
+	})
+	return &reply[managerapi.Association]{
+		Status: http.StatusCreated, Body: managerapi.Association{ServiceName: made.Service, Status: made.Status},
+	}, err
+}
+
+func (s *Server) disassociate(ctx context.Context, in *disassociateInput) (*nothing, error) {
+	if in.Purge != "" && in.Purge != "true" && in.Purge != "false" { // a data loss that was meant, or one that was not
+		return nil, refuse(http.StatusBadRequest, "INVALID_PURGE", "purge is true or false")
+	}
+	return nil, s.onAssociation(ctx, &associationInput{in.ID, in.Service}, func() error {
+		return s.store.Disassociate(ctx, in.ID, in.Service, in.Purge == "true")
+	})
+}
+
+// connections answers a key the same for a tenant that is not there and for one that is not its service's.
+func (s *Server) connections(ctx context.Context, in *associationInput) (*reply[contract.ConnectionsView], error) {
+	if !callerOf(ctx).sees(in.Service) {
+		return nil, noTenant()
+	}
+	var t store.Tenant
+	var a store.Association
+	err := s.onAssociation(ctx, in, func() (err error) {
+		t, a, err = s.store.Connections(ctx, in.ID, in.Service)
+		return err
+	})
+	if err != nil {
+		return nil, callerOf(ctx).hiding(err)
+	}
+	return connectionsOf(t, a), nil
+}
+
+func (s *Server) updateConnections(ctx context.Context, in *associationInput, req connectionsBody) (*reply[contract.ConnectionsView], error) {
+	var t store.Tenant
+	var a store.Association
+	err := s.onAssociation(ctx, in, func() (err error) {
+		t, a, err = s.store.UpdateConnections(ctx, in.ID, in.Service, req.patch)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connectionsOf(t, a), nil
+}
+
+func (s *Server) invalidateCache(ctx context.Context, in *associationInput, req managerapi.InvalidateCacheRequest) (*reply[managerapi.Association], error) {
+	err := s.onAssociation(ctx, in, func() error { return s.store.InvalidateCache(ctx, in.ID, in.Service, req.Reason) })
+	return &reply[managerapi.Association]{
+		Status: http.StatusAccepted, Body: managerapi.Association{ServiceName: in.Service, Status: "invalidating"},
+	}, err
+}
+
+func (s *Server) rotate(ctx context.Context, in *associationInput) (*reply[managerapi.Association], error) {
+	err := s.onAssociation(ctx, in, func() error { return s.store.RotateCredentials(ctx, in.ID, in.Service) })
+	return &reply[managerapi.Association]{
+		Status: http.StatusAccepted, Body: managerapi.Association{ServiceName: in.Service, Status: "rotating"},
+	}, err
+}
+
+// onAssociation runs a call of the store on one association, unless there can be none of that name.
+func (s *Server) onAssociation(ctx context.Context, in *associationInput, do func() error) error {
+	if err := checkTenantID(in.ID); err != nil {
+		return err
+	}
+	if err := contract.CheckAskedService(in.Service); err != nil {
+		return err
+	}
+	err := do()
+	if errors.Is(err, store.ErrNoAssociation) && callerOf(ctx).service == "" {
+		return s.noAssociationBut(ctx)
+	}
+	return aboutTenant(err)
+}
+
+// noAssociationBut names the services that there are to who may know them, because a name is easily misspelled. If they
+// cannot be read the answer is the same without them.
+func (s *Server) noAssociationBut(ctx context.Context) error {
+	answer := noAssociation()
+	answer.Services, _ = s.store.Services(ctx, managerapi.MaxServices)
+	return answer
+}
+
+func connectionsOf(t store.Tenant, a store.Association) *reply[contract.ConnectionsView] {
+	return &reply[contract.ConnectionsView]{Status: http.StatusOK, Body: t.View(a)}
+}
