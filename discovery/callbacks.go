@@ -40,7 +40,7 @@ func (d *TenantDiscovery) OnTenantRemoved(fn func(ctx context.Context, tenantID 
 	register(&d.callbacks.mu, &d.callbacks.removed, fn, fn == nil)
 }
 
-// OnTenantReconfigured lets fn be called whenever what was built for an active tenant has to be built anew; reason is the
+// OnTenantReconfigured lets fn be called whenever what was built for an active tenant has to be built again; reason is the
 // event's type, of several that were folded the one that asks for most. See [TenantDiscovery.OnTenantAdded].
 func (d *TenantDiscovery) OnTenantReconfigured(fn func(ctx context.Context, tenantID string, reason tenant.EventType)) {
 	register(&d.callbacks.mu, &d.callbacks.reconfigured, fn, fn == nil)

@@ -107,7 +107,7 @@ func (d *TenantDiscovery) logFailed() {
 // Start subscribes, bootstraps the set and returns. ctx bounds Start alone: the discovery lives on until Close.
 //
 // It waits for the subscription until that is confirmed, refused or has failed once, for FeedTimeout or half of the time
-// that ctx has left at the most; without one it goes on in [Polling] and keeps trying. Then it asks the TMClient once.
+// that ctx has left at most; without one it goes on in [Polling] and keeps trying. Then it asks the TMClient once.
 // When that fails Start returns the error, nothing is left running, and Start may be called again; unless there is a
 // SnapshotFile of use, from which it starts then, in [Stale]. It returns [ErrStarted]
 // while the discovery is starting or started, and [ErrClosed] after Close or when Close ends it.

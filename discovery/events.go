@@ -22,7 +22,7 @@ const (
 //
 // An event that cannot be used is a [tenant.EventError]; a snapshot is asked for then. When ctx ends while callbacks are
 // pending the error says so; the event has been applied. It returns [ErrNotStarted] before Start has succeeded and
-// [ErrClosed] after Close, also when that comes while it waits.
+// [ErrClosed] after Close, even when that comes while it waits.
 func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) error {
 	judged := d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
 	var told <-chan struct{}

@@ -126,7 +126,7 @@ func fold(pending []tenant.Change, change tenant.Change) []tenant.Change {
 	return []tenant.Change{change} // Reconfigured, then Removed
 }
 
-// weightier picks the reconfiguration of which more has to be built anew, the later one where they are alike.
+// weightier picks the reconfiguration of which more has to be built again, the later one where they are alike.
 func weightier(a, b tenant.Change) tenant.Change {
 	if weight(a.EventType) > weight(b.EventType) {
 		return a

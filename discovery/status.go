@@ -78,7 +78,7 @@ func (s Status) MarshalJSON() ([]byte, error) { return json.Marshal(viewOf(s)) }
 // costs nothing and does not fail when the manager or Redis does.
 func (s Status) Ready() bool { return s.State != Starting && s.State != Closed }
 
-// Age is the time since the last snapshot, zero if there was none. It is never negative, also when the set comes from a
+// Age is the time since the last snapshot, zero if there was none. It is never negative, even when the set comes from a
 // snapshot file that was written by a clock that was ahead.
 func (s Status) Age() time.Duration {
 	if s.LastSnapshot.IsZero() {
@@ -91,7 +91,7 @@ func (s Status) Age() time.Duration {
 type Counters struct {
 	// Events that concerned this service, and those that did not: by type, by service, by environment, of a type that
 	// is not known, those that were known already or were older than what is known, and those that could not be read.
-	// EventsDropped arrived faster than they could be applied; each such burst was made good by a reconcile.
+	// EventsDropped arrived faster than they could be applied; each such burst was repaired by a reconcile.
 	EventsApplied          uint64 `json:"events_applied"`
 	EventsIgnored          uint64 `json:"events_ignored"`
 	EventsOtherService     uint64 `json:"events_other_service"`

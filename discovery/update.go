@@ -26,7 +26,7 @@ func (d *TenantDiscovery) roll(most time.Duration) time.Duration {
 	if d.dice != nil {
 		return d.dice(most)
 	}
-	return rand.N(most) //nolint:gosec // jitter is no secret
+	return rand.N(most) //nolint:gosec // jitter is not a secret
 }
 
 // update lets change work on the core, and then does what that asks for: publishes the set and the status, delivers the news,

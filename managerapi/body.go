@@ -102,7 +102,7 @@ func otherThanEnd(err error) error {
 // drain reads a little of what is left, so that the connection can be used again.
 func (b *body) drain(most int64) {
 	if b.raw.err == nil && b.plain.err == nil {
-		_, _ = io.CopyN(io.Discard, &b.raw, most) // the connection is closed if this fails, which is no loss
+		_, _ = io.CopyN(io.Discard, &b.raw, most) // the connection is closed if this fails, which is not a loss
 	}
 }
 
@@ -116,7 +116,7 @@ func (z *lazyGzip) Read(p []byte) (int, error) {
 	if z.zip == nil {
 		zip, err := gzip.NewReader(z.from)
 		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF // an empty body is no gzip stream
+			err = io.ErrUnexpectedEOF // an empty body is not a gzip stream
 		}
 		if err != nil {
 			return 0, err

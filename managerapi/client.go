@@ -99,7 +99,7 @@ func (c *Client) do(ctx context.Context, req *request) error {
 	}
 }
 
-// attempt asks for the credentials and sends the request once. Failing to get credentials is no failure of the
+// attempt asks for the credentials and sends the request once. Failing to get credentials is not a failure of the
 // manager, so the breaker does not see it.
 func (c *Client) attempt(ctx context.Context, req *request) error {
 	if err := ctx.Err(); err != nil {

@@ -20,7 +20,7 @@
 // The service key goes into X-API-Key on every request, the bearer token on those that write and on those below
 // /v1/admin; a client that has only a token sends it with all. Both come from functions that are asked for every
 // attempt, so a rotated key works with the next one. They go to the host of the base URL and to no other: redirects are
-// not followed but returned as an [*Error]. Outside loopback https is required. Neither shows in an error, also when the
+// not followed but returned as an [*Error]. Outside loopback https is required. Neither shows in an error, even when the
 // manager repeats it in its answer.
 //
 // An answer that is larger than the limit, counted after decompression, is refused with a [*BodyTooLargeError].

@@ -31,7 +31,7 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 		_, _, err := c.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) {})
 		return err
 	},
-	"Client.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) {
+	"Admin.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) {
 		return c.Admin().Tenants(ctx, TenantQuery{})
 	}),
 	"Client.Tenant": does(func(ctx context.Context, c *Client) (*Tenant, error) { return c.Tenant(ctx, "acme") }),
@@ -42,7 +42,7 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	"Client.SuspendTenant":    func(ctx context.Context, c *Client) error { return c.SuspendTenant(ctx, "acme") },
 	"Client.ReactivateTenant": func(ctx context.Context, c *Client) error { return c.ReactivateTenant(ctx, "acme") },
 	"Client.DeleteTenant":     func(ctx context.Context, c *Client) error { return c.DeleteTenant(ctx, "acme") },
-	"Client.Associations": does(func(ctx context.Context, c *Client) ([]AssociationInfo, error) {
+	"Admin.Associations": does(func(ctx context.Context, c *Client) ([]AssociationInfo, error) {
 		return c.Admin().Associations(ctx, "acme")
 	}),
 	"Client.CreateAssociation": does(func(ctx context.Context, c *Client) (*Association, error) {
@@ -63,22 +63,22 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 	},
 	"Client.RotateCredentials": func(ctx context.Context, c *Client) error { return c.RotateCredentials(ctx, "acme", "ledger") },
 	"Client.InvalidateCache":   func(ctx context.Context, c *Client) error { return c.InvalidateCache(ctx, "acme", "ledger", "") },
-	"Client.Keys":              does(func(ctx context.Context, c *Client) ([]KeyInfo, error) { return c.Admin().Keys(ctx, "ledger") }),
-	"Client.CreateKey": does(func(ctx context.Context, c *Client) (*CreatedKey, error) {
+	"Admin.Keys":               does(func(ctx context.Context, c *Client) ([]KeyInfo, error) { return c.Admin().Keys(ctx, "ledger") }),
+	"Admin.CreateKey": does(func(ctx context.Context, c *Client) (*CreatedKey, error) {
 		return c.Admin().CreateKey(ctx, CreateKeyRequest{Service: "ledger"})
 	}),
-	"Client.RevokeKey": func(ctx context.Context, c *Client) error { return c.Admin().RevokeKey(ctx, "k") },
-	"Client.Tokens":    does(func(ctx context.Context, c *Client) ([]TokenInfo, error) { return c.Admin().Tokens(ctx) }),
-	"Client.CreateToken": does(func(ctx context.Context, c *Client) (*CreatedToken, error) {
+	"Admin.RevokeKey": func(ctx context.Context, c *Client) error { return c.Admin().RevokeKey(ctx, "k") },
+	"Admin.Tokens":    does(func(ctx context.Context, c *Client) ([]TokenInfo, error) { return c.Admin().Tokens(ctx) }),
+	"Admin.CreateToken": does(func(ctx context.Context, c *Client) (*CreatedToken, error) {
 		return c.Admin().CreateToken(ctx, CreateTokenRequest{})
 	}),
-	"Client.RevokeToken": func(ctx context.Context, c *Client) error { return c.Admin().RevokeToken(ctx, "t", false) },
-	"Client.Outbox":      does(func(ctx context.Context, c *Client) (*OutboxStatus, error) { return c.Admin().Outbox(ctx) }),
-	"Client.Events":      does(func(ctx context.Context, c *Client) (*EventPage, error) { return c.Admin().Events(ctx, 0, 10) }),
-	"Client.Quarantined": does(func(ctx context.Context, c *Client) (*QuarantinePage, error) {
+	"Admin.RevokeToken": func(ctx context.Context, c *Client) error { return c.Admin().RevokeToken(ctx, "t", false) },
+	"Admin.Outbox":      does(func(ctx context.Context, c *Client) (*OutboxStatus, error) { return c.Admin().Outbox(ctx) }),
+	"Admin.Events":      does(func(ctx context.Context, c *Client) (*EventPage, error) { return c.Admin().Events(ctx, 0, 10) }),
+	"Admin.Quarantined": does(func(ctx context.Context, c *Client) (*QuarantinePage, error) {
 		return c.Admin().Quarantined(ctx, 0, 10)
 	}),
-	"Client.RetryEvent": func(ctx context.Context, c *Client) error { return c.Admin().RetryEvent(ctx, 7, false) },
+	"Admin.RetryEvent": func(ctx context.Context, c *Client) error { return c.Admin().RetryEvent(ctx, 7, false) },
 }
 
 // farEnd is a row: what the manager's side does on each connection, and what has to come out.
@@ -181,7 +181,7 @@ func TestEdgesOfTheHTTPClient(t *testing.T) {
 			"Connections.UnmarshalJSON": noNetwork, "Connections.MarshalJSON": noNetwork, "DatabaseConnections.UnmarshalJSON": noNetwork,
 			"DatabaseConnections.MarshalJSON": noNetwork, "UpdateConnectionsRequest.UnmarshalJSON": noNetwork,
 			"UpdateConnectionsRequest.MarshalJSON": noNetwork, "SecretJSON.MarshalJSON": noNetwork, "SecretJSON.UnmarshalJSON": noNetwork,
-			"Timestamp.UnmarshalJSON": noNetwork,
+			"Timestamp.UnmarshalJSON": noNetwork, "NotFoundError.Unwrap": noNetwork,
 		},
 		Cell: func(fault, operation string) edges.Cell {
 			return cellOf(farEnds[fault], slices.Contains(deaf, operation), operations[operation])
@@ -193,7 +193,7 @@ func TestEdgesOfTheHTTPClient(t *testing.T) {
 var deaf = []string{
 	"Client.UpdateTenant", "Client.SuspendTenant", "Client.ReactivateTenant", "Client.DeleteTenant", "Client.SuspendAssociation",
 	"Client.ReactivateAssociation", "Client.DeleteAssociation", "Client.PurgeAssociation", "Client.UpdateConnections", "Client.PatchConnections",
-	"Client.RotateCredentials", "Client.InvalidateCache", "Client.RevokeKey", "Client.RevokeToken", "Client.RetryEvent",
+	"Client.RotateCredentials", "Client.InvalidateCache", "Admin.RevokeKey", "Admin.RevokeToken", "Admin.RetryEvent",
 }
 
 func cellOf(far farEnd, isDeaf bool, operation func(context.Context, *Client) error) edges.Cell {

@@ -30,7 +30,7 @@ func (c *Config) wait(n int, retryAfter time.Duration) time.Duration {
 		bound *= 2
 	}
 	bound = min(bound, math.MaxInt64-1-retryAfter) // nobody sees the end of it, but it has to be one
-	return retryAfter + rand.N(bound+1)            //nolint:gosec // a jitter is no secret
+	return retryAfter + rand.N(bound+1)            //nolint:gosec // a jitter is not a secret
 }
 
 // sleep waits for wait. It does not wait at all when ctx would end first.

@@ -30,7 +30,7 @@ func (b *backoff) next(now time.Time) time.Duration {
 		limit = b.later
 	}
 	b.bound = min(max(b.first, 2*b.bound), limit)
-	return rand.N(b.bound + 1) //nolint:gosec // jitter is no secret
+	return rand.N(b.bound + 1) //nolint:gosec // jitter is not a secret
 }
 
 // reset ends the row of failures.

@@ -68,4 +68,25 @@
 // package leaves it alone, because it belongs to all users of go-redis in the process; who wants silence says, once:
 //
 //	logging.Disable() // of github.com/redis/go-redis/v9/logging
+//
+// # How it is built
+//
+// The files, in the order in which they are read:
+//
+//	link.go, dialer.go, backoff.go  what both feeds have: one session after the other, each on connections of its own, ended by silence
+//	tls.go, bounded.go              around a connection: our certificate and who refused what; what a server may announce
+//	config.go, hosts.go, url.go     where Redis is; what an address may have, and what is shown of one
+//	locate.go                       which server a session connects to: Sentinels are asked, of a Cluster's nodes one is drawn. A publisher with Sentinels uses it too
+//	neighbours.go                   the nodes of a Cluster that is known by one address, for when that leads to nobody
+//	race.go                         dialling several addresses side by side, of which the first connection is kept
+//	pubsub.go, session.go, inbox.go
+//	                                Pub/Sub: a session subscribes, pings, and reads ahead of the sink
+//	heartbeat.go                    heartbeats, and when the want of them ends a session of Pub/Sub
+//	stream.go, streamsession.go     Streams: a session asks for what is behind the cursor and hands it on, at the pace of the sink
+//	streambeats.go                  the heartbeats that a reader of a stream hears on a connection of its own, and one goroutine that tells of both
+//	cursor.go                       pure: where a reader of a stream is, what an answer means for it, and when there is a gap
+//	publisher.go, batch.go, names.go
+//	                                the other end: one event, or many at once; and how channels and streams are called
+//	role.go                         what a server says that it is: a master, a replica, a Sentinel, one of a Cluster
+//	exchange.go, clients.go         one question and answer of the publisher: whether the server was the right one, and what becomes of the connection if not
 package redisevents

@@ -118,7 +118,7 @@ func (s *session) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// askForHeartbeats returns the messages that came before the answer. That the user may not hear them is no error of the session.
+// askForHeartbeats returns the messages that came before the answer. That the user may not hear them is not an error of the session.
 func (s *session) askForHeartbeats(ctx context.Context, name string) ([]*redis.Message, error) {
 	if err := s.driver.Subscribe(ctx, name); err != nil {
 		return nil, err
@@ -231,7 +231,7 @@ func (s *session) tellSubscribed() {
 func (s *session) receive(ctx context.Context) (any, error) {
 	s.silence.Reset(s.feed.cfg().silenceLimit())
 	frame, err := receive(ctx, s.driver)
-	s.silence.Stop() // what happens until the next receive is no silence
+	s.silence.Stop() // what happens until the next receive is not a silence
 	if err != nil {
 		return nil, err
 	}

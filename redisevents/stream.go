@@ -31,7 +31,7 @@ func NewStream(cfg Config, environment string) (*Stream, error) {
 // doing. It begins behind the newest entry that there is when it connects for the first time. After a broken link it
 // goes on behind the last entry that it has delivered, so that each entry is delivered once. It tells the sink:
 //
-//   - SignalSubscribed for every connection on which Redis has answered a read, also when it goes on without a loss:
+//   - SignalSubscribed for every connection on which Redis has answered a read, even when it goes on without a loss:
 //     a [tenant.Feed] says so of each, and a list that is read once more does no harm;
 //   - SignalEvent or SignalBadEvent for every entry;
 //   - SignalGap when entries may be gone that were not read, with the reason;

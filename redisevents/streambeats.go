@@ -66,7 +66,7 @@ func (r *streamRun) run(ctx context.Context, sink func(tenant.Signal)) (err erro
 	return err
 }
 
-// listen hands on heartbeats for as long as Redis allows to hear them. That the channel is lost now and then is no loss of
+// listen hands on heartbeats for as long as Redis allows to hear them. That the channel is lost now and then is not a loss of
 // the stream.
 func (r *streamRun) listen(ctx context.Context, tell func(tenant.Signal)) {
 	ctx, cancel := context.WithCancel(ctx)

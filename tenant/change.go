@@ -12,7 +12,7 @@ const (
 	// Removed means that the tenant was active and is no longer.
 	Removed Kind = "removed"
 	// Reconfigured means that the tenant is active as before, but what was built from its configuration (database
-	// pools, secrets, caches) has to be built anew.
+	// pools, secrets, caches) has to be built again.
 	Reconfigured Kind = "reconfigured"
 )
 

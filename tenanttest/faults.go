@@ -37,7 +37,7 @@ type fault[T any] struct {
 	value T
 }
 
-// failure is an error status. An empty retryAfter is no header.
+// failure is an error status. An empty retryAfter is not a header.
 type failure struct {
 	status     int
 	retryAfter string

@@ -51,7 +51,7 @@ func (f *Feed) Refuse(err error) {
 	f.downErr = orDefault(err, ErrRefused)
 }
 
-// Silence makes the link mute, or ends that. A mute link is up and carries nothing: no event, no heartbeat, no
+// Silence makes the link silent, or ends that. A silent link is up and carries nothing: no event, no heartbeat, no
 // confirmation, and no signal says so. What is published meanwhile is lost.
 func (f *Feed) Silence(on bool) {
 	f.mu.Lock()

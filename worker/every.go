@@ -60,7 +60,7 @@ type Tick struct {
 // first tick within an interval; the call for one that goes is cancelled, with the cause [ErrRemoved]. That a tenant was
 // reconfigured changes nothing: its next tick is near.
 //
-// There is never more than one call for a tenant, also when the one before overstays. A tick that is due while that has not
+// There is never more than one call for a tenant, even when the one before overstays. A tick that is due while that has not
 // ended is late: it is skipped, and counted in [Tick.Late] and in a metric. After the process stood still, for however long,
 // a tenant has one tick for all that it missed, and those of all tenants are spread again. A tick that was due while there
 // was no process is not made up for: nothing is kept of it. A call that fails, by an error, a panic or runtime.Goexit, is
@@ -68,7 +68,7 @@ type Tick struct {
 // pass over the tenants in each interval, call [ForEach] in a loop over a [time.Ticker].
 //
 // At the end the calls that run are cancelled, with the cause [ErrStopping], and Every waits for them and for changes, for
-// StopGrace at the most. It returns nil when all have ended. Otherwise [errors.As] finds a *[StillRunningError], which names those
+// StopGrace at most. It returns nil when all have ended. Otherwise [errors.As] finds a *[StillRunningError], which names those
 // whose goroutines are left behind, and a *[PanicError] when changes panicked; or the error says which argument makes no
 // sense.
 func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.Change], work func(ctx context.Context, tenantID string) error, cfg EveryConfig) error {

@@ -34,7 +34,7 @@ type ForEachConfig struct {
 	// names it unless it ends in time. Zero: 10 s. It is looked at four times a second.
 	StopGrace time.Duration
 	// Active says whether a tenant is still active; discovery's IsActive fits. It is asked right before a tenant's turn, and
-	// one that is not active is passed over, also when it never was: that of a default tenant, which the manager does not
+	// one that is not active is passed over, even when it never was: that of a default tenant, which the manager does not
 	// know, has to be answered with true. How many were passed over is in the log and a metric, and in the error if there is one for
 	// another reason. While the work of a tenant runs it is asked four times a second, and the work of one that has gone is
 	// cancelled, with the cause [ErrRemoved]. It is called on the goroutine of ForEach, and holds the pass up while it thinks.
@@ -56,7 +56,7 @@ type ForEachConfig struct {
 // comes twice, in whatever spelling, counts once. Tenants have their turn in its order.
 //
 // It goes on when the work of a tenant fails, which an error, a panic and runtime.Goexit do. What a work returns after its
-// tenant has gone is no failure. When ctx ends the works that run end with it, as they heed theirs, and no other begins.
+// tenant has gone is not a failure. When ctx ends the works that run end with it, as they heed theirs, and no other begins.
 // The error is a *[PassError], or says which argument makes no sense; it is nil when all that are still active were worked
 // for and no call was left behind. When Active or Progress panics, so does ForEach, once the works that run were cancelled
 // and have ended, or overstay.
@@ -179,7 +179,7 @@ func (p *pass) run(ctx context.Context) error {
 // counted is how many run that do not overstay.
 func (p *pass) counted() int { return len(p.running) - p.left }
 
-// finish waits for what still runs, for the grace at the most, and for the goroutines of all if none is left behind.
+// finish waits for what still runs, for the grace at most, and for the goroutines of all if none is left behind.
 func (p *pass) finish(runs *sync.WaitGroup) {
 	defer close(p.over)
 	grace := time.NewTimer(p.cfg.StopGrace)

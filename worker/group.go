@@ -57,10 +57,10 @@ type Config struct {
 	// back-off. An [ErrGiveUp] is not tried again. What it returns after its ctx was cancelled is logged at most. Required.
 	Work func(ctx context.Context, tenantID string) error
 	// Reconfigured is called when a tenant's credentials, connections or caches have changed while its work runs, so that
-	// it can be told without being started anew; reason is the event. It is called beside the run, once at a time for a
+	// it can be told without being started again; reason is the event. It is called beside the run, once at a time for a
 	// tenant, with the run's ctx, and may be called for a run that is just returning. If it returns an error or panics the
-	// run is started anew. Until it returns, the next call for its tenant waits, and so does the next run. Nil: every run is
-	// started anew.
+	// run is started again. Until it returns, the next call for its tenant waits, and so does the next run. Nil: every run is
+	// started again.
 	Reconfigured func(ctx context.Context, tenantID string, reason tenant.EventType) error
 	// Limit is how many run at the same time, not counting those that overstay; the others wait in line. A tenant whose run
 	// was ended by a reconfiguration counts until its next run begins. Where more tenants than that have work that never
@@ -70,7 +70,7 @@ type Config struct {
 	StopGrace time.Duration
 	// MinBackoff and MaxBackoff bound how long a failed run waits for the next: the bound doubles with each failure in a
 	// row, and the wait is drawn between half of it and all of it. A run that lasts for MaxBackoff begins a new row. The runs
-	// of a tenant begin at least half of MinBackoff apart, also when it goes and comes, or is reconfigured, again and again. Zero:
+	// of a tenant begin at least half of MinBackoff apart, even when it goes and comes, or is reconfigured, again and again. Zero:
 	// 1 s, and 1 min. A MaxBackoff below MinBackoff is MinBackoff.
 	MinBackoff, MaxBackoff time.Duration
 	// RampPerSecond is how many runs are started in a second, evenly, so that a thousand tenants do not all connect at once.
@@ -123,9 +123,9 @@ func NewGroup(cfg Config) (*Group, error) {
 }
 
 // Run starts and stops runs as changes say, until ctx ends or changes does, and then stops them all and waits for them, for
-// StopGrace at the most. changes has to end with ctx, as discovery's Changes does; Run waits for that as well.
+// StopGrace at most. changes has to end with ctx, as discovery's Changes does; Run waits for that as well.
 //
-// It returns nil when all have ended: that ctx or changes have is no error. Otherwise [errors.As] finds a *[StillRunningError],
+// It returns nil when all have ended: that ctx or changes have is not an error. Otherwise [errors.As] finds a *[StillRunningError],
 // and a *[PanicError] when changes panicked. Run can be called once; the second time it returns [ErrRan].
 func (g *Group) Run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	g.mu.Lock()
@@ -224,7 +224,7 @@ func (g *Group) note(ctx context.Context, o order) {
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant was cancelled and does not end", id, slog.String("grace", o.wait.String()))
 	case noteHookFailed:
 		attrs := append([]slog.Attr{id, slog.Any("error", o.cause)}, stackOf(o.stack)...)
-		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tenant could not be reconfigured; its work is started anew", attrs...)
+		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a tenant could not be reconfigured; its work is started again", attrs...)
 	default:
 		attrs := append([]slog.Attr{id, slog.Any("error", o.cause)}, stackOf(o.stack)...)
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the work of a tenant failed while it was ending", attrs...)

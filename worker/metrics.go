@@ -9,7 +9,7 @@ import (
 
 const instrumentation = "github.com/tenantwatch/tenantwatch/worker"
 
-// register lets the meter read the counts while the Group runs. Nothing has attributes: tenants are no labels.
+// register lets the meter read the counts while the Group runs. Nothing has attributes: tenants are not labels.
 // They are up-down counters and no gauges, so that several Groups with one MeterProvider add up.
 func (g *Group) register() (unregister func() error, err error) {
 	meter := g.cfg.MeterProvider.Meter(instrumentation)

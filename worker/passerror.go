@@ -14,7 +14,7 @@ type PassError struct {
 	StillRunningError *StillRunningError
 	// NotRun is how many tenants were not begun, because ctx had ended.
 	NotRun int
-	// PassedOver is how many tenants were not active when their turn came, as Active said. That alone is no error.
+	// PassedOver is how many tenants were not active when their turn came, as Active said. That alone is not an error.
 	PassedOver int
 	// Total is how many tenants the pass was for.
 	Total int

@@ -119,7 +119,7 @@ func (r *roll) leave(now time.Duration, s *seat) {
 		r.move(now, s, seatEnding)
 		s.cancel(ErrRemoved)
 	case seatEnding, seatOverstaying:
-		s.cancel(ErrRemoved) // its time was over before: what it returns now is no failure all the same
+		s.cancel(ErrRemoved) // its time was over before: what it returns now is not a failure all the same
 	default:
 		r.move(now, s, seatIdle)
 		delete(r.seats, s.key)

@@ -83,7 +83,7 @@ func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, new
 	}
 }
 
-// shutDown waits for what was cancelled, for the grace at the most.
+// shutDown waits for what was cancelled, for the grace at most.
 func (t *ticks) shutDown(base context.Context, read <-chan struct{}) *StillRunningError {
 	defer close(t.over)
 	t.roll.stop(time.Since(t.start))

@@ -55,7 +55,7 @@ type turn struct {
 	again   bool          // next is run however late it is
 }
 
-// judge decides about a tick that was due, at or before now. Of several that were missed one is made up for, at the most. After
+// judge decides about a tick that was due, at or before now. Of several that were missed one is made up for, at most. After
 // the process has stood still not all of them are run at once: a tick is run as much later as it was noticed late, which
 // spreads them as they were, if that leaves a third of the interval until the next one. Otherwise the next one has to do.
 // again is that of the turn before: none is put off twice, so that a slow machine starves nobody.

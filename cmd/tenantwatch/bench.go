@@ -116,7 +116,7 @@ func benchFailure(ctx context.Context, err error) error {
 		return &failure{err: left, advice: "Delete them with \"tenantwatch tenant delete\" and \"tenantwatch key revoke\"."}
 	}
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // Ctrl-C is no failure, whatever it interrupted
+		return nil //nolint:nilerr // Ctrl-C is not a failure, whatever it interrupted
 	}
 	if _, advised := errors.AsType[*failure](err); advised {
 		return err

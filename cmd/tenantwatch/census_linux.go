@@ -81,7 +81,7 @@ type siginfo struct {
 // anyEnded returns a child of ours that has ended and was not waited for, and 0 when there is none.
 func anyEnded() int {
 	var info siginfo
-	where := (*unix.Siginfo)(unsafe.Pointer(&info)) //nolint:gosec // it is no smaller
+	where := (*unix.Siginfo)(unsafe.Pointer(&info)) //nolint:gosec // it is not smaller
 	if err := unix.Waitid(unix.P_ALL, 0, where, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
 		return 0
 	}

@@ -91,7 +91,7 @@ func (c *certificate) load(ctx context.Context) error {
 		text, err := readSettingFile(ctx, name)
 		content[i], errs = string(text), append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil || c.current != nil && content == c.content { // two empty files are no certificate
+	if err := errors.Join(errs...); err != nil || c.current != nil && content == c.content { // two empty files are not a certificate
 		return err
 	}
 	pair, err := tls.X509KeyPair([]byte(content[0]), []byte(content[1]))

@@ -66,7 +66,7 @@ func (c *churn) run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// step makes one change. That somebody else was there first, by curl, is no error.
+// step makes one change. That somebody else was there first, by curl, is not an error.
 func (c *churn) step(ctx context.Context) error {
 	err := c.do(ctx, choose(len(c.active), c.target, len(c.suspended), len(c.gone), c.intn))
 	for _, settled := range []error{managerapi.ErrConflict, managerapi.ErrNotFound, managerapi.ErrAccessDenied} {

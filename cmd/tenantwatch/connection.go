@@ -109,10 +109,10 @@ func startTelling(ctx context.Context, d *discovery.TenantDiscovery, s settings,
 	return d.Start(ctx)
 }
 
-// explainStart turns the error of a start into one that says what to check. A start that the user ended is no error.
+// explainStart turns the error of a start into one that says what to check. A start that the user ended is not an error.
 func explainStart(ctx context.Context, s settings, err error) error {
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // Ctrl-C is no failure, whatever it interrupted
+		return nil //nolint:nilerr // Ctrl-C is not a failure, whatever it interrupted
 	}
 	return &failure{
 		err:    fmt.Errorf("no list of tenants from the manager at %s: %w", s.managerURL, err),

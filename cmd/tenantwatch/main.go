@@ -23,6 +23,20 @@
 // what went wrong and what to do about it. When the reader of its output goes away, as in "tenantwatch follow | head -1", it
 // takes down what it started, on Linux at once and elsewhere with the next line that it has to print, and ends with 141 and
 // without a word.
+//
+// # How work is built
+//
+//	work.go                     the flags, and a worker.Group over a discovery's Changes; a second Ctrl-C
+//	runner.go                   the work of one tenant: a process, what its end means, and the signal of a new configuration
+//	child.go, child_*.go        a process and its group: started, asked to end, killed; by system
+//	keeper_*.go, census_linux.gohears of the end of processes, and looks what is left of their groups, for all at once; waits for them, and for orphans
+//	voice.go                    what happens, and the two ways of showing it:
+//	lines.go, outlet.go, drain.goa line for each; processes are written in turn, wait for a slow reader, and not for one that is stuck
+//	board.go, picture.go, terminal.gothe table; what is painted is pure
+//
+// A process has a goroutine for each of its streams; its run waits for the two, and for the one goroutine of the keeper to say
+// that nothing is left of the group. A process has no thread, except on systems that are not Linux. Whoever supervises waits
+// for no output.
 package main
 
 import (

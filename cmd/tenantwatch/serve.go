@@ -89,7 +89,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams) (err error) {
 	m, err := openManager(ctx, s, logger, listening.Store)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // Ctrl-C is no failure, whatever it interrupted
+			return nil // Ctrl-C is not a failure, whatever it interrupted
 		}
 		return err
 	}

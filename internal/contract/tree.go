@@ -14,7 +14,7 @@ type tree struct {
 	members  map[string]*tree
 }
 
-// readTree returns nil for what is no JSON value, and for nothing.
+// readTree returns nil for what is not a JSON value, and for nothing.
 func readTree(data json.RawMessage) *tree {
 	r := treeReader{data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	return r.value()

@@ -77,7 +77,7 @@ func failed(w http.ResponseWriter, log *slog.Logger, err error) {
 	http.Error(w, "the log says what is wrong", http.StatusInternalServerError)
 }
 
-// Limit reads how many tenants are asked for: Length where nothing is said, 1,000 at the most.
+// Limit reads how many tenants are asked for: Length where nothing is said, 1,000 at most.
 func Limit(text string) (int, error) {
 	if text == "" {
 		return Length, nil

@@ -65,7 +65,7 @@ type Result struct {
 	// Served is how many requests of the attack were answered with what it asked for, and Repelled how many were refused.
 	Served   int64 `json:"attack_served"`
 	Repelled int64 `json:"attack_refused"`
-	// Problem is why this is no result; empty if it is one.
+	// Problem is why this is not a result; empty if it is one.
 	Problem string `json:"problem,omitempty"`
 }
 

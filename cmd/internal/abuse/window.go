@@ -18,7 +18,7 @@ func stuckConnection(ctx context.Context, at Target, credentials [2]string, list
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer func() { _ = conn.Close() }() // that is all that is left to do
-	reading.Go(func() {                 // what is no body comes all the same
+	reading.Go(func() {                 // what is not a body comes all the same
 		for {
 			frame, err := http2wire.Read(conn)
 			if err != nil {

@@ -17,7 +17,7 @@ type backoff struct{ bound time.Duration }
 
 func (b *backoff) next() time.Duration {
 	b.bound = min(max(firstWait, 2*b.bound), mostWait)
-	return rand.N(b.bound) + time.Millisecond //nolint:gosec // jitter is no secret
+	return rand.N(b.bound) + time.Millisecond //nolint:gosec // jitter is not a secret
 }
 
 func (b *backoff) reset() { b.bound = 0 }

@@ -15,4 +15,22 @@
 // While Redis is away the events wait; the store goes on taking changes, and nothing that was not sent is ever deleted. An
 // event that is not well formed is set aside at once (quarantined), with an ERROR, and so is one that Redis refused
 // several times while it took others.
+//
+// # How it is built
+//
+// The files, in the order in which they are read:
+//
+//	relay.go                Config, Run and Wake; leading, and the deleting of old events
+//	term.go                 one time of leading: read, send, mark, beat, one pass after the other
+//	verdict.go              pure: what became of a batch, and up to which revision nothing waits
+//	holds.go                the tenants whose next event failed; who is to blame for a refusal, and when an event is set aside
+//	late.go                 what the channels took and the stream did not; how long an event waits until heartbeats say so
+//	trouble.go, backoff.go  what does not work for a while, and how long to wait
+//	metrics.go              OpenTelemetry's metrics
+//
+// A pass reads the version and then what is pending, leaves out the tenants that have to wait, looks whether the lock is held,
+// and publishes; the time for it, two seconds, counts from before the look, so that a process that was frozen in between sends
+// nothing. What was sent is marked before anything else. The heartbeat names the revision before the oldest event that nobody
+// was told of, and the newest one once that has waited for two seconds. Run is one goroutine, and one more deletes old events;
+// both are gone when Run returns.
 package relay

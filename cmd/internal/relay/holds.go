@@ -44,7 +44,7 @@ func (h holds) add(id string, refused bool, now time.Time) bool {
 	}
 	one.wait = min(max(first, 2*one.wait), most)
 	// Half of it at least, or the attempts that an event has would be over in no time.
-	one.until = now.Add(one.wait/2 + rand.N(one.wait/2)) //nolint:gosec // jitter is no secret
+	one.until = now.Add(one.wait/2 + rand.N(one.wait/2)) //nolint:gosec // jitter is not a secret
 	one.refused = refused
 	one.before, one.last = one.last, now
 	h[id] = one

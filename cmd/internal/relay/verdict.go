@@ -12,7 +12,7 @@ import (
 type verdict struct {
 	sent    []store.Event
 	late    []failure // what the channels took and the stream did not
-	invalid []failure // what is no event, and never will be one
+	invalid []failure // what is not an event, and never will be one
 	failed  []failure // of each tenant the first that failed
 }
 

@@ -88,7 +88,7 @@ func humaConfig(version string) huma.Config {
 		DefaultFormat: jsonType,
 		Transformers:  []huma.Transformer{inOurWords},
 	}
-	config.AllowAdditionalPropertiesByDefault = true // what is no field is ignored
+	config.AllowAdditionalPropertiesByDefault = true // what is not a field is ignored
 	return config
 }
 

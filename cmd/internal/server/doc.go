@@ -15,4 +15,24 @@
 // publishes them is not known here and is only told by Config.OnChange that there is something new. A change goes on when
 // its client has gone away. A change whose answer is lost can be asked for again: what has happened already is 409, which
 // clients take as done, and the same tenant created once more is 200.
+//
+// # How it is built
+//
+// The files, in the order in which they are read:
+//
+//	document.go                     what the OpenAPI document says beyond the types of the calls
+//	guard.go, auth.go, origin.go    what is around every call: a panic, the log line, who asks, from where, and whether they may. Decided by method and path alone
+//	access.go, lookup.go            what was found of secrets and of the database a moment ago, so that many who ask cost as much as one
+//	limiter.go                      the one way in which something is shared that is short
+//	lines.go, errorlog.go           few lines of each kind, with a count: of requests, and of what net/http says of connections
+//	api.go                          how calls are registered with huma: time-outs, bodies, streams, and the OpenAPI document
+//	body.go                         bodies in, and their bounds
+//	failure.go                      errors out: what each error of the store is to a client
+//	tenants.go, associations.go, admin.go, quarantine.go
+//	                                the calls
+//	list.go                         the list of active tenants, row by row
+//	events.go, tail.go              the stream of events; the newest ones in memory, read once for all streams
+//	metrics.go, health.go           what operators look at
+//	server.go, serve.go             the face, and the listeners from their beginning to their end
+//	waitingroom.go                  what the listeners say before there is a server
 package server

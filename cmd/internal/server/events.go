@@ -96,7 +96,7 @@ func (e *eventStream) start(ctx context.Context, last string) error {
 	epoch, number, ok := cutLast(last, ":")
 	revision, err := strconv.ParseUint(number, 10, 64)
 	if !ok || epoch == "" || err != nil { // the store would take no epoch for any
-		return store.ErrGone // whatever it is, it is no event of ours
+		return store.ErrGone // whatever it is, it is not an event of ours
 	}
 	e.at = tenant.Version{Epoch: epoch, Revision: revision}
 	events, err := e.read(ctx)

@@ -78,7 +78,7 @@ func denied(inactive *store.Inactive) *apiError {
 	return err
 }
 
-// explain makes of any error the answer to it. What is no decision of ours and of no use to the client becomes a 500 that
+// explain makes of any error the answer to it. What is not a decision of ours and of no use to the client becomes a 500 that
 // tells nothing; its text is for the log.
 func explain(err error) *apiError {
 	var (

@@ -72,7 +72,7 @@ func harden(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
-// routeOf is the path of a pattern, for a log line and a metric's label; what clients make up is no route.
+// routeOf is the path of a pattern, for a log line and a metric's label; what clients make up is not a route.
 func routeOf(pattern string) string {
 	if _, path, ok := strings.Cut(pattern, " "); ok {
 		return path

@@ -1,8 +1,3 @@
-// Package store keeps the tenant manager's data in SQL: SQLite in one file, or PostgreSQL.
-//
-// Every change is one transaction with its revisions and its events: the counter row of the environment is raised in the
-// same transaction, so that the order of the revisions is the order of the commits, and the events lie in the outbox until
-// somebody has published them. What was acknowledged is there after a crash, and so are its events.
 package store
 
 import (

@@ -168,7 +168,7 @@ func selectEvents(ctx context.Context, t tx, query string, args ...any) ([]Event
 			evt.Services = []string{}
 			_ = json.Unmarshal([]byte(services.String), &evt.Services) // we have written it
 		}
-		// What is no event stops none of the others: it is handed on as far as it can be read, and nobody publishes it.
+		// What is not an event stops none of the others: it is handed on as far as it can be read, and nobody publishes it.
 		evt.Event, _ = tenant.ParseEvent(evt.Data)
 		evt.Revision = revision
 		evt.At = fromMicros(at)

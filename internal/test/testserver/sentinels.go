@@ -15,7 +15,7 @@ const (
 	// downAfter is how long a server may be silent before Sentinels take it for dead. The failover takes about a second
 	// more.
 	downAfter       = time.Second
-	failoverTimeout = 3 * time.Second // until a failover that hangs is tried anew
+	failoverTimeout = 3 * time.Second // until a failover that hangs is tried again
 )
 
 // Sentinels is a master with one replica, and three Sentinels that watch them and make the replica the master when the
