@@ -19,8 +19,8 @@ import (
 var worldNumbers = []string{"tenants", "spread", "dice"}
 
 var (
-	schedules = flag.Int("simulation.schedules", 500, "how many schedules TestSimulation runs of the live layer")
-	perLive   = flag.Int("simulation.core", 40, "how many of the core layer for each of those")
+	schedules = flag.Int("simulation.schedules", 300, "how many schedules TestSimulation runs of the live layer")
+	perLive   = flag.Int("simulation.core", 10, "how many of the core layer for each of those")
 	firstSeed = flag.Uint64("simulation.seed", 1, "the seed of the first; the others follow")
 	oneLayer  = flag.String("simulation.layer", "", "only this layer, core or live")
 	tracing   = flag.Bool("simulation.trace", false, "print each schedule of the live layer before it runs, to find one that ends the process")

@@ -151,7 +151,7 @@ func manyTenants(t *testing.T, file string, n int) {
 func TestListNeedsNoMemoryForItsRows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
 	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {})
-	const n, bound = 50_000, 3 << 20
+	const n, bound = 25_000, 3 << 20
 	manyTenants(t, file, n)
 	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}} // what a row leaves behind until it is collected does not count
 	heap := func() uint64 {

@@ -155,7 +155,7 @@ func TestErrorsOfTheReaderOfAListComeBackAsTheyAre(t *testing.T) {
 // TestALongListIsStreamed reads a list of very many with a heap that does not grow with it.
 func TestALongListIsStreamed(t *testing.T) {
 	const bound = 8 << 20
-	n := 100_000
+	n := 60_000
 	if *million {
 		n = 1_000_000
 	}
