@@ -25,9 +25,8 @@ const (
 // [ErrClosed] after Close, even when that comes while it waits.
 func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) error {
 	judged := d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
-	var told <-chan struct{}
 	var err error
-	d.updateFor(&told, func(now time.Time) {
+	told := d.updateFor(true, func(now time.Time) {
 		if err = d.usable(); err == nil {
 			d.core.Handle(now, judged)
 		}

@@ -118,7 +118,7 @@ func (c *Core) Stop(now time.Time) {
 func (c *Core) next(now time.Time) {
 	next := c.core.Next(now)
 	c.publish(next)
-	c.deliver(next, nil)
+	c.deliver(next, false)
 	c.due, c.turn = next.Due, next.Turn
 }
 

@@ -102,7 +102,7 @@ func TestD14AHundredThousandASecond(t *testing.T) {
 					t.Errorf("%d requests in %d seconds", n, seconds+1)
 				}
 				n := d.Status().Counters
-				if n.EventsBad+n.EventsUnknown != uint64(first+(seconds-1)*later) || n.EventsDropped != 0 {
+				if n.EventsBad+n.EventsUnknown != uint64(first+(seconds-1)*later) || n.EventsDropped != 0 { //nolint:gosec // a count is never negative
 					t.Errorf("counted %+v", n)
 				}
 				if warned := f.log.find(slog.LevelWarn, "event"); len(warned) != 1 {

@@ -36,8 +36,10 @@ func TestWhatIsKnownOfAnError(t *testing.T) {
 		{context.DeadlineExceeded, activeset.Failure{Ended: true, Lost: "the network"}},
 		{redisevents.ErrNoHeartbeat, activeset.Failure{NoHeartbeat: true, Lost: tenant.ErrNoHeartbeat.Error()}},
 		{redisevents.ErrRefused, activeset.Failure{Lost: redisevents.ErrRefused.Error()}},
-		{&tenant.EventError{EventID: "e-1", EventType: "tenant.moved"},
-			activeset.Failure{EventID: "e-1", EventType: "tenant.moved", Lost: "the network"}},
+		{
+			&tenant.EventError{EventID: "e-1", EventType: "tenant.moved"},
+			activeset.Failure{EventID: "e-1", EventType: "tenant.moved", Lost: "the network"},
+		},
 	} {
 		entered := enter(fmt.Errorf("wrapped: %w", tc.err))
 		got := activeset.Known(entered)

@@ -32,17 +32,17 @@ func (d *TenantDiscovery) roll(most time.Duration) time.Duration {
 // update lets change work on the core, and then does what that asks for: publishes the set and the status, delivers the news,
 // wakes whoever has something to do, and logs. The set and the mailboxes change in one critical section; nothing that could
 // wait happens in it.
-func (d *TenantDiscovery) update(change func(now time.Time)) { d.updateFor(nil, change) }
+func (d *TenantDiscovery) update(change func(now time.Time)) { d.updateFor(false, change) }
 
-// updateFor is update for one who waits until the callbacks have dealt with what has changed: told is closed then. It stays
-// nil where nothing has.
-func (d *TenantDiscovery) updateFor(told *<-chan struct{}, change func(now time.Time)) {
+// updateFor is update for a caller that may wait until the callbacks have dealt with what has changed: told is closed then. It is nil
+// where nothing has.
+func (d *TenantDiscovery) updateFor(awaited bool, change func(now time.Time)) (told <-chan struct{}) {
 	d.mu.Lock()
 	now := time.Now()
 	change(now)
 	next, r := d.core.Next(now), d.run
 	unsaved := d.publish(next)
-	d.deliver(next, told)
+	told = d.deliver(next, awaited)
 	boxes := d.withMail(next)
 	kick, looks := !next.Due.Equal(d.due), !next.Turn.Equal(d.turn)
 	d.due, d.turn = next.Due, next.Turn
@@ -58,6 +58,7 @@ func (d *TenantDiscovery) updateFor(told *<-chan struct{}, change func(now time.
 	for _, line := range next.Lines {
 		d.logOf(next.Set.Len(), slog.Level(line.Level), line.Text, line.Args)
 	}
+	return told
 }
 
 // tick lets the core see what time it is.
@@ -79,15 +80,15 @@ func (d *TenantDiscovery) publish(next activeset.Next) (unsaved bool) {
 
 // deliver puts the news into the mailboxes. The set has to be published by then: a reader that is at its mailbox already
 // waits for no bell. mu is held.
-func (d *TenantDiscovery) deliver(next activeset.Next, told *<-chan struct{}) {
+func (d *TenantDiscovery) deliver(next activeset.Next, awaited bool) (told <-chan struct{}) {
 	for _, news := range next.News {
 		for box := range d.watchers {
 			box.put(news.Key, news.Change)
 		}
 		switch {
 		case news.Initial && !d.cfg.NotifyInitial:
-		case told != nil:
-			*told = d.box.putAwaited(news.Key, news.Change)
+		case awaited:
+			told = d.box.putAwaited(news.Key, news.Change)
 		default:
 			d.box.put(news.Key, news.Change)
 		}
@@ -95,6 +96,7 @@ func (d *TenantDiscovery) deliver(next activeset.Next, told *<-chan struct{}) {
 	if next.StateChanged {
 		d.box.putStatus(*d.status.Load())
 	}
+	return told
 }
 
 // withMail returns the mailboxes to ring. mu is held.

@@ -63,7 +63,7 @@ func TestS07NewClientURL(t *testing.T) {
 func TestNewClientNamesAllBadFields(t *testing.T) {
 	_, err := NewClient(Config{
 		Timeout: -1, BodyLimit: -1, BackoffBase: time.Second, BackoffMax: time.Millisecond, UserAgent: "a\nb",
-		CircuitBreaker: &CircuitBreaker{Failures: -1}, Transport: http.DefaultTransport,
+		CircuitBreaker: &CircuitBreaker{Failures: -1}, Transport: &http.Transport{},
 		TLS: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // to see it refused
 	})
 	if err == nil {

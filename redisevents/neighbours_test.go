@@ -122,7 +122,7 @@ func TestX10NeighboursThatAreGone(t *testing.T) {
 		"the given one answers nothing": {gone, map[string]place{given: stopped}, given, defaultSilenceLimit + 6*time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for kind, make := range map[string]func() (tenant.Feed, *source){
+			for kind, open := range map[string]func() (tenant.Feed, *source){
 				"channels": func() (tenant.Feed, *source) {
 					feed, err := NewPubSub(Config{Host: "given"}, environment)
 					return feed, sourceOf(t, &feed.source, err)
@@ -133,7 +133,7 @@ func TestX10NeighboursThatAreGone(t *testing.T) {
 				},
 			} {
 				synctest.Test(t, func(t *testing.T) {
-					feed, from := make()
+					feed, from := open()
 					servers := &places{began: time.Now(), does: func(addr string, _ time.Duration) place {
 						if does, known := tt.does[addr]; known {
 							return does

@@ -111,11 +111,12 @@ func TestX10AClusterThatCouldNotBeJoinedAtFirst(t *testing.T) {
 // never where the user may not ask.
 func TestX10WhenAClusterIsTriedAgain(t *testing.T) {
 	c, used, now := &clients{again: joinAgain}, &client{}, time.Now()
-	for _, wait := range []time.Duration{10, 20, 40, 80, 160, 320, 600, 600} {
-		if !c.mayJoin(used, now) || c.mayJoin(used, now.Add(wait*time.Second-1)) {
-			t.Errorf("it is not tried, or tried again before %d s", wait)
+	for _, seconds := range []int{10, 20, 40, 80, 160, 320, 600, 600} {
+		wait := time.Duration(seconds) * time.Second
+		if !c.mayJoin(used, now) || c.mayJoin(used, now.Add(wait-1)) {
+			t.Errorf("it is not tried, or tried again before %s", wait)
 		}
-		now = now.Add(wait * time.Second)
+		now = now.Add(wait)
 	}
 	if c.joinSoon(used); !c.mayJoin(used, now) || c.mayJoin(used, now) || !c.mayJoin(used, now.Add(joinAgain)) {
 		t.Error("a server that gave no answer changes nothing")

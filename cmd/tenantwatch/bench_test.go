@@ -166,7 +166,7 @@ func TestX36BenchAbuseThatIsEndedByCtrlC(t *testing.T) {
 	left := &abuse.LeftError{Err: errors.New("2 keys are left")}
 	for _, tt := range []struct {
 		name string
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // a row of a table
 		err  error
 		want []string // parts of the error; none at all without
 	}{

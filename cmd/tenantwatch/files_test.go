@@ -101,6 +101,7 @@ func TestDevHeedsTheSameSignalTwiceAsOne(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGHUP, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
 			folder := t.TempDir()
 			p := startProcess(t, []string{"TMPDIR=" + folder}, "dev", "--no-churn", "--json")
 			p.ready()

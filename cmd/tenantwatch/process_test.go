@@ -224,7 +224,7 @@ func TestC1BrokenPipeOfAProcess(t *testing.T) {
 }
 
 // Like "tenantwatch dev --no-churn | head -1": there is no next line that would show it.
-func TestC1TheReaderOfAQuietProcessIsGone(t *testing.T) {
+func TestC1TheReaderOfAQuietProcessIsGone(t *testing.T) { //nolint:tparallel // they share a process
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("it shows with the next line")

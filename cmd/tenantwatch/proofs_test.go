@@ -228,15 +228,18 @@ func TestX08WhatTheProofsSee(t *testing.T) {
 		sentAgain bool
 		faults    int
 	}{
-		{"", false, 1}, {"", true, 1},
-		{"a b c", false, 0}, {"a b c", true, 0},
-		{"a b b c", false, 1}, {"a b b c", true, 0},
-		{"a b c c", false, 1}, // the last alone
-		{"a b c a b c d", true, 0},
-		{"a a b b c c", true, 2}, // two at a time
-		{"a a a", true, 1},
+		{"", false, 1},
+		{"", true, 1},
+		{"abc", false, 0},
+		{"abc", true, 0},
+		{"abbc", false, 1},
+		{"abbc", true, 0},
+		{"abcc", false, 1}, // the last alone
+		{"abcabcd", true, 0},
+		{"aabbcc", true, 2}, // two at a time
+		{"aaa", true, 1},
 	} {
-		if faults := relayFaults(strings.Fields(tt.ids), tt.sentAgain); len(faults) != tt.faults {
+		if faults := relayFaults(strings.Split(tt.ids, ""), tt.sentAgain); len(faults) != tt.faults {
 			t.Errorf("%q, sent again: %t: %q, want %d faults", tt.ids, tt.sentAgain, faults, tt.faults)
 		}
 	}

@@ -145,7 +145,8 @@ func (c *Core) Abandon(failure error) {
 // Close ends the core. It keeps the set.
 func (c *Core) Close() { c.phase, c.feedUp = phaseClosed, false }
 
-// Idle, Started and Closed report where the core is. It is starting when it is none of the three.
+// Idle reports whether the core has not begun, or its beginning was abandoned. It is starting when it is neither idle, nor started, nor
+// closed.
 func (c *Core) Idle() bool { return c.phase == phaseIdle }
 
 // Started reports whether the core has its first set, and is not closed.

@@ -18,7 +18,7 @@ const (
 // Failure is an error of a client, a feed or a context, which may be code of others whose methods do anything. Whoever
 // hands it to the [Core] has looked at it once and written down what the Core has to know. The Core asks these
 // fields and nothing else.
-type Failure struct {
+type Failure struct { //nolint:errname // it is read with its package, and says what is known of an error
 	Text string
 	Err  error // as it came; nil where only the text is kept
 

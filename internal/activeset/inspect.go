@@ -56,7 +56,7 @@ func (c *Core) Case(evt tenant.Event) (packed uint64) {
 		bits(!dated.IsZero(), v.at.Before(dated)), bits(w.lost, len(w.ahead) > 0),
 		bits(m.marked() > len(w.marks), m.left != nil),
 	} {
-		packed = packed<<2 | uint64(value&3) //nolint:gosec // two bits
+		packed = packed<<2 | uint64(value&3)
 	}
 	return packed & (1<<31 - 1)
 }

@@ -9,9 +9,10 @@ import (
 
 // world is what was heard of one epoch, or without a version, since a snapshot has covered the rest.
 type world struct {
-	epoch string // empty for what has no version
-	tick  uint64 // of the memory, when a revision of it was heard of last
 	revisions
+
+	epoch string          // empty for what has no version
+	tick  uint64          // of the memory, when a revision of it was heard of last
 	marks map[string]mark // by canonical id
 	lost  bool            // what one of the revisions said was forgotten, or never understood
 }

@@ -13,9 +13,11 @@ func TestX14NothingIsStoredTwice(t *testing.T) {
 		bodies     []string
 	}{
 		{"a module that is removed and set by a flat field", `{"databases":{"x":{"connectionSettings":{"maxOpenConns":5}}}}`, []string{
-			`{"databases":{"x":{"connectionSettings":{"maxOpenConns":3}}}}`, `{"databases":{"x":null},"module":"x","maxOpenConns":5}`}},
+			`{"databases":{"x":{"connectionSettings":{"maxOpenConns":3}}}}`, `{"databases":{"x":null},"module":"x","maxOpenConns":5}`,
+		}},
 		{"a limit of both spellings", `{"connectionSettings":{"maxOpenConns":7}}`, []string{
-			`{"connectionSettings":{"maxOpenConns":3}}`, `{"connectionSettings":{"maxOpenConns":null},"maxOpenConns":7}`}},
+			`{"connectionSettings":{"maxOpenConns":3}}`, `{"connectionSettings":{"maxOpenConns":null},"maxOpenConns":7}`,
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := after(t, Connections{}, tt.bodies...)

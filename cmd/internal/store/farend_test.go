@@ -44,7 +44,7 @@ func TestX08SlowLooksDoNotStopChanges(t *testing.T) {
 			}
 			changing.Wait()
 			const work = 8 * 50 * 10 * time.Millisecond
-			if took, most := time.Since(began), work+(work/knownFor+1)*long; took > most {
+			if took, most := time.Since(began), work+time.Duration(int(work/knownFor)+1)*long; took > most {
 				t.Errorf("changes that take %s took %s with looks of %s, want %s at most", work, took, long, most)
 			}
 			cancel()

@@ -51,7 +51,7 @@ func (s *Store) takeOver(ctx context.Context) error {
 func (s *Store) checkFormerly() error {
 	name, err := normal(s.formerly)
 	if s.formerly == "" || err != nil || name == s.environment {
-		return nil
+		return nil //nolint:nilerr // a name that cannot be one is what is taken over
 	}
 	return &Invalid{Code: "INVALID_FORMERLY", Message: fmt.Sprintf("the environment %q is not taken over by %q, because its name is allowed: "+
 		"a manager that is started with it keeps its data", s.formerly, s.environment)}

@@ -125,11 +125,11 @@ func scratch(t *testing.T, program string) (dir string) {
 
 func edit(t *testing.T, file, before, after string) {
 	t.Helper()
-	text, err := os.ReadFile(file) //nolint:gosec // of this test
+	text, err := os.ReadFile(file)
 	if err != nil || !strings.Contains(string(text), before) {
 		t.Fatalf("%s has no %q: %v", file, before, err)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(text), before, after, 1)), 0o600); err != nil { //nolint:gosec // of this test
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), before, after, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -137,7 +137,7 @@ func edit(t *testing.T, file, before, after string) {
 // run runs a command in the directory, outside of any workspace, and returns what it prints.
 func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...) //nolint:gosec // of this test
+	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -28,7 +28,7 @@ var mostBackwards = map[string]int{
 // TestFilesCanBeReadInAnOrder prints the figures of each package, and the order.
 func TestFilesCanBeReadInAnOrder(t *testing.T) {
 	for dir, most := range mostBackwards {
-		arrows := arrowsOf(t, filepath.Join("../../..", dir))
+		arrows := arrowsOf(t, filepath.Join("..", "..", "..", dir))
 		order, backwards := bestOrder(arrows)
 		t.Logf("%s: %d files, %d arrows, %d of them against the order %s", dir, len(arrows), count(arrows), len(backwards), strings.Join(order, " "))
 		if len(backwards) > most {
@@ -135,7 +135,7 @@ func improve(order []string, arrows map[string]map[string]string) []string {
 			at := slices.Index(order, file)
 			rest := slices.Delete(slices.Clone(order), at, at+1)
 			best, least := at, harm(rest, at, file, arrows)
-			for i := range len(order) {
+			for i := range order {
 				if n := harm(rest, i, file, arrows); n < least {
 					best, least, better = i, n, true
 				}
