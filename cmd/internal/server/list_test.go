@@ -352,7 +352,7 @@ func TestM07ADatabaseThatIsGoneIs503(t *testing.T) {
 // TestM07ADatabaseThatHangsIs503, in the time that a request has and not in the time that a list may take.
 func TestM07ADatabaseThatHangsIs503(t *testing.T) {
 	dsn := testserver.SharedPostgres(t).Database(t)
-	h := serve(t, openDSN(t, dsn), func(*Server) {}, func(c *Config) { c.RequestTimeout = 300 * time.Millisecond })
+	h := serve(t, openDSN(t, dsn), func(*Server) {}, func(c *Config) { c.RequestTimeout = time.Second })
 	h.tenant(t, "Acme")
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
