@@ -76,7 +76,9 @@ func TestASlotThatIsKeptIsFreed(t *testing.T) {
 		b.wants("-b +a") // but a is still before c
 		b.cancel()
 		time.Sleep(5 * time.Second)
-		_ = <-b.ended // it was cancelled
+		if err := <-b.ended; err != nil {
+			t.Log(err) // a run may overstay here
+		}
 	})
 }
 
@@ -106,6 +108,8 @@ func TestWhoHasNoSlotPassesNobodyThatKeepsOne(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		b.wants("+b")
 		b.cancel()
-		_ = <-b.ended // it was cancelled
+		if err := <-b.ended; err != nil {
+			t.Log(err) // a run may overstay here
+		}
 	})
 }
