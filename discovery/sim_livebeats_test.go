@@ -37,8 +37,11 @@ func (h *heart) on(beats bool) {
 	if beats && !h.beats && h.turns != nil {
 		close(h.turns)
 	}
-	if !beats || h.turns == nil {
-		h.turns, h.quiet = make(chan struct{}), time.Now()
+	if !beats && h.beats || h.turns == nil { // one that has stopped already is waited for by what there is
+		h.turns = make(chan struct{})
+	}
+	if !beats {
+		h.quiet = time.Now()
 	}
 	h.beats = beats
 }
