@@ -50,7 +50,7 @@ func Example() { //nolint:testableexamples // it runs until it is interrupted
 	if err != nil {
 		panic(err)
 	}
-	if err := g.Run(ctx, d.Changes(ctx)); err != nil { // the tenants of now first, then what changes
+	if err := g.Run(ctx, d.Changes(ctx)); err != nil { // the current tenants first, then what changes
 		fmt.Println(err) // somebody has not ended in time
 	}
 }

@@ -154,7 +154,7 @@ func (d *TenantDiscovery) callbackFailed(p any, stack string) {
 		msg = "a callback ended its goroutine"
 	}
 	var text string
-	if err := guarded(func() { text = activeset.Cut(fmt.Sprint(p), mostErrorText) }); err != nil {
+	if err := guarded(func() { text = activeset.Cut(fmt.Sprint(p)) }); err != nil {
 		text = err.Error() // what was panicked with has methods that panic, too
 	}
 	d.update(func(time.Time) { d.core.Panicked() })

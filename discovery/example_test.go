@@ -26,7 +26,7 @@ func must(err error) {
 	}
 }
 
-// One loop is told of the tenants of now, and then of what changes.
+// One loop is told of the current tenants, and then of what changes.
 func ExampleTenantDiscovery_Changes() {
 	d, manager := exampleOf("acme")
 	defer func() { must(d.Close()) }()

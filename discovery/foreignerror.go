@@ -13,12 +13,8 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-const (
-	// mostErrorText is how many bytes are kept of what an error says.
-	mostErrorText = 2 << 10
-	// hugeErrorText is how long that may be at most where the error is kept too.
-	hugeErrorText = 64 << 10
-)
+// hugeErrorText is how many bytes an error may say at most to be kept itself, beside what it says.
+const hugeErrorText = 64 << 10
 
 // looked is what came of looking at an error of a TMClient, a Feed or a ctx: code of others, whose methods may do anything. It is
 // looked at once, where it enters; from then on nothing but these fields is asked.
@@ -53,9 +49,8 @@ func enterText(err error) error {
 }
 
 func look(err error) looked {
-	text := err.Error()
-	seen := looked{huge: len(text) > hugeErrorText}
-	seen.Text, seen.Lost = activeset.Cut(text, mostErrorText), kindOf(err)
+	seen := looked{Failure: activeset.NewFailure(err), huge: len(err.Error()) > hugeErrorText}
+	seen.Lost = kindOf(err)
 	if answer, ok := errors.AsType[interface {
 		error
 		HTTPStatus() int
@@ -73,9 +68,6 @@ func look(err error) looked {
 	seen.RefusesCondition = refusesCondition(seen.Status)
 	seen.Ended = errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	seen.NoHeartbeat = errors.Is(err, tenant.ErrNoHeartbeat)
-	if evt, ok := errors.AsType[*tenant.EventError](err); ok {
-		seen.EventID, seen.EventType = activeset.Cut(evt.EventID, longestName), tenant.EventType(activeset.Cut(string(evt.EventType), longestName))
-	}
 	return seen
 }
 
@@ -98,9 +90,6 @@ func kindOf(err error) string {
 	}
 	return "the network"
 }
-
-// longestName is how many bytes of a name that somebody made up are kept: of an event's id, its type, an epoch.
-const longestName = 256
 
 var errLongEpoch = fmt.Errorf("a heartbeat whose epoch has more than %d bytes", tenant.MaxNameBytes)
 

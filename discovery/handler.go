@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/debugpage"
+	"github.com/tenantwatch/tenantwatch/internal/usererror"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -64,7 +65,7 @@ func viewOf(s Status) statusView {
 	return statusView{
 		State: s.State, Reason: s.Reason, Since: s.Since, Ready: s.Ready(), Tenants: s.Tenants, Version: s.Version, AgeSeconds: s.Age().Seconds(),
 		LastSnapshot: s.LastSnapshot, LastEvent: s.LastEvent, FeedConnected: s.FeedConnected,
-		FeedError: errorText(s.FeedError), SnapshotError: errorText(s.SnapshotError), Counters: s.Counters,
+		FeedError: usererror.Text(s.FeedError), SnapshotError: usererror.Text(s.SnapshotError), Counters: s.Counters,
 	}
 }
 
@@ -74,14 +75,6 @@ func (h handler) view() statusView {
 		v.Service = h.d.cfg.ServiceName
 	}
 	return v
-}
-
-// errorText is what an error says that was looked at when it entered, nothing without one.
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 func (h handler) status(w http.ResponseWriter, _ *http.Request) { debugpage.Answer(w, h.log, h.view()) }

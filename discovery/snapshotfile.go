@@ -91,7 +91,7 @@ func (d *TenantDiscovery) load() *activeset.Saved {
 }
 
 func readSaved(path string) (savedSet, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // which does not wait for who writes into a pipe
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // which does not wait for a writer of a pipe
 	if err != nil {
 		return savedSet{}, err
 	}

@@ -47,7 +47,7 @@ func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) 
 // for nothing. Once a row was given the request is not tried again.
 //
 // With have.ETag the request is conditional, and is made again without it when it is answered with 400, 412 or 431. If the list is still the same, notModified is true, each is not called, and
-// v is the version of now. What the manager then leaves out of v is taken from have.
+// v is the current version. What the manager then leaves out of v is taken from have.
 //
 // v is zero for a manager that sends no versions. It has an epoch and a revision, or neither. Its environment is compared with
 // nothing here: that is for the caller.

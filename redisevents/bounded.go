@@ -22,7 +22,7 @@ type boundedConn struct {
 	net.Conn
 
 	frames frames
-	budget *atomic.Int64 // what may still come; nil is not a bound
+	budget *atomic.Int64 // what may still come; nil: any amount
 	failed error
 }
 

@@ -13,7 +13,7 @@ const doubtLimit = time.Second
 
 const (
 	joinAgain  = 10 * time.Second // and twice as long each time
-	joinAtMost = 10 * time.Minute // each of them may take doubtLimit, for who publishes
+	joinAtMost = 10 * time.Minute // each of them may take doubtLimit of the caller that publishes
 )
 
 // exchange sends commands together. It returns why the server that answered was the wrong one; then nothing counts of what

@@ -93,7 +93,7 @@ type pulse struct {
 	doubted bool // the last subscription ended for want of one; the telling goroutine's
 }
 
-// alive takes note of a message that has come, and counts the time again in which the next one has to.
+// alive takes note of a message that has come, and begins the time again within which the next one has to come.
 func (s *session) alive(message *redis.Message) {
 	if s.feed.beats.is(message.Channel) && !s.feed.cfg().NoHeartbeats {
 		s.pulse.heard = true

@@ -42,7 +42,7 @@ type PublisherConfig struct {
 type Publisher struct {
 	clients  *clients
 	channels Channels
-	keep     int64 // entries of a stream; zero is not a stream
+	keep     int64 // entries of the stream; zero: there is none
 	dial     dialFunc
 	secrets  func() []string // a function, so that printing a Publisher does not print them
 }

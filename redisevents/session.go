@@ -231,7 +231,7 @@ func (s *session) tellSubscribed() {
 func (s *session) receive(ctx context.Context) (any, error) {
 	s.silence.Reset(s.feed.cfg().silenceLimit())
 	frame, err := receive(ctx, s.driver)
-	s.silence.Stop() // what happens until the next receive is not a silence
+	s.silence.Stop() // what happens until the next receive does not count as silence
 	if err != nil {
 		return nil, err
 	}

@@ -179,7 +179,7 @@ func (s *streamSession) ask(ctx context.Context, block time.Duration) (look, err
 		s.silence.Reset(s.feed.cfg().silenceLimit())
 	}
 	err := guarded(func() error { return s.exec(ctx, pipe, questions, role) })
-	s.silence.Stop() // what happens until the next question is not a silence
+	s.silence.Stop() // what happens until the next question does not count as silence
 	if err != nil {
 		return look{}, because(ctx, err)
 	}

@@ -37,7 +37,7 @@ type fault[T any] struct {
 	value T
 }
 
-// failure is an error status. An empty retryAfter is not a header.
+// failure is an error status. With an empty retryAfter there is no header.
 type failure struct {
 	status     int
 	retryAfter string

@@ -295,7 +295,7 @@ func (p *pass) result(ctx context.Context) error {
 	if len(p.failed) == 0 && notRun == 0 && p.left == 0 {
 		return nil
 	}
-	e := &PassError{NotRun: notRun, PassedOver: len(p.passedOver), Total: len(p.ids), StillRunningError: p.stillRunning()}
+	e := &PassError{NotRun: notRun, PassedOver: len(p.passedOver), Total: len(p.ids), StillRunning: p.stillRunning()}
 	for index := range p.ids {
 		if failure := p.failed[index]; failure != nil {
 			e.Failed = append(e.Failed, failure)

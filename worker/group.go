@@ -76,7 +76,7 @@ type Config struct {
 	// RampPerSecond is how many runs are started in a second, evenly, so that a thousand tenants do not all connect at once.
 	// Zero: as many as there are.
 	RampPerSecond float64
-	// Logger gets a line for each failure, with the stack of a panic, and for who overstays. A handler that panics loses its
+	// Logger gets a line for each failure, with the stack of a panic, and for each tenant that overstays. A handler that panics loses its
 	// line and ends nothing. Nil is silent.
 	Logger *slog.Logger
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// PassError says what a pass has not done. [errors.Is] and [errors.As] look at each of Failed, at StillRunningError and at Stopped.
+// PassError says what a pass has not done. [errors.Is] and [errors.As] look at each of Failed, at StillRunning and at Stopped.
 type PassError struct {
 	// Failed are the tenants whose work failed, in the order of their turns.
 	Failed []*TenantError
-	// StillRunningError has the tenants whose work overstayed and has not ended, whether they are still active or not. Nil when
+	// StillRunning has the tenants whose work overstayed and has not ended, whether they are still active or not. Nil when
 	// there are none.
-	StillRunningError *StillRunningError
+	StillRunning *StillRunningError
 	// NotRun is how many tenants were not begun, because ctx had ended.
 	NotRun int
 	// PassedOver is how many tenants were not active when their turn came, as Active said. That alone is not an error.
@@ -29,8 +29,8 @@ func (e *PassError) Error() string {
 	if e.Stopped != nil {
 		parts = append(parts, fmt.Sprintf("%d of %d tenants were not begun: %v", e.NotRun, e.Total, e.Stopped))
 	}
-	if e.StillRunningError != nil {
-		parts = append(parts, e.StillRunningError.Error())
+	if e.StillRunning != nil {
+		parts = append(parts, e.StillRunning.Error())
 	}
 	if n := len(e.Failed); n > 0 {
 		parts = append(parts, fmt.Sprintf("the work of %d of %d tenants failed", n, e.Total))
@@ -47,14 +47,14 @@ func (e *PassError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Unwrap returns all of Failed, StillRunningError, and Stopped.
+// Unwrap returns all of Failed, StillRunning, and Stopped.
 func (e *PassError) Unwrap() []error {
 	errs := make([]error, 0, len(e.Failed)+2)
 	for _, failure := range e.Failed {
 		errs = append(errs, failure)
 	}
-	if e.StillRunningError != nil {
-		errs = append(errs, e.StillRunningError)
+	if e.StillRunning != nil {
+		errs = append(errs, e.StillRunning)
 	}
 	if e.Stopped != nil {
 		errs = append(errs, e.Stopped)

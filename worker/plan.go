@@ -338,7 +338,7 @@ func (p *plan) fill(now time.Time) {
 	}
 }
 
-// hasRoom is for who is first in line.
+// hasRoom is for the task that is first in line.
 func (p *plan) hasRoom(t *task) bool { return t.holds || p.limit == 0 || p.counted < p.limit }
 
 // reserve is for whose turn comes before all the news of its change has: it has its slot, and its run begins once for the change.

@@ -345,7 +345,8 @@ func (t *simTenant) line(now time.Time, turn int) {
 	t.toTheFront()
 }
 
-// toTheFront is for who was reconfigured: nobody came before. Who has kept its slot is before who has overstayed.
+// toTheFront is for a tenant that was reconfigured: no other came before it. One that has kept its slot is before one that has
+// overstayed.
 func (t *simTenant) toTheFront() {
 	if t.first || t.slot == kept {
 		t.lined, t.turn = time.Time{}, 0

@@ -12,7 +12,7 @@ func TestWhatTheSimulationHasFound(t *testing.T) {
 		"group: add 3; remove 3; add 3; pass 600; end 3 2; pass 600",
 		// Who had been cancelled before the end was not named as overstaying until Run returned.
 		"group: stops 3 32; add 3; remove 3; pass 4000; cancel; pass 7000",
-		// Whose run was ended by a reconfiguration lost its slot to the next in line.
+		// A tenant whose run was ended by a reconfiguration lost its slot to the next in line.
 		"group limit=1: add 1; add 3; pass 1000; reconfigure 1 2; pass 1000",
 		// One that waited was started between two events of one change.
 		"group ramp=12: add 0 1; burst 1 5; reconfigure 1; end 0 2",

@@ -63,7 +63,8 @@ type Status struct {
 	Restarting  int `json:"restarting"`
 	Done        int `json:"done"`
 	GivenUp     int `json:"given_up"`
-	// Limit is Config.Limit. Who waits although fewer run waits for the ramp, or for who was reconfigured and is Restarting.
+	// Limit is Config.Limit. A tenant that waits although fewer run waits for the ramp, or for one
+	// that was reconfigured and is Restarting.
 	Limit int `json:"limit,omitempty"`
 	// Tenants has those that are active, and those whose last run has not ended yet, sorted by id.
 	Tenants []TenantStatus `json:"tenants"`

@@ -157,7 +157,7 @@ func TestX36AnUnfairManagerFailsBenchAbuse(t *testing.T) {
 	}
 }
 
-// TestX36BenchAbuseThatIsEndedByCtrlC shows what it has measured and does not judge it: half of a measurement is no result. That
+// TestX36BenchAbuseThatIsEndedByCtrlC shows what it has measured and does not judge it: half of a measurement is not a result. That
 // something is left of it is a failure all the same.
 func TestX36BenchAbuseThatIsEndedByCtrlC(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())

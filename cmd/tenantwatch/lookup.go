@@ -132,7 +132,7 @@ func (p *problems) note(problem string) {
 	}
 }
 
-// seeHelp is advice for who gave flags, or variables, that make no sense.
+// seeHelp is advice for a user whose flags, or variables, make no sense.
 func seeHelp(command string) string {
 	return fmt.Sprintf("Run \"tenantwatch %s --help\" for the flags, and the variables beside them.", command)
 }

@@ -53,17 +53,20 @@ func Known(err error) Failure {
 	return Failure{}
 }
 
-// unusable is what is known of an event that cannot be used.
-func unusable(err error) *Failure {
-	f := &Failure{Text: Cut(err.Error(), longestText), Err: err}
+// NewFailure asks the error what it says, and whether it is about an event. The error itself is not kept. One of others may panic
+// in that: whoever calls has to be ready for it.
+func NewFailure(err error) Failure {
+	f := Failure{Text: Cut(err.Error())}
 	if evt, ok := errors.AsType[*tenant.EventError](err); ok {
-		f.EventID, f.EventType = Cut(evt.EventID, longestName), tenant.EventType(Cut(string(evt.EventType), longestName))
+		f.EventID, f.EventType = cut(evt.EventID, longestName), tenant.EventType(cut(string(evt.EventType), longestName))
 	}
 	return f
 }
 
-// Cut returns the text, or as much of it as most bytes hold, in memory of its own.
-func Cut(text string, most int) string {
+// Cut returns the text, or as much of it as is kept of what an error says, in memory of its own.
+func Cut(text string) string { return cut(text, longestText) }
+
+func cut(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
@@ -76,7 +79,7 @@ func NormalEnvironment(name string) string {
 	if normal, err := tenant.ParseEnvironment(name); err == nil {
 		return normal
 	}
-	return Cut(strings.ToLower(strings.TrimSpace(name)), longestName)
+	return cut(strings.ToLower(strings.TrimSpace(name)), longestName)
 }
 
 // text is what an error says that was looked at when it entered.

@@ -152,6 +152,8 @@ func (v verdict) revision() uint64 {
 func (v verdict) membership() bool { return v.effect == effectAdd || v.effect == effectRemove }
 
 func (v verdict) bad(err error) verdict {
-	v.outcome, v.err = outcomeBad, unusable(err)
+	failure := NewFailure(err)
+	failure.Err = err
+	v.outcome, v.err = outcomeBad, &failure
 	return v
 }

@@ -23,7 +23,7 @@
 //	relay.go                Config, Run and Wake; leading, and the deleting of old events
 //	term.go                 one time of leading: read, send, mark, beat, one pass after the other
 //	verdict.go              pure: what became of a batch, and up to which revision nothing waits
-//	holds.go                the tenants whose next event failed; who is to blame for a refusal, and when an event is set aside
+//	holds.go                the tenants whose next event failed; whether a refusal is because of the event or of the server, and when an event is set aside
 //	late.go                 what the channels took and the stream did not; how long an event waits until heartbeats say so
 //	trouble.go, backoff.go  what does not work for a while, and how long to wait
 //	metrics.go              OpenTelemetry's metrics

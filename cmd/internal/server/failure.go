@@ -33,7 +33,7 @@ type apiError struct {
 	Message string `json:"error" doc:"what happened, for people"`
 	// TenantStatus is set in a 403 that is about the state of a tenant or an association.
 	TenantStatus string `json:"status,omitempty" doc:"the tenant's state, in a 403 because of it" example:"suspended"`
-	// Services is for who asks with a token alone.
+	// Services is for a caller that has only a token.
 	Services []string `json:"services,omitempty" doc:"names of services that there are, at most 100, in a 404 ASSOCIATION_NOT_FOUND for a token" nullable:"false"`
 	Type     string   `json:"type"`
 	Title    string   `json:"title"`

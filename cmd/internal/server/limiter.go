@@ -184,7 +184,7 @@ func (l *limiter) share(who string) *share {
 	s := l.callers[who]
 	if s == nil {
 		l.forgetFull()
-		// Who has nothing is forgotten, and comes again behind those that stayed in the line: before the one that was served
+		// A caller that has nothing is forgotten, and comes again behind those that stayed in the line: before the one that was served
 		// last, and no other.
 		s = &share{turn: max(l.turns, 1) - 1}
 		l.callers[who] = s

@@ -34,7 +34,7 @@ type Config struct {
 	// goroutine of its request. It has to return at once. Nil is nobody.
 	OnChange func()
 	// RateLimit is how many requests a second each key and each token may make over time; twice as many may come at once,
-	// and the rest is answered with 429. Zero is not a limit.
+	// and the rest is answered with 429. Zero: no limit.
 	RateLimit float64
 	// MaxStreams is how many streams of events are served at a time. A service may have as many as it leaves free, so that a
 	// single one can have half of them; one more is answered with 503 and Retry-After. Zero: 10,000.

@@ -164,7 +164,7 @@ func renumber(ctx context.Context, t tx, env int64, epoch string) (uint64, error
 		for _, evt := range left {
 			last = evt.Revision
 			newest++
-			data := evt.Data // what is not an event stays as it is, for who looks into why
+			data := evt.Data // what is not an event stays as it is, for whoever looks into why
 			if evt.Validate() == nil {
 				evt.Payload = renumbered(evt.Event, tenant.Version{Epoch: epoch, Revision: newest})
 				if data, err = encodeEvent(evt.Event, tenant.Version{Epoch: epoch, Revision: newest}); err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // sealed is an association's connection data as the two columns have them. Programs from before there were limits for
-// each module know settings alone; while replicas are replaced they read and write it next to those of now.
+// each module know settings alone; while replicas are replaced they read and write it next to the current ones.
 type sealed struct{ settings, connections []byte }
 
 // wireStored is what connections holds: the connections, and the digest of the settings that were written with them.

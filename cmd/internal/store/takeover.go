@@ -13,7 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// lowerCased is the oldest program that may work on a database of which an environment was given its name of now: one from
+// lowerCased is the oldest program that may work on a database of which an environment was given its current name: one from
 // before would begin another environment beside it.
 const lowerCased = 2
 
@@ -24,7 +24,7 @@ type stored struct {
 	canary []byte
 }
 
-// takeOver gives the environment its name of now, where a program from before names were lower-cased has begun it under
+// takeOver gives the environment its current name, where a program from before names were lower-cased has begun it under
 // another spelling, and seals again what is sealed with the name. It takes as long as there are tenants.
 func (s *Store) takeOver(ctx context.Context) error {
 	ctx, cancel := within(ctx, migrateLimit)
@@ -57,7 +57,7 @@ func (s *Store) checkFormerly() error {
 		"a manager that is started with it keeps its data", s.formerly, s.environment)}
 }
 
-// giveWay removes the one of two that has the name of now if it never had a tenant: a start has begun it that did not say which
+// giveWay removes the one of two that has the current name if it never had a tenant: a start has begun it that did not say which
 // one is to be taken over. What it has goes to the other: keys, tokens, and who did what.
 func (s *Store) giveWay(ctx context.Context, t tx, found []stored) ([]stored, error) {
 	at := slices.IndexFunc(found, func(e stored) bool { return e.name == s.environment })
@@ -275,7 +275,7 @@ func (s *Store) renameEvents(ctx context.Context, t tx, e stored) error {
 		for _, evt := range left {
 			last = evt.Revision
 			if evt.Validate() != nil {
-				continue // it stays as it is, for who looks into why
+				continue // it stays as it is, for whoever looks into why
 			}
 			evt.Environment = s.environment
 			data, err := encodeEvent(evt.Event, tenant.Version{Epoch: evt.Epoch, Revision: evt.Revision})
