@@ -126,6 +126,7 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 	r.wg.Add(1) // for this call, so that Close waits for it too
 	r.wg.Go(func() { d.follow(life, r) })
 	r.wg.Go(func() { d.applySignals(life, r) })
+	r.wg.Go(func() { d.keepTime(life, r) })
 	r.wg.Go(func() { d.keepReconciled(life, r) })
 	r.wg.Go(func() { d.tellCallbacks(life, r) })
 	if d.cfg.SnapshotFile != "" {
@@ -280,6 +281,7 @@ type run struct {
 	wg        sync.WaitGroup
 	inbox     *inbox
 	kick      chan struct{} // of size one: what is due may have changed
+	turned    chan struct{} // of size one: when the core changes by itself may have
 	save      chan struct{} // of size one: there may be something to save
 	linked    chan struct{} // closed when the feed was first confirmed or first failed
 	ready     chan struct{} // closed when the bootstrap has succeeded
@@ -298,6 +300,7 @@ func newRun(cancel context.CancelFunc, unwatch func() error) *run {
 		cancel: cancel, unwatch: unwatch,
 		inbox:  newInbox(),
 		kick:   make(chan struct{}, 1),
+		turned: make(chan struct{}, 1),
 		save:   make(chan struct{}, 1),
 		linked: make(chan struct{}),
 		ready:  make(chan struct{}),

@@ -72,6 +72,31 @@ func TestX25ABlockedLogger(t *testing.T) {
 	}
 }
 
+// TestX25ABlockedLoggerHidesNoState: what is due because time passes is seen, though the goroutine that applies events waits in
+// the Logger.
+func TestX25ABlockedLoggerHidesNoState(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, "acme")
+		release := make(chan struct{})
+		f.cfg.Feed = feedFunc(func(ctx context.Context, sink func(tenant.Signal)) error {
+			sink(tenant.Signal{Kind: tenant.SignalSubscribed, Heartbeats: true})
+			wait(ctx, time.Second)
+			sink(tenant.Signal{Kind: tenant.SignalBadEvent, Err: errors.New("unreadable")})
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		f.log.hook = func(line string) {
+			if strings.Contains(line, "an event could not be used") {
+				<-release
+			}
+		}
+		d := f.start(t)
+		pass(13 * time.Second)
+		wantState(t, d, discovery.Polling)
+		close(release)
+	})
+}
+
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()

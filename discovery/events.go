@@ -85,17 +85,13 @@ func (d *TenantDiscovery) runFeed(ctx context.Context, r *run) (err error) {
 	return err
 }
 
-// applySignals applies what the feed delivers, and looks at the core when its time has come, until ctx ends.
+// applySignals applies what the feed delivers, until ctx ends.
 func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
-	turn := time.NewTimer(never)
-	defer turn.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.inbox.wake:
-		case <-turn.C:
-			d.tick()
 		}
 		signals, dropped := r.inbox.drain()
 		for batch := range slices.Chunk(signals, applyAtOnce) {
@@ -109,7 +105,23 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 				}
 			})
 		}
+	}
+}
+
+// keepTime lets the core see what time it is when something changes because of that, until ctx ends. It has a goroutine of its own: the
+// others may wait, for a list or for the Logger.
+func (d *TenantDiscovery) keepTime(ctx context.Context, r *run) {
+	turn := time.NewTimer(never)
+	defer turn.Stop()
+	for {
 		turn.Reset(d.untilTurn())
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.turned:
+		case <-turn.C:
+			d.update(func(time.Time) {})
+		}
 	}
 }
 
@@ -129,15 +141,15 @@ func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
 	for i, sig := range batch {
 		judged[i] = d.judge(sig)
 	}
-	applied := false
 	d.update(func(now time.Time) {
-		if applied = d.run == r; applied { // else that start has failed, and a new one may be under way
-			d.core.Apply(now, judged)
+		if d.run != r {
+			return // that start has failed, and a new one may be under way
+		}
+		d.core.Apply(now, judged)
+		if slices.ContainsFunc(batch, isLink) {
+			r.firstLink() // before anything is logged: Start waits for it
 		}
 	})
-	if applied && slices.ContainsFunc(batch, isLink) {
-		r.firstLink()
-	}
 }
 
 func (d *TenantDiscovery) judge(sig tenant.Signal) activeset.Judged {

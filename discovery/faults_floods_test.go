@@ -67,8 +67,8 @@ func TestD14OnRealRedis(t *testing.T) {
 	}
 }
 
-// TestD14AHundredThousandASecond of each small form, and then a thousand a second for a while: all are counted, good events
-// between them are applied at once, and there is at most one reconcile a second.
+// TestD14AHundredThousandASecond of one small form, ten thousand of the others unless -faults.full, and then a thousand a second for a
+// while: all are counted, good events between them are applied at once, and there is at most one reconcile a second.
 func TestD14AHundredThousandASecond(t *testing.T) {
 	const seconds, later, parts = 5, 1_000, 10
 	for name, first := range map[string]int{"bad JSON": 100_000, "tenant_id null": 10_000, "payload missing": 10_000, "unknown type": 10_000} {

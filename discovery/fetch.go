@@ -39,7 +39,7 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) active
 	go func() {
 		defer d.leftover.Add(-1)
 		ans := activeset.Answer{Err: errClientGone}
-		defer func() { done <- ans }() // also when ask does not return, and its goroutine ends
+		defer func() { done <- ans }() // even when ask does not return, and its goroutine ends
 		ans = d.ask(ctx, have)
 	}()
 	select {

@@ -66,7 +66,7 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 		return ErrClosed
 	}
 	fatal := saved == nil || activeset.Known(ans.Err).Hopeless || ctx.Err() != nil
-	if ctx.Err() != nil && !activeset.Known(ans.Err).Ended { // also when the answer came after that
+	if ctx.Err() != nil && !activeset.Known(ans.Err).Ended { // even when the answer came after that
 		ans.Err = errors.Join(ended(ctx), ans.Err)
 	}
 	if ans.Err != nil && fatal {

@@ -14,20 +14,20 @@ type State uint8
 // The states of a [TenantDiscovery].
 const (
 	// Starting is until Start has succeeded; the set is empty.
-	Starting = State(activeset.Starting)
+	Starting State = iota
 	// Live means that the subscription is up, that something has come by it where heartbeats are expected, and that a
 	// snapshot asked for after its last confirmation, and after the last sign that something was missed, has been taken.
-	Live = State(activeset.Live)
+	Live
 	// Syncing means that the subscription is up, and that such a snapshot is on its way, or the first heartbeat or event.
-	Syncing = State(activeset.Syncing)
+	Syncing
 	// Polling means that the subscription is down, or that nothing has come by it for 11 s although heartbeats are
 	// expected, and that the last snapshot asked for came.
-	Polling = State(activeset.Polling)
+	Polling
 	// Stale means that snapshots fail: at once while the subscription is down, for longer than PollInterval while it
 	// is up. The set is the last known one.
-	Stale = State(activeset.Stale)
+	Stale
 	// Closed is after Close. The set is the last known one.
-	Closed = State(activeset.Closed)
+	Closed
 )
 
 // String returns the state in one lower-case word.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 )
 
@@ -24,6 +25,18 @@ func TestStatusAsJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal(data, &got); err != nil || got.State != "polling" || got.Tenants != 3 || got.FeedError != "refused" || got.Snapshot != nil {
 		t.Errorf("got %s, %v", data, err)
+	}
+}
+
+// TestStatesAreThoseOfTheCore: the numbers are the same, and so are the words.
+func TestStatesAreThoseOfTheCore(t *testing.T) {
+	for state, want := range map[discovery.State]activeset.State{
+		discovery.Starting: activeset.Starting, discovery.Live: activeset.Live, discovery.Syncing: activeset.Syncing,
+		discovery.Polling: activeset.Polling, discovery.Stale: activeset.Stale, discovery.Closed: activeset.Closed,
+	} {
+		if activeset.State(state) != want || state.String() != want.String() {
+			t.Errorf("%d %s, want %d %s", state, state, want, want)
+		}
 	}
 }
 

@@ -53,8 +53,9 @@ func newTelemetry(cfg Config) (*telemetry, error) {
 
 // isOf says which environment it is, unless that is known already: a list that names another each time makes no more points.
 func (t *telemetry) isOf(environment string) {
-	if environment != "" {
-		t.place.CompareAndSwap(nil, &environment)
+	if environment != "" && t.place.Load() == nil {
+		known := environment
+		t.place.CompareAndSwap(nil, &known)
 	}
 }
 

@@ -44,7 +44,7 @@ func (d *TenantDiscovery) updateFor(awaited bool, change func(now time.Time)) (t
 	unsaved := d.publish(next)
 	told = d.deliver(next, awaited)
 	boxes := d.withMail(next)
-	kick, looks := !next.Due.Equal(d.due), !next.Turn.Equal(d.turn)
+	kick, turned := !next.Due.Equal(d.due), !next.Turn.Equal(d.turn)
 	d.due, d.turn = next.Due, next.Turn
 	d.mu.Unlock()
 	for _, box := range boxes {
@@ -52,7 +52,7 @@ func (d *TenantDiscovery) updateFor(awaited bool, change func(now time.Time)) (t
 	}
 	if r != nil {
 		nudge(r.kick, kick)
-		nudge(r.inbox.wake, looks) // there the timer is
+		nudge(r.turned, turned)
 		nudge(r.save, unsaved)
 	}
 	for _, line := range next.Lines {
@@ -61,16 +61,13 @@ func (d *TenantDiscovery) updateFor(awaited bool, change func(now time.Time)) (t
 	return told
 }
 
-// tick lets the core see what time it is.
-func (d *TenantDiscovery) tick() { d.update(func(time.Time) {}) }
-
 // publish shows the set and the status to those who read. It reports whether there is something new to be saved. mu is held.
 func (d *TenantDiscovery) publish(next activeset.Next) (unsaved bool) {
 	before := d.status.Load()
 	unsaved = !next.Status.LastSnapshot.Equal(before.LastSnapshot)
-	if *d.view.Load() != next.Set {
+	if set := next.Set; *d.view.Load() != set { // a copy: what is published keeps nothing else of next
 		unsaved = true
-		d.view.Store(&next.Set)
+		d.view.Store(&set)
 	}
 	status := statusOf(next.Status)
 	d.status.Store(&status)

@@ -26,14 +26,11 @@ type Client struct {
 // NewClient checks the configuration and fills in its defaults. It touches no network. The error names every field that is
 // missing or impossible.
 func NewClient(cfg Config) (*Client, error) {
-	if err := cfg.check(); err != nil {
+	base, err := cfg.check()
+	if err != nil {
 		return nil, fmt.Errorf("managerapi: config: %w", err)
 	}
 	cfg.setDefaults()
-	base, err := parseBaseURL(cfg.BaseURL, cfg.AllowInsecureHTTP)
-	if err != nil {
-		return nil, fmt.Errorf("managerapi: config: the BaseURL: %w", err)
-	}
 	c := &Client{base: base, cfg: cfg, breaker: newBreaker(cfg.CircuitBreaker), transport: cfg.Transport, closeIdle: func() {}}
 	if c.transport == nil {
 		own := newTransport(cfg.TLS, cfg.Timeout)

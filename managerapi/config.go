@@ -77,9 +77,9 @@ func StaticKey(key string) func(ctx context.Context) (string, error) {
 // credential gives a key or a token.
 type credential func(ctx context.Context) (string, error)
 
-// check returns one error that names every field that is missing or impossible.
-func (c *Config) check() error {
-	_, urlErr := parseBaseURL(c.BaseURL, c.AllowInsecureHTTP)
+// check returns the BaseURL without a slash at its end, or one error that names every field that is missing or impossible.
+func (c *Config) check() (base string, err error) {
+	base, urlErr := parseBaseURL(c.BaseURL, c.AllowInsecureHTTP)
 	var problems []error
 	if urlErr != nil {
 		problems = append(problems, fmt.Errorf("the BaseURL: %w", urlErr))
@@ -101,7 +101,7 @@ func (c *Config) check() error {
 			problems = append(problems, errors.New(rule.problem))
 		}
 	}
-	return errors.Join(problems...)
+	return base, errors.Join(problems...)
 }
 
 func (c *Config) setDefaults() {

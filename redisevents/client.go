@@ -6,7 +6,7 @@ import (
 )
 
 // driverOptions fills in what publishing and listening have in common. What the server is told about us is kept to
-// the least, so that a narrow ACL does. Sentinels are not left to the driver, which asks one that does not answer for ever: where
+// the least, so that a narrow ACL does. Sentinels are not left to the driver, which waits for ever for one that does not answer: where
 // there are any, dial has to ask them, see locate.
 func (c Config) driverOptions(dial dialFunc) *redis.UniversalOptions {
 	addrs := c.addrs()

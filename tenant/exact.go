@@ -23,7 +23,7 @@ func Unmarshal(data []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// keepExact returns the JSON without the members that are no field of the type by their exact name. What does not fit
+// keepExact returns the JSON without the members that are not a field of the type by their exact name. What does not fit
 // the type stays for json.Unmarshal to refuse.
 func keepExact(data json.RawMessage, shape reflect.Type) (json.RawMessage, error) {
 	for shape.Kind() == reflect.Pointer && !shape.Implements(unmarshaler) {

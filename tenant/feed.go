@@ -34,7 +34,7 @@ const (
 	SignalSubscribed SignalKind = iota + 1
 	// SignalEvent brings Event.
 	SignalEvent
-	// SignalBadEvent means that something arrived that is no event; Err says why.
+	// SignalBadEvent means that something arrived that is not an event; Err says why.
 	SignalBadEvent
 	// SignalHeartbeat brings Version, the manager's newest.
 	SignalHeartbeat

@@ -83,12 +83,12 @@ func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx cont
 }
 
 // boundsOf says what is wrong with what passes and schedules have in common.
-func boundsOf(parallel int, timeout, grace time.Duration, noWork bool) []string {
+func boundsOf(limit int, timeout, grace time.Duration, noWork bool) []string {
 	var problems []string
 	if noWork {
 		problems = append(problems, "work is missing")
 	}
-	if parallel < 0 {
+	if limit < 0 {
 		problems = append(problems, "Limit is negative")
 	}
 	if timeout < 0 {

@@ -153,7 +153,7 @@ func (t *ticks) tellOfCrowd(ctx context.Context, now time.Duration, missed int64
 	}
 	if t.crowded > 0 && now-t.toldLast >= t.roll.table.interval {
 		t.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "ticks are late: too many wait in line for Limit",
-			slog.Int64("late", t.crowded), slog.Int("in_line", t.roll.in[seatInLine].Len()), slog.Int("parallel", t.cfg.Limit))
+			slog.Int64("late", t.crowded), slog.Int("in_line", t.roll.in[seatInLine].Len()), slog.Int("limit", t.cfg.Limit))
 		t.crowded, t.toldLast = 0, now
 	}
 }

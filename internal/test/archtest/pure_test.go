@@ -61,8 +61,11 @@ func TestTheRuleOfWhatIsPureCanFail(t *testing.T) {
 		"func f(c []int) { for range c {} }":                                 0,
 		"import \"example.org/x\"\nvar f = x.F":                              1,
 		"import \"" + module + "/tenant\"\nvar f = tenant.Added":             0,
+		"import . \"time\"\nvar f = Now":                                     1,
+		"import \"fmt\"\nfunc f() { fmt.Println() }":                         1,
+		"import \"fmt\"\nvar f = fmt.Sprint":                                 0,
 	} {
-		if got := impure(t, "x.go", []byte("package x\n"+source), []string{"time"}); len(got) != want {
+		if got := impure(t, "x.go", []byte("package x\n"+source), []string{"fmt", "time"}); len(got) != want {
 			t.Errorf("%s: found %q, want %d", source, got, want)
 		}
 	}
@@ -89,6 +92,9 @@ func impure(t *testing.T, file string, source []byte, allowed []string) (problem
 				clock = spec.Name.Name
 			}
 		}
+		if spec.Name != nil && spec.Name.Name == "." {
+			add(spec, "its names come without the package: "+path)
+		}
 		if path != module+"/tenant" && !slices.Contains(allowed, path) {
 			add(spec, "it imports "+path)
 		}
@@ -104,8 +110,12 @@ func impure(t *testing.T, file string, source []byte, allowed []string) (problem
 				add(n, "it receives from a channel")
 			}
 		case *ast.SelectorExpr:
-			if of, ok := n.X.(*ast.Ident); ok && clock != "" && of.Name == clock && clocks[n.Sel.Name] {
+			of, ok := n.X.(*ast.Ident)
+			if ok && clock != "" && of.Name == clock && clocks[n.Sel.Name] {
 				add(n, "it reads a clock: "+clock+"."+n.Sel.Name)
+			}
+			if ok && of.Name == "fmt" && (strings.HasPrefix(n.Sel.Name, "Print") || strings.HasPrefix(n.Sel.Name, "Scan")) {
+				add(n, "it uses the terminal: fmt."+n.Sel.Name)
 			}
 		}
 		return true
