@@ -12,11 +12,11 @@ import (
 
 // backupCommand copies the database while a manager may be using it.
 type backupCommand struct {
-	DB string `form:"url" help:"The database: sqlite:FILE ($$TENANTWATCH_DB)." name:"db" placeholder:"URL"`
+	DB string `form:"url" help:"The database: sqlite:FILE." name:"db" placeholder:"URL" setting:"database"`
 
-	To string `arg:"" help:"The file to write. It must not be there." name:"file"`
+	To string `arg:"" help:"The file to write. It must not be there." name:"file" predictor:"file"`
 
-	JSON bool `help:"One JSON object." name:"json"`
+	JSON bool `help:"One JSON object." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // Help is what --help adds.
@@ -61,11 +61,11 @@ func (c *backupCommand) Run(ctx context.Context, std streams) error {
 type restoreCommand struct {
 	databaseFlags
 
-	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is restored under the name of --environment." placeholder:"NAME"`
+	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is restored under the name of --environment." placeholder:"NAME" variable:"TENANTWATCH_FORMERLY"`
 
-	From string `arg:"" help:"The file that backup wrote; none for a PostgreSQL that pg_restore has filled." name:"file" optional:""`
+	From string `arg:"" help:"The file that backup wrote; none for a PostgreSQL that pg_restore has filled." name:"file" optional:"" predictor:"file"`
 
-	JSON bool `help:"One JSON object." name:"json"`
+	JSON bool `help:"One JSON object." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // Help is what --help adds.

@@ -27,7 +27,7 @@ type benchAbuseCommand struct {
 
 	ManagerURL string `form:"url" help:"A manager of this machine that speaks TLS; it starts one of its own if there is none." name:"manager-url" placeholder:"URL"`
 
-	TokenFile string `help:"With --manager-url: a file with an administrator's token." name:"token-file" placeholder:"FILE"`
+	TokenFile string `help:"With --manager-url: a file with an administrator's token." name:"token-file" placeholder:"FILE" predictor:"file"`
 
 	Remote bool `help:"Attack a manager of another machine too. Only do that to one that is yours."`
 
@@ -45,7 +45,7 @@ type benchAbuseCommand struct {
 
 	Attack []string `help:"Only this attack: readyz, wrong-key, random-keys, streams, lists, resume or handshakes. May be repeated." placeholder:"NAME"`
 
-	JSON bool `help:"One JSON object for each attack." name:"json"`
+	JSON bool `help:"One JSON object for each attack." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // Help is what --help adds.

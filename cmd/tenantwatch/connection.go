@@ -24,17 +24,17 @@ type connectionFlags struct {
 	managerTLSFlags
 	redisFlags
 
-	Service string `help:"The service whose tenants are wanted ($$APPLICATION_NAME)." placeholder:"NAME"`
+	Service string `help:"The service whose tenants are wanted." placeholder:"NAME" setting:"followed-service"`
 
-	ManagerURL string `form:"url" help:"The tenant manager ($$TENANTWATCH_URL, $$MULTI_TENANT_URL)." name:"manager-url" placeholder:"URL"`
+	ManagerURL string `form:"url" help:"The tenant manager." name:"manager-url" placeholder:"URL" setting:"followed-manager"`
 
-	Environment *string `form:"name" help:"The environment whose events count; empty for all ($$ENVIRONMENT_NAME, $$ENV_NAME)." placeholder:"NAME"`
+	Environment *string `form:"name" help:"The environment whose events count; empty for all." placeholder:"NAME" setting:"followed-environment"`
 
-	APIKeyFile string `help:"A file with the API key, read anew for every request; - reads standard input once ($$TENANTWATCH_API_KEY, $$MULTI_TENANT_SERVICE_API_KEY have the key itself)." name:"api-key-file" placeholder:"FILE"`
+	APIKeyFile string `help:"A file with the API key, which is read again for every request; - reads standard input once. $$TENANTWATCH_API_KEY or $$MULTI_TENANT_SERVICE_API_KEY has the key itself." name:"api-key-file" placeholder:"FILE" predictor:"file" setting:"api-key"`
 
-	Feed string `default:"pubsub" enum:"pubsub,stream" help:"Where the events come from: pubsub, or the stream of the environment, from which nothing is lost while the link is down." placeholder:"pubsub|stream"`
+	Feed string `default:"pubsub" enum:"pubsub,stream" help:"Where the events come from: pubsub, or the stream of the environment, from which nothing is lost while the link is down." placeholder:"pubsub|stream" variable:"TENANTWATCH_FEED"`
 
-	AllowInsecureHTTP bool `help:"Let the manager's URL be http also where it is not this machine." name:"allow-insecure-http"`
+	Insecure bool `help:"Let the manager's URL be http even where it is not this machine: the API key then crosses the network in clear text." variable:"TENANTWATCH_INSECURE"`
 }
 
 // watcher is how a command wants to be told of what it watches.
@@ -48,7 +48,7 @@ type watcher struct {
 
 // watch calls body with a discovery that has started, and closes it afterwards.
 func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w watcher, body func(*discovery.TenantDiscovery) error) error {
-	client, err := s.client(c.AllowInsecureHTTP)
+	client, err := s.client(c.Insecure)
 	if err != nil {
 		return err
 	}

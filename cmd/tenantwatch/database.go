@@ -24,11 +24,11 @@ const (
 
 // databaseFlags are what every command has that opens the database itself.
 type databaseFlags struct {
-	DB string `form:"url" help:"The database: sqlite:FILE or postgres://user:password@host/name; sqlite:tenantwatch.db if there is none ($$TENANTWATCH_DB). Everybody on this machine can see a password in a flag: prefer the environment." name:"db" placeholder:"URL"`
+	DB string `form:"url" help:"The database: sqlite:FILE or postgres://user:password@host/name; sqlite:tenantwatch.db if there is none. Everybody on this machine can see a password in a flag: prefer the environment." name:"db" placeholder:"URL" setting:"database"`
 
-	Environment string `form:"name" help:"The one environment whose tenants are kept ($$TENANTWATCH_ENVIRONMENT)." placeholder:"NAME"`
+	Environment string `form:"name" help:"The one environment whose tenants are kept." placeholder:"NAME" setting:"kept-environment"`
 
-	EncryptionKeyFile string `help:"A file with 32 random bytes, as hex or base64, that encrypt connection data ($$TENANTWATCH_ENCRYPTION_KEY_FILE)." name:"encryption-key-file" placeholder:"FILE"`
+	EncryptionKeyFile string `help:"A file with 32 random bytes, as hex or base64, that encrypt connection data." name:"encryption-key-file" placeholder:"FILE" predictor:"file" setting:"encryption-key"`
 }
 
 // database is what opening the store needs.

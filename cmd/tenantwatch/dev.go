@@ -43,9 +43,9 @@ type devCommand struct {
 
 	Listen string `default:"127.0.0.1:0" help:"Where the tenant manager listens: a loopback address."`
 
-	JSON bool `help:"One JSON object a line: ready, change …, summary." name:"json"`
+	JSON bool `help:"One JSON object a line: ready, change …, summary." name:"json" variable:"TENANTWATCH_JSON"`
 
-	Verbose bool `help:"Log on standard error." short:"v"`
+	Verbose bool `help:"Log on standard error." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // Help is what --help adds.

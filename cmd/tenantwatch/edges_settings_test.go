@@ -24,6 +24,8 @@ type edgeSetting struct {
 	value    *kong.Value // nil for a variable
 	command  string
 	variable string
+	node     *kong.Node // the command
+	flag     *kong.Flag // that has its value from the variable before the command runs; nil for another variable
 }
 
 // wrongValues are the rows: a value, and what is said of it. The words are those of valueProblem.
@@ -65,7 +67,7 @@ var namedVariable = regexp.MustCompile(`\$([A-Z]+_[A-Z_]*[A-Z])`)
 // edgeSettings are the columns. Settings of one name, type and form are one, since they are the same field or go the same way.
 func edgeSettings(t *testing.T) map[string]edgeSetting {
 	t.Helper()
-	parser, err := kong.New(&commands{}, checkedArguments()...)
+	parser, err := newParser(streams{out: &printer{}, err: &printer{}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +76,13 @@ func edgeSettings(t *testing.T) map[string]edgeSetting {
 		values := append([]*kong.Value{}, leaf.Positional...)
 		for _, flag := range leaf.Flags {
 			values = append(values, flag.Value)
+			for _, name := range variablesOf(leaf, flag) {
+				s := edgeSetting{variable: name, node: leaf}
+				if !flag.Tag.Has("setting") || chosenByFlag(leaf, flag.Tag.Get("setting")) {
+					s.flag = flag
+				}
+				found["$"+name] = s
+			}
 		}
 		for _, v := range values {
 			kind := fmt.Sprintf("%s %s %s", nameOf(v), v.Target.Type(), v.Tag.Get("form"))
@@ -88,6 +97,14 @@ func edgeSettings(t *testing.T) map[string]edgeSetting {
 
 func edgeCell(fault string, s edgeSetting) edges.Cell {
 	switch {
+	case s.flag != nil && fault == "empty":
+		return edges.Never("a variable that is empty counts as not there")
+	case s.flag != nil:
+		cell := edgeCell(fault, edgeSetting{value: s.flag.Value})
+		if cell.Run != nil && fault != "a directory or a pipe as file" {
+			cell.Run = func(t *testing.T) { refusesEarly(t, s, wrongValues[fault]) }
+		}
+		return cell
 	case s.variable != "":
 		return variableCell(fault, s.variable)
 	case fault == "a directory or a pipe as file":
@@ -118,6 +135,17 @@ func refusesArgument(t *testing.T, v *kong.Value, wrong [2]string) {
 	}
 	if err != nil && strings.Contains(err.Error(), "ZZZ") {
 		t.Errorf("the secret shows: %v", err)
+	}
+}
+
+// refusesEarly gives the value to the variable of a flag, as kong does before the command runs.
+func refusesEarly(t *testing.T, s edgeSetting, wrong [2]string) {
+	t.Helper()
+	v := &variables{of: map[*kong.Value][]string{s.flag.Value: {s.variable}}, getenv: func(string) string { return wrong[0] }}
+	_, err := v.Resolve(nil, &kong.Path{Command: s.node}, s.flag)
+	refused, ok := errors.AsType[*argumentError](err)
+	if !ok || !strings.HasPrefix(refused.text, s.variable+" ") || !strings.Contains(refused.text, wrong[1]) || strings.Contains(refused.text, "ZZZ") {
+		t.Errorf("%q: got %v, want a refusal that says %q", wrong[0], err, wrong[1])
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 type followCommand struct {
 	connectionFlags
 
-	JSON bool `help:"One JSON object a line, on standard output and for changes of state." name:"json"`
+	JSON bool `help:"One JSON object a line, on standard output and for changes of state." name:"json" variable:"TENANTWATCH_JSON"`
 
-	Verbose bool `help:"Log on standard error." short:"v"`
+	Verbose bool `help:"Log on standard error." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // Help is what --help adds.

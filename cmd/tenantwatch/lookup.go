@@ -28,9 +28,18 @@ type setting struct {
 	what      string // as people call it
 	flag      string // empty for one that has none, because it is a secret
 	variables []string
+	file      string // a variable that names the file of a secret; the others have the secret itself
 	form      form
 	fallback  string
 	optional  bool
+}
+
+// all are the variables that stand for the flag.
+func (s setting) all() []string {
+	if s.file != "" {
+		return []string{s.file}
+	}
+	return s.variables
 }
 
 // find returns the value and where it came from; none where it is missing, or makes no sense, which is noted.

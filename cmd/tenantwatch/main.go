@@ -45,6 +45,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -65,20 +66,27 @@ type streams struct {
 
 // commands is the command line. Its doc strings are what --help prints.
 type commands struct {
-	Dev     devCommand     `cmd:"" help:"Try it: a tenant manager, Redis and a discovery in one process, with tenants that come and go."`
-	Follow  followCommand  `cmd:"" help:"Show the active tenants of a service, and then every change."`
-	Work    workCommand    `cmd:"" help:"Run a program for each active tenant of a service, and end it when the tenant goes."`
-	Serve   serveCommand   `cmd:"" help:"Run the tenant manager: a REST API over a database, whose changes are announced on Redis."`
-	Tenant  tenantCommand  `cmd:"" help:"Create, list, show, suspend, reactivate and delete tenants."`
-	Service serviceCommand `cmd:"" help:"Associate tenants with services, and end that."`
-	Key     keyCommand     `cmd:"" help:"Make, list and revoke the API keys of services."`
-	Token   tokenCommand   `cmd:"" help:"Make, list and revoke the tokens that changes need."`
-	Events  eventsCommand  `cmd:"" help:"Show the lifecycle events that the manager keeps."`
-	Outbox  outboxCommand  `cmd:"" help:"Show the events that could not be published, and try again."`
-	Backup  backupCommand  `cmd:"" help:"Copy a SQLite database, while its manager runs."`
-	Restore restoreCommand `cmd:"" help:"Put a backup in the place of the database, with a new epoch."`
-	Bench   benchCommand   `cmd:"" help:"Measure: what a good client feels while a manager is attacked."`
-	Version versionCommand `cmd:"" help:"Show what this binary was built from."`
+	PrintVersion kong.VersionFlag `help:"Show what this binary was built from." name:"version"`
+
+	Dev    devCommand    `cmd:"" group:"look" help:"Try it: a tenant manager, Redis and a discovery in one process, with tenants that come and go."`
+	Follow followCommand `cmd:"" group:"look" help:"Show the active tenants of a service, and then every change."`
+	Work   workCommand   `cmd:"" group:"look" help:"Run a program for each active tenant of a service, and end it when the tenant goes."`
+
+	Tenant  tenantCommand  `cmd:"" group:"manage" help:"Create, list, show, suspend, reactivate and delete tenants."`
+	Service serviceCommand `cmd:"" group:"manage" help:"Associate tenants with services, and end that."`
+	Key     keyCommand     `cmd:"" group:"manage" help:"Make, list and revoke the API keys of services."`
+	Token   tokenCommand   `cmd:"" group:"manage" help:"Make, list and revoke the tokens that changes need."`
+	Events  eventsCommand  `cmd:"" group:"manage" help:"Show the lifecycle events that the manager keeps."`
+	Outbox  outboxCommand  `cmd:"" group:"manage" help:"Show the events that could not be published, and try again."`
+
+	Serve   serveCommand   `cmd:"" group:"operate" help:"Run the tenant manager: a REST API over a database, whose changes are announced on Redis."`
+	Backup  backupCommand  `cmd:"" group:"operate" help:"Copy a SQLite database, while its manager runs."`
+	Restore restoreCommand `cmd:"" group:"operate" help:"Put a backup in the place of the database, with a new epoch."`
+	Bench   benchCommand   `cmd:"" group:"operate" help:"Measure: what a good client feels while a manager is attacked."`
+
+	Completion completionCommand `cmd:"" group:"about" help:"Print what makes a shell complete the command line."`
+	Help       helpCommand       `cmd:"" group:"about" help:"Show the help of a command."`
+	Version    versionCommand    `cmd:"" group:"about" help:"Show what this binary was built from."`
 }
 
 // run is the whole program. It returns the exit code.
@@ -112,22 +120,39 @@ func commandName(command string) string {
 	return name
 }
 
-// parse returns done when the arguments asked for help, which has been given then.
+// parse returns done when the arguments, or a shell, asked for something that parsing prints.
 func parse(args []string, std streams) (command *kong.Context, done bool, err error) {
-	parser, err := kong.New(&commands{}, append(checkedArguments(),
-		kong.Name("tenantwatch"),
-		kong.Description("Which tenants are active for a service, now and from now on.\n\n"+exitCodes),
-		kong.Writers(std.out, std.err),
-		kong.Exit(func(int) { done = true }), // kong goes on parsing after it has printed the help
-	)...)
+	parser, err := newParser(std, func(int) { done = true }) // kong goes on parsing after it has printed the help
 	if err != nil {
 		return nil, false, fmt.Errorf("build the command line: %w", err)
+	}
+	if completed(parser) {
+		return nil, true, nil
 	}
 	command, err = parser.Parse(args)
 	if err != nil && !errors.Is(err, errOutput) { // of the help
 		err = &usageError{text: hideSecrets(wrongArgument(err)), advice: "Run \"tenantwatch --help\" for what there is."}
 	}
 	return command, done, err
+}
+
+// newParser makes the command line, with the variables and the page of each command.
+func newParser(std streams, exit func(int)) (*kong.Kong, error) {
+	v := newVariables()
+	parser, err := kong.New(&commands{}, append(append(checkedArguments(), v.options()...),
+		kong.Name("tenantwatch"),
+		kong.Description("Which tenants are active for a service, now and from now on.\n\n"+exitCodes),
+		kong.Vars{"version": newBuild(debug.ReadBuildInfo()).String()},
+		kong.ExplicitGroups(groups),
+		kong.Writers(std.out, std.err),
+		kong.Exit(exit),
+	)...)
+	if err != nil {
+		return nil, err
+	}
+	v.learn(parser.Model.Node)
+	describe(parser.Model.Node)
+	return parser, nil
 }
 
 // wrongArgument is what kong says of a value, or what we do, which needs no name before it.

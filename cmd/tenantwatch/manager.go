@@ -21,13 +21,13 @@ const callTimeout = 30 * time.Second
 type managerFlags struct {
 	managerTLSFlags
 
-	ManagerURL string `form:"url" help:"The tenant manager ($$TENANTWATCH_URL)." name:"manager-url" placeholder:"URL"`
+	ManagerURL string `form:"url" help:"The tenant manager." name:"manager-url" placeholder:"URL" setting:"manager"`
 
-	TokenFile string `help:"A file with the token; - reads standard input ($$TENANTWATCH_TOKEN has the token itself)." name:"token-file" placeholder:"FILE"`
+	TokenFile string `help:"A file with the token; - reads standard input. $$TENANTWATCH_TOKEN has the token itself." name:"token-file" placeholder:"FILE" predictor:"file" setting:"token"`
 
-	Insecure bool `help:"Let the manager's URL be http also where it is not this machine: the token then crosses the network in clear text."`
+	Insecure bool `help:"Let the manager's URL be http even where it is not this machine: the token then crosses the network in clear text." variable:"TENANTWATCH_INSECURE"`
 
-	JSON bool `help:"One JSON object a line." name:"json"`
+	JSON bool `help:"One JSON object a line." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // session is what a command needs to talk to a manager and to whoever called it.
@@ -92,25 +92,20 @@ func (f *managerFlags) open(env func(string) string, std streams) (*session, err
 	if err := l.fault(advice, "Check the flags --manager-url and --token-file, and the variables TENANTWATCH_URL and TENANTWATCH_TOKEN."); err != nil {
 		return nil, err
 	}
-	client, err := newManagerClient(secure, f.Insecure, insecure{secret: "token", flag: "--insecure"},
+	client, err := newManagerClient(secure, f.Insecure, "token",
 		managerapi.Config{BaseURL: s.url, BearerToken: s.token.provide, Timeout: callTimeout})
 	s.Client = client
 	return s, err
 }
 
-// insecure is what would cross a network in clear text, and the flag that allows it.
-type insecure struct {
-	secret, flag string
-}
-
-// newManagerClient returns a client for the manager. A few retries are enough: whoever waits is a person, and who follows
+// newManagerClient returns a client for the manager. secret is what would cross a network in clear text. A few retries are enough: whoever waits is a person, and who follows
 // asks again anyway.
-func newManagerClient(secure *tls.Config, allowed bool, what insecure, cfg managerapi.Config) (*managerapi.Client, error) {
+func newManagerClient(secure *tls.Config, allowed bool, secret string, cfg managerapi.Config) (*managerapi.Client, error) {
 	parsed, err := url.Parse(cfg.BaseURL)
 	if err == nil && parsed.Scheme == "http" && parsed.Hostname() != "" && !allowed && !isLoopback(parsed.Hostname()) {
 		return nil, &usageError{
-			text:   "the manager's URL is http, and not on this machine: the " + what.secret + " would cross the network in clear text",
-			advice: "Use https or, where you trust the network, " + what.flag + ".",
+			text:   "the manager's URL is http, and not on this machine: the " + secret + " would cross the network in clear text",
+			advice: "Use https or, where you trust the network, --insecure.",
 		}
 	}
 	cfg.Retries, cfg.TLS, cfg.AllowInsecureHTTP = 3, secure, allowed

@@ -12,13 +12,13 @@ import (
 
 // managerTLSFlags say how TLS is spoken with the manager, to every command that talks to one.
 type managerTLSFlags struct {
-	ManagerCAFile string `group:"TLS with the manager:" help:"A file with the certificates that the manager's is signed with, beside those of the system ($$TENANTWATCH_MANAGER_CA_FILE)." name:"manager-ca-file" placeholder:"FILE"`
+	ManagerCAFile string `group:"manager TLS" help:"A file with the certificates that the manager's is signed with, beside those of the system." name:"manager-ca-file" placeholder:"FILE" predictor:"file" setting:"manager-ca"`
 
-	ManagerServerName string `group:"TLS with the manager:" help:"The name that the manager's certificate is for, where it is not the URL's host ($$TENANTWATCH_MANAGER_SERVER_NAME)." name:"manager-server-name" placeholder:"NAME"`
+	ManagerServerName string `group:"manager TLS" help:"The name that the manager's certificate is for, where it is not the URL's host." name:"manager-server-name" placeholder:"NAME" setting:"manager-name"`
 
-	ManagerCert string `group:"TLS with the manager:" help:"A file with our own certificate, for a manager that asks for one ($$TENANTWATCH_MANAGER_CERT); read anew when it changes." name:"manager-cert" placeholder:"FILE"`
+	ManagerCert string `group:"manager TLS" help:"A file with our own certificate, for a manager that asks for one. It is read again when it changes." name:"manager-cert" placeholder:"FILE" predictor:"file" setting:"manager-cert"`
 
-	ManagerKey string `group:"TLS with the manager:" help:"A file with its key ($$TENANTWATCH_MANAGER_KEY)." name:"manager-key" placeholder:"FILE"`
+	ManagerKey string `group:"manager TLS" help:"A file with its key." name:"manager-key" placeholder:"FILE" predictor:"file" setting:"manager-key"`
 }
 
 // The settings of TLS with the manager.

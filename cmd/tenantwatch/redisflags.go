@@ -17,21 +17,21 @@ import (
 
 // redisFlags say where Redis is, to every command that needs it.
 type redisFlags struct {
-	RedisURL string `form:"url" group:"Redis:" help:"Redis, as redis://host:6379 or rediss:// for TLS ($$TENANTWATCH_REDIS_URL, or $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS, _CA_CERT). Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL"`
+	RedisURL string `form:"url" group:"Redis" help:"Redis, as redis://host:6379 or rediss:// for TLS. Without one, $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS and _CA_CERT count. Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL" setting:"redis"`
 
-	RedisAddrs string `group:"Redis:" help:"Sentinels, or nodes of a Cluster, as host:port,host:port; they take the place of the URL's host, and the rest of the URL counts for all of them ($$TENANTWATCH_REDIS_ADDRS)." name:"redis-addrs" placeholder:"LIST"`
+	RedisAddrs string `group:"Redis" help:"Sentinels, or nodes of a Cluster, as host:port,host:port; they take the place of the URL's host, and the rest of the URL counts for all of them." name:"redis-addrs" placeholder:"LIST" setting:"redis-addrs"`
 
-	RedisMaster string `group:"Redis:" help:"The name by which Sentinels know the master ($$TENANTWATCH_REDIS_MASTER; $$TENANTWATCH_REDIS_SENTINEL_USERNAME and _PASSWORD are theirs)." name:"redis-master" placeholder:"NAME"`
+	RedisMaster string `group:"Redis" help:"The name by which Sentinels know the master. $$TENANTWATCH_REDIS_SENTINEL_USERNAME and $$TENANTWATCH_REDIS_SENTINEL_PASSWORD are for the Sentinels themselves." name:"redis-master" placeholder:"NAME" setting:"redis-master"`
 
-	RedisCluster bool `group:"Redis:" help:"The one address that is given is that of a Cluster ($$TENANTWATCH_REDIS_CLUSTER). Otherwise that is found out, at the price of a first attempt." name:"redis-cluster"`
+	RedisCluster bool `group:"Redis" help:"The one address that is given is that of a Cluster. Otherwise that is found out, at the price of a first attempt." name:"redis-cluster" setting:"redis-cluster"`
 
-	RedisCAFile string `group:"Redis:" help:"A file with the certificates that Redis's is signed with, beside those of the system ($$TENANTWATCH_REDIS_CA_FILE)." name:"redis-ca-file" placeholder:"FILE"`
+	RedisCAFile string `group:"Redis" help:"A file with the certificates that Redis's is signed with, beside those of the system." name:"redis-ca-file" placeholder:"FILE" predictor:"file" setting:"redis-ca"`
 
-	RedisServerName string `group:"Redis:" help:"The name that Redis's certificate is for, where it is not the host that is connected to ($$TENANTWATCH_REDIS_SERVER_NAME)." name:"redis-server-name" placeholder:"NAME"`
+	RedisServerName string `group:"Redis" help:"The name that Redis's certificate is for, where it is not the host that is connected to." name:"redis-server-name" placeholder:"NAME" setting:"redis-name"`
 
-	RedisCert string `group:"Redis:" help:"A file with our own certificate, for a Redis that asks for one ($$TENANTWATCH_REDIS_CERT); read anew when it changes." name:"redis-cert" placeholder:"FILE"`
+	RedisCert string `group:"Redis" help:"A file with our own certificate, for a Redis that asks for one. It is read again when it changes." name:"redis-cert" placeholder:"FILE" predictor:"file" setting:"redis-cert"`
 
-	RedisKey string `group:"Redis:" help:"A file with its key ($$TENANTWATCH_REDIS_KEY)." name:"redis-key" placeholder:"FILE"`
+	RedisKey string `group:"Redis" help:"A file with its key." name:"redis-key" placeholder:"FILE" predictor:"file" setting:"redis-key"`
 }
 
 // The settings of Redis. Those of services are beside ours, so that what a service has already is enough.
@@ -43,6 +43,7 @@ var (
 	redisName     = setting{what: "Redis's name", flag: "--redis-server-name", variables: []string{"TENANTWATCH_REDIS_SERVER_NAME"}, optional: true}
 	redisCert     = setting{what: "our certificate for Redis", flag: "--redis-cert", variables: []string{"TENANTWATCH_REDIS_CERT"}, optional: true}
 	redisKey      = setting{what: "its key for Redis", flag: "--redis-key", variables: []string{"TENANTWATCH_REDIS_KEY"}, optional: true}
+	redisCluster  = setting{what: "Redis Cluster", flag: "--redis-cluster", variables: []string{"TENANTWATCH_REDIS_CLUSTER"}, optional: true}
 	sentinelsUser = setting{what: "the Sentinels' user", variables: []string{"TENANTWATCH_REDIS_SENTINEL_USERNAME"}, optional: true}
 	sentinelsPass = setting{what: "the Sentinels' password", variables: []string{"TENANTWATCH_REDIS_SENTINEL_PASSWORD"}, form: formSecret, optional: true}
 
@@ -73,7 +74,7 @@ func (f *redisFlags) resolve(l *lookup) redisevents.Config {
 	}
 	cfg.MasterName = l.value(master, f.RedisMaster)
 	cfg.SentinelUsername, cfg.SentinelPassword = l.value(user, ""), l.value(password, "")
-	cfg.Cluster = l.truth("TENANTWATCH_REDIS_CLUSTER") || f.RedisCluster
+	cfg.Cluster = l.truth(redisCluster.variables[0]) || f.RedisCluster
 	f.tls(l, &cfg)
 	if len(l.problems) == wrong && cfg.Host+addrs != "" { // or else it is known what is wrong
 		if err := cfg.Validate(); err != nil {
@@ -131,7 +132,7 @@ func addresses(l *lookup, list string) []string {
 		host, port, err := net.SplitHostPort(addr)
 		switch {
 		case strings.Contains(addr, "@") || strings.Contains(addr, "/"):
-			l.problems.note("--redis-addrs has more in it than host:port: a user, a password and TLS belong into --redis-url")
+			l.problems.note("--redis-addrs has more in it than host:port: a user, a password and TLS are for --redis-url")
 		case err != nil || host == "" || !urlproblem.IsPort(port) || wrongRim(host, formPlain) != "":
 			l.problems.note("--redis-addrs is not a list of host:port, with commas between them")
 		default:

@@ -27,31 +27,31 @@ type serveCommand struct {
 	redisFlags
 	tlsFlags
 
-	Listen string `help:"Where the API is served; 127.0.0.1:8080 if there is none ($$TENANTWATCH_LISTEN)." placeholder:"ADDR"`
+	Listen string `help:"Where the API is served; 127.0.0.1:8080 if there is none." placeholder:"ADDR" setting:"listen"`
 
-	AdminListen string `help:"Where /metrics, /healthz and /readyz are served, which ask for no credentials; 127.0.0.1:8081 if there is none ($$TENANTWATCH_ADMIN_LISTEN)." name:"admin-listen" placeholder:"ADDR"`
+	AdminListen string `help:"Where /metrics, /healthz and /readyz are served, which ask for no credentials; 127.0.0.1:8081 if there is none." name:"admin-listen" placeholder:"ADDR" setting:"admin-listen"`
 
-	Channels string `help:"Where events are published: env, one channel for the environment; tenant, one for each tenant; both. env if there is none ($$TENANTWATCH_CHANNELS)." placeholder:"env|tenant|both"`
+	Channels string `help:"Where events are published: env, one channel for the environment; tenant, one for each tenant; both. env if there is none." placeholder:"env|tenant|both" setting:"channels"`
 
-	KeepEvents string `help:"How long events are kept after they were published, for readers that resume; 24h if there is none ($$TENANTWATCH_KEEP_EVENTS)." name:"keep-events" placeholder:"TIME"`
+	KeepEvents string `help:"How long events are kept after they were published, for readers that resume; 24h if there is none." name:"keep-events" placeholder:"TIME" setting:"keep-events"`
 
-	KeepAudit string `help:"How long it is kept who did what; 9600h, which are 400 days, if there is none ($$TENANTWATCH_KEEP_AUDIT)." name:"keep-audit" placeholder:"TIME"`
+	KeepAudit string `help:"How long it is kept who did what; 9600h, which are 400 days, if there is none." name:"keep-audit" placeholder:"TIME" setting:"keep-audit"`
 
-	MaxStreams string `help:"How many streams of events are served at once; a service may have as many as it leaves free. 10000 if there is none ($$TENANTWATCH_MAX_STREAMS)." name:"max-streams" placeholder:"N"`
+	MaxStreams string `help:"How many streams of events are served at once; a service may have as many as it leaves free. 10000 if there is none." name:"max-streams" placeholder:"N" setting:"max-streams"`
 
-	TrustedProxies string `help:"Addresses and networks, as in 10.0.0.0/8,192.0.2.7, of proxies whose X-Forwarded-For says where a request comes from; nobody's if there is none ($$TENANTWATCH_TRUSTED_PROXIES)." name:"trusted-proxies" placeholder:"LIST"`
+	TrustedProxies string `help:"Addresses and networks, as in 10.0.0.0/8,192.0.2.7, of proxies whose X-Forwarded-For says where a request comes from; nobody's if there is none." name:"trusted-proxies" placeholder:"LIST" setting:"trusted-proxies"`
 
-	RateLimit string `help:"Requests a second for each key and each token; no limit if there is none ($$TENANTWATCH_RATE_LIMIT)." name:"rate-limit" placeholder:"N"`
+	RateLimit string `help:"Requests a second for each key and each token; no limit if there is none." name:"rate-limit" placeholder:"N" setting:"rate-limit"`
 
-	ShutdownDelay string `help:"How long requests are still taken at the end while /readyz fails already, for a load balancer to notice; 0s if there is none ($$TENANTWATCH_SHUTDOWN_DELAY)." name:"shutdown-delay" placeholder:"TIME"`
+	ShutdownDelay string `help:"How long requests are still taken at the end while /readyz fails already, for a load balancer to notice; 0s if there is none." name:"shutdown-delay" placeholder:"TIME" setting:"shutdown-delay"`
 
-	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is taken over under the name of --environment. Once is enough." placeholder:"NAME"`
+	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is taken over under the name of --environment. Once is enough." placeholder:"NAME" variable:"TENANTWATCH_FORMERLY"`
 
-	Pprof bool `help:"Serve /debug/pprof/ beside the metrics."`
+	Pprof bool `help:"Serve /debug/pprof/ beside the metrics." variable:"TENANTWATCH_PPROF"`
 
-	JSON bool `help:"Say where everything is, and log, as one JSON object a line." name:"json"`
+	JSON bool `help:"Say where everything is, and log, as one JSON object a line." name:"json" variable:"TENANTWATCH_JSON"`
 
-	Verbose bool `help:"Log more." short:"v"`
+	Verbose bool `help:"Log more." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // Help is what --help adds.

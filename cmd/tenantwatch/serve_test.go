@@ -318,10 +318,10 @@ func TestServeSettings(t *testing.T) {
 		"TENANTWATCH_DB":        "postgres://someone:canary@db.example.com/tenants?sslpassword=canary",
 		"TENANTWATCH_REDIS_URL": "rediss://someone:canary@redis.example.com:7000/2",
 		"TENANTWATCH_CHANNELS":  "both", "TENANTWATCH_KEEP_EVENTS": "1h", "TENANTWATCH_RATE_LIMIT": "2.5",
-		"TENANTWATCH_SHUTDOWN_DELAY": "3s", "TENANTWATCH_LISTEN": "0.0.0.0:80", "TENANTWATCH_INSECURE": "true",
+		"TENANTWATCH_SHUTDOWN_DELAY": "3s", "TENANTWATCH_LISTEN": "0.0.0.0:80",
 		"TENANTWATCH_REDIS_ADDRS": "a:1, b:2,c:3", "TENANTWATCH_REDIS_MASTER": "m", "TENANTWATCH_REDIS_SENTINEL_PASSWORD": "canary-2",
 	}
-	c := serveCommand{Channels: "tenant"}
+	c := serveCommand{Channels: "tenant", tlsFlags: tlsFlags{Insecure: true}}
 	s, err := c.settings(func(name string) string { return sources[name] })
 	if err != nil {
 		t.Fatal(err)

@@ -24,11 +24,11 @@ const (
 
 // tlsFlags say how the listeners speak TLS.
 type tlsFlags struct {
-	TLSCert string `help:"A file with the certificate, for both listeners ($$TENANTWATCH_TLS_CERT); read anew when it changes." name:"tls-cert" placeholder:"FILE"`
+	TLSCert string `help:"A file with the certificate, for both listeners. It is read again when it changes." name:"tls-cert" placeholder:"FILE" predictor:"file" setting:"tls-cert"`
 
-	TLSKey string `help:"A file with its key ($$TENANTWATCH_TLS_KEY)." name:"tls-key" placeholder:"FILE"`
+	TLSKey string `help:"A file with its key." name:"tls-key" placeholder:"FILE" predictor:"file" setting:"tls-key"`
 
-	Insecure bool `help:"Speak plain HTTP also where the address is not of this machine, as behind a proxy that speaks TLS ($$TENANTWATCH_INSECURE)."`
+	Insecure bool `help:"Speak plain HTTP even where the address is not of this machine, as behind a proxy that speaks TLS." variable:"TENANTWATCH_INSECURE"`
 }
 
 // serveSettings is what serve works with.
@@ -135,7 +135,6 @@ func (l *lookup) duration(s setting, value string, into *time.Duration) {
 // tls wants TLS wherever others than this machine can connect.
 func (c *serveCommand) tls(l *lookup, s *serveSettings) {
 	s.certFile, s.keyFile = l.value(tlsCert, c.TLSCert), l.value(tlsKey, c.TLSKey)
-	allowed := l.truth("TENANTWATCH_INSECURE")
 	if (s.certFile == "") != (s.keyFile == "") {
 		l.problems.note("--tls-cert and --tls-key need each other")
 	}
@@ -146,7 +145,7 @@ func (c *serveCommand) tls(l *lookup, s *serveSettings) {
 		case address == "": // noted already
 		case err != nil || port != "0" && !urlproblem.IsPort(port):
 			l.problems.note(flag + " has to be an address and a port, as in 127.0.0.1:8080")
-		case s.certFile == "" && !allowed && !c.Insecure && !isLoopback(host):
+		case s.certFile == "" && !c.Insecure && !isLoopback(host):
 			l.problems.note(flag + " is not of this machine alone: give --tls-cert and --tls-key or, behind a proxy that speaks TLS, --insecure")
 		}
 	}

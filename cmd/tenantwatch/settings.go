@@ -28,10 +28,10 @@ type keySource struct {
 
 // The settings that several commands have.
 var (
-	servedService = setting{what: "the service", flag: "--service", variables: []string{"APPLICATION_NAME"}}
-	heardFrom     = setting{what: "the environment", flag: "--environment", variables: []string{"ENVIRONMENT_NAME", "ENV_NAME"}, optional: true}
-	apiKey        = setting{what: "the API key", flag: "--api-key-file", variables: []string{"TENANTWATCH_API_KEY", "MULTI_TENANT_SERVICE_API_KEY"}}
-	bearerToken   = setting{what: "the token", flag: "--token-file", variables: []string{"TENANTWATCH_TOKEN"}}
+	servedService = setting{what: "the service", flag: "--service", variables: []string{"TENANTWATCH_SERVICE", "APPLICATION_NAME"}}
+	heardFrom     = setting{what: "the environment", flag: "--environment", variables: []string{"TENANTWATCH_ENVIRONMENT", "ENVIRONMENT_NAME", "ENV_NAME"}, optional: true}
+	apiKey        = setting{what: "the API key", flag: "--api-key-file", file: "TENANTWATCH_API_KEY_FILE", variables: []string{"TENANTWATCH_API_KEY", "MULTI_TENANT_SERVICE_API_KEY"}}
+	bearerToken   = setting{what: "the token", flag: "--token-file", file: "TENANTWATCH_TOKEN_FILE", variables: []string{"TENANTWATCH_TOKEN"}}
 )
 
 // managerAt is where the manager is; services have a variable of their own for it.
@@ -72,6 +72,10 @@ func deref(text *string) string {
 
 // secret finds what only files, standard input and variables may have: everybody on a machine can see its flags.
 func (l *lookup) secret(s setting, file string, stdin io.Reader) keySource {
+	from := s.flag
+	if file == "" {
+		file, from = l.secretFile(s), s.file
+	}
 	switch file {
 	case "-":
 		return keySource{name: standardInput, provide: readOnce(stdin)}
@@ -80,12 +84,23 @@ func (l *lookup) secret(s setting, file string, stdin io.Reader) keySource {
 		value, from := l.find(s, "")
 		return keySource{name: from, provide: managerapi.StaticKey(value)}
 	default:
-		return keySource{name: s.flag, provide: readFile(file)}
+		return keySource{name: from, provide: readFile(file)}
 	}
 }
 
+// secretFile is the file that a variable names. Beside one that has the secret itself nobody can say which is meant.
+func (l *lookup) secretFile(s setting) string {
+	file := l.value(setting{what: "the file of " + s.what, variables: []string{s.file}, optional: true}, "")
+	for _, direct := range s.variables {
+		if file != "" && l.getenv(direct) != "" {
+			l.problems.note(s.file + " and " + direct + " are both there: leave one out")
+		}
+	}
+	return file
+}
+
 // client returns a client for the manager.
-func (s settings) client(allowInsecureHTTP bool) (*managerapi.Client, error) {
-	return newManagerClient(s.tls, allowInsecureHTTP, insecure{secret: "API key", flag: "--allow-insecure-http"},
+func (s settings) client(allowed bool) (*managerapi.Client, error) {
+	return newManagerClient(s.tls, allowed, "API key",
 		managerapi.Config{BaseURL: s.managerURL, APIKey: s.key.provide})
 }

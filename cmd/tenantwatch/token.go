@@ -25,9 +25,9 @@ type tokenCreateCommand struct {
 
 	DB string `form:"url" help:"Make the first token in the database itself: sqlite:FILE or postgres://… Then no manager is asked." name:"db" placeholder:"URL"`
 
-	Environment string `form:"name" help:"With --db: the environment ($$TENANTWATCH_ENVIRONMENT)." placeholder:"NAME"`
+	Environment string `form:"name" help:"With --db: the environment." placeholder:"NAME" setting:"kept-environment"`
 
-	EncryptionKeyFile string `help:"With --db: the file with the encryption key, as for serve ($$TENANTWATCH_ENCRYPTION_KEY_FILE)." name:"encryption-key-file" placeholder:"FILE"`
+	EncryptionKeyFile string `help:"With --db: the file with the encryption key, as for serve." name:"encryption-key-file" placeholder:"FILE" predictor:"file" setting:"encryption-key"`
 }
 
 // Run prints the token alone on standard output, so that a shell can take it.

@@ -40,11 +40,11 @@ type workCommand struct {
 
 	Ramp float64 `default:"0" help:"How many processes are started in a second; 0 is as many as there are." placeholder:"N"`
 
-	ReconfigureSignal string `help:"Send this signal to the process of a tenant whose configuration has changed, as in HUP, instead of starting it anew." placeholder:"NAME"`
+	ReconfigureSignal string `help:"Send this signal to the process of a tenant whose configuration has changed, as in HUP, instead of starting it again." placeholder:"NAME"`
 
-	JSON bool `help:"One JSON object a line, for what happens and for each line of output, on standard output." name:"json"`
+	JSON bool `help:"One JSON object a line, for what happens and for each line of output, on standard output." name:"json" variable:"TENANTWATCH_JSON"`
 
-	Verbose bool `help:"Log on standard error; no table where that is the terminal." short:"v"`
+	Verbose bool `help:"Log on standard error; no table where that is the terminal." short:"v" variable:"TENANTWATCH_VERBOSE"`
 
 	Command []string `arg:"" form:"bytes" help:"The program, and its arguments." name:"command" optional:"" passthrough:"partial"`
 }
