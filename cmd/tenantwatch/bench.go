@@ -85,7 +85,7 @@ func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
 	if !c.JSON {
 		cfg.Told = func(attack string, round int) { _ = std.err.line("%s: round %d of %d", attack, round, c.Rounds) }
 	}
-	if cfg.Decoy, err = b.decoy(ctx); err != nil {
+	if cfg.Decoy, err = b.decoy(ctx, c.Streams); err != nil {
 		return benchFailure(ctx, err)
 	}
 	if cfg.Manager, err = c.manager(ctx, b); err != nil {

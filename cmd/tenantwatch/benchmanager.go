@@ -94,11 +94,11 @@ func (b *bench) manager(ctx context.Context, maxStreams int) (abuse.Target, erro
 }
 
 // decoy starts what is attacked for comparison.
-func (b *bench) decoy(ctx context.Context) (abuse.Target, error) {
+func (b *bench) decoy(ctx context.Context, maxStreams int) (abuse.Target, error) {
 	if err := b.folder(); err != nil {
 		return abuse.Target{}, err
 	}
-	line, err := b.start(ctx, "bench", "decoy", "--cert", b.file("cert.pem"), "--key", b.file("key.pem"))
+	line, err := b.start(ctx, "bench", "decoy", "--cert", b.file("cert.pem"), "--key", b.file("key.pem"), "--streams", strconv.Itoa(abuse.ShareOf(maxStreams)))
 	if err != nil {
 		return abuse.Target{}, err
 	}
@@ -178,8 +178,9 @@ func writeCertificate(certFile, keyFile string) error {
 
 // benchDecoyCommand is for bench abuse alone.
 type benchDecoyCommand struct {
-	Cert string `required:""`
-	Key  string `required:""`
+	Cert    string `required:""`
+	Key     string `required:""`
+	Streams int    `required:""`
 }
 
 // Run serves until ctx ends.
@@ -193,7 +194,7 @@ func (c *benchDecoyCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: abuse.Decoy(), ReadHeaderTimeout: benchGrace, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn)}
+	server := &http.Server{Handler: abuse.Decoy(c.Streams), ReadHeaderTimeout: benchGrace, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn)}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := std.out.line("https://%s", listener.Addr()); err != nil {

@@ -22,7 +22,7 @@ func attackedUntil(ctx context.Context, t *testing.T, m *fakeManager, change fun
 	t.Helper()
 	cfg := Config{
 		Manager: serve(t, "https://manager.test", m.handler(), m),
-		Decoy:   serve(t, "https://decoy.test", Decoy(), io.Discard),
+		Decoy:   serve(t, "https://decoy.test", Decoy(10), io.Discard),
 		Rounds:  1, Duration: 500 * time.Millisecond, Streams: 20, History: 4, Callers: 8,
 	}
 	if change != nil {

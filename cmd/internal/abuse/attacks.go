@@ -23,6 +23,8 @@ const (
 	callsEach = 4
 	// perConnection is how many streams there are on a connection.
 	perConnection = 200
+	// comeBack is how long a stream that was refused, or has ended, waits before it is asked for again.
+	comeBack = 5 * time.Second
 	// resumed is how many streams begin far back.
 	resumed = 150
 	// stuckLists are asked for on each of two connections that take nothing of the answers.
@@ -35,7 +37,9 @@ const (
 
 type attack struct {
 	short, name string
-	run         func(ctx context.Context, at Target, reach *tally) error // until ctx ends
+	// begins is how many requests have to be answered before it goes on at its full strength.
+	begins int
+	run    func(ctx context.Context, at Target, reach *tally) error // until ctx ends
 }
 
 // tally counts what became of what an attack has sent.
@@ -45,6 +49,9 @@ type tally struct {
 
 // reached reports whether anything came back, so that the attack proves something.
 func (t *tally) reached() bool { return t.served.Load()+t.refused.Load() > 0 }
+
+// asked is how much has been sent and has had its end.
+func (t *tally) asked() int64 { return t.served.Load() + t.refused.Load() + t.lost.Load() }
 
 // Names are the attacks that there are, as Config.Attacks has them.
 func Names() []string {
@@ -59,23 +66,23 @@ func attacks(cfg Config) []attack {
 	many := strconv.Itoa(cfg.Callers)
 	back := min(resumed, cfg.Streams)
 	all := []attack{
-		{"readyz", many + " callers of /readyz", func(ctx context.Context, at Target, reach *tally) error {
+		{"readyz", many + " callers of /readyz", 1, func(ctx context.Context, at Target, reach *tally) error {
 			return flood(ctx, at, cfg.Callers, "/readyz", func() string { return "" }, reach)
 		}},
-		{"wrong-key", "one wrong key by " + many + " callers", func(ctx context.Context, at Target, reach *tally) error {
+		{"wrong-key", "one wrong key by " + many + " callers", 1, func(ctx context.Context, at Target, reach *tally) error {
 			return flood(ctx, at, cfg.Callers, badList, func() string { return wrongKey("w") }, reach)
 		}},
-		{"random-keys", "random keys by " + many + " callers", func(ctx context.Context, at Target, reach *tally) error {
+		{"random-keys", "random keys by " + many + " callers", 1, func(ctx context.Context, at Target, reach *tally) error {
 			return flood(ctx, at, cfg.Callers, badList, func() string { return wrongKey(rand.Text()) }, reach)
 		}},
-		{"streams", "all streams by one key", func(ctx context.Context, at Target, reach *tally) error {
+		{"streams", "all streams by one key", cfg.Streams, func(ctx context.Context, at Target, reach *tally) error {
 			return manyStreams(ctx, at, cfg.Streams, "", reach)
 		}},
-		{"lists", "lists that nobody takes", stuckWindows},
-		{"resume", strconv.Itoa(back) + " streams from far back", func(ctx context.Context, at Target, reach *tally) error {
+		{"lists", "lists that nobody takes", 1, stuckWindows},
+		{"resume", strconv.Itoa(back) + " streams from far back", back, func(ctx context.Context, at Target, reach *tally) error {
 			return farBack(ctx, at, back, reach)
 		}},
-		{"handshakes", "broken TLS handshakes", brokenHandshakes},
+		{"handshakes", "broken TLS handshakes", 1, brokenHandshakes},
 	}
 	if len(cfg.Attacks) == 0 {
 		return all
@@ -177,7 +184,7 @@ func streamsOf(ctx context.Context, at Target, n int, header map[string]string, 
 		running.Go(func() {
 			for ctx.Err() == nil {
 				ask(ctx, client, at.URL+"/v1/tenants/events?service="+badService, header, reach)
-				_ = sleep(ctx, time.Second) // the loop looks
+				_ = sleep(ctx, comeBack) // the loop looks
 			}
 		})
 	}

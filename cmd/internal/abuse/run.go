@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// settle is how long an attack goes on before the good client's requests count.
+	// settle is how long an attack goes on at its full strength before the good client's requests count.
 	settle = 300 * time.Millisecond
-	// reachLimit is how long it may take to reach anything.
-	reachLimit, reachEvery = 10 * time.Second, 50 * time.Millisecond
+	// reachLimit is how long it may take to reach anything, and beginLimit how long to get to its full strength.
+	reachLimit, beginLimit, reachEvery = 10 * time.Second, 45 * time.Second, 50 * time.Millisecond
 )
 
 // Run prepares the manager, runs each attack, and returns what was felt of each. The error says what kept it from running, or
@@ -100,7 +100,7 @@ func (m *measured) beside(ctx context.Context, cfg Config, a attack, target Targ
 			broken = err // else its time was over
 		}
 	}()
-	err := reach.begin(ctx, ended)
+	err := reach.begin(ctx, ended, a.begins)
 	var out felt
 	if err == nil {
 		working, done := context.WithTimeout(ctx, cfg.Duration)
@@ -119,19 +119,26 @@ func (m *measured) beside(ctx context.Context, cfg Config, a attack, target Targ
 	return out, cmp.Or(broken, err)
 }
 
-// begin waits until an attack goes on: for a while, and on a machine that is slow until it has reached something.
-func (t *tally) begin(ctx context.Context, ended <-chan struct{}) error {
-	err := sleep(ctx, settle)
-	for waited := settle; err == nil && !t.reached(); waited += reachEvery {
+// begin waits until an attack goes on at its full strength. What it costs to open thousands of streams is not what is measured.
+func (t *tally) begin(ctx context.Context, ended <-chan struct{}, begins int) error {
+	began := time.Now()
+	for ctx.Err() == nil && t.asked() < int64(begins) {
 		select {
 		case <-ended:
 			return errReachedNothing
 		default:
 		}
-		if waited >= reachLimit {
+		switch waited := time.Since(began); {
+		case waited >= reachLimit && !t.reached():
 			return errReachedNothing
+		case waited >= beginLimit:
+			return fmt.Errorf("%d of its %d requests were answered within %s, and that is not its full strength", t.asked(), begins, beginLimit)
 		}
-		err = sleep(ctx, reachEvery)
+		_ = sleep(ctx, reachEvery) // the loop looks
+	}
+	err := sleep(ctx, settle)
+	if err == nil && !t.reached() {
+		return errReachedNothing
 	}
 	return err
 }

@@ -21,8 +21,8 @@ const (
 	eventsPath = "/v1/tenants/events"
 	// heartbeatInterval is the protocol's.
 	heartbeatInterval = 5 * time.Second
-	// eventsPoll is how often a stream looks for changes that another manager made.
-	eventsPoll = 500 * time.Millisecond
+	// eventsRetry is how often a stream tries again what the database did not answer.
+	eventsRetry = 500 * time.Millisecond
 )
 
 type eventsInput struct {
@@ -51,8 +51,10 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, in *eventsI
 	defer done()
 	shown, leave := s.shown.join(r.Header)
 	defer leave()
+	topic, depart := s.tail.join(in.Service)
+	defer depart()
 	feed := &eventStream{
-		s: s, service: in.Service, share: who.share(), byKey: who.service != "", shown: shown, looked: time.Now(), out: sseWriter{w, http.NewResponseController(w)},
+		s: s, service: in.Service, topic: topic, share: who.share(), byKey: who.service != "", shown: shown, looked: time.Now(), out: sseWriter{w, http.NewResponseController(w)},
 	}
 	if err := feed.start(r.Context(), in.Last); err != nil {
 		return err
@@ -78,6 +80,7 @@ type heartbeat struct {
 type eventStream struct {
 	s       *Server
 	service string
+	topic   *topic
 	share   string    // whose places it takes
 	byKey   bool      // and not by a token alone
 	shown   *shown    // with the request
@@ -90,8 +93,10 @@ type eventStream struct {
 func (e *eventStream) start(ctx context.Context, last string) error {
 	ctx, cancel := context.WithTimeout(ctx, e.s.cfg.RequestTimeout)
 	defer cancel()
-	if last == "" {
-		return e.startNow(ctx)
+	newest, err := e.s.tail.now(ctx) // one reading for all, also for those that resume
+	if last == "" || err != nil {
+		e.at = newest
+		return err
 	}
 	epoch, number, ok := cutLast(last, ":")
 	revision, err := strconv.ParseUint(number, 10, 64)
@@ -106,26 +111,14 @@ func (e *eventStream) start(ctx context.Context, last string) error {
 	return err
 }
 
-// startNow takes a place like any other reading of its share, or all streams that a service may have would be read for at once.
-func (e *eventStream) startNow(ctx context.Context) error {
-	done, err := e.s.limits.reads.take(ctx, e.share)
-	if err != nil {
-		return err
-	}
-	defer done()
-	v, err := e.s.store.Version(ctx)
-	e.at = tenant.Version{Epoch: v.Epoch, Revision: v.Revision}
-	return err
-}
-
 // run begins with what is there, then says by a heartbeat how far that is.
 func (e *eventStream) run(ctx context.Context) error {
-	beat, poll := time.NewTicker(e.s.beat), time.NewTicker(eventsPoll)
+	beat, again := time.NewTicker(e.s.beat), time.NewTimer(eventsRetry)
 	defer beat.Stop()
-	defer poll.Stop()
+	defer again.Stop()
 	due := true // a heartbeat
 	for {
-		news := e.s.tail.news()
+		news := e.s.tail.news(e.topic)
 		caughtUp, err := e.forward(ctx)
 		if err == nil && caughtUp && due {
 			due = false
@@ -134,6 +127,7 @@ func (e *eventStream) run(ctx context.Context) error {
 		if err != nil {
 			return endOf(ctx, err)
 		}
+		again.Reset(e.next(caughtUp))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -141,10 +135,18 @@ func (e *eventStream) run(ctx context.Context) error {
 			return nil
 		case <-beat.C:
 			due = true
-		case <-poll.C:
+		case <-again.C:
 		case <-news:
 		}
 	}
+}
+
+// next is how long it may do nothing when nothing happens: until it has to look whether what the client has shown still holds.
+func (e *eventStream) next(caughtUp bool) time.Duration {
+	if !caughtUp {
+		return eventsRetry
+	}
+	return max(e.s.recheck, eventsRetry) - time.Since(e.looked)
 }
 
 // forward sends all that is there. A database that does not answer is asked again later, and there is no heartbeat until
@@ -161,7 +163,7 @@ func (e *eventStream) forward(ctx context.Context) (caughtUp bool, err error) {
 		case err != nil:
 			return false, err
 		case len(events) == 0:
-			return true, nil
+			return e.s.tail.soundly(), nil
 		}
 		select {
 		case <-e.s.closing:
@@ -183,9 +185,10 @@ func (e *eventStream) after(ctx context.Context) ([]store.Event, error) {
 // read takes a place for what is not in memory any more, so that streams which were away for long wait for each other, service
 // by service, and for nobody else.
 func (e *eventStream) read(ctx context.Context) ([]store.Event, error) {
-	events, kept, err := e.s.tail.after(ctx, e.at)
-	if err != nil || kept {
-		return events, err
+	events, upTo, kept := e.s.tail.after(e.at, e.topic)
+	if kept {
+		e.at = upTo
+		return events, nil
 	}
 	done, err := e.s.limits.catchUp.take(ctx, e.share)
 	if err != nil {

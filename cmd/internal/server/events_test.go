@@ -239,9 +239,8 @@ func TestManyFollowersSeeTheSame(t *testing.T) {
 }
 
 func TestTailForgetsTheOldest(t *testing.T) {
-	tl := newTail(nil)
+	tl := newTail(nil, time.Second)
 	tl.from = tenant.Version{Epoch: "e", Revision: 10}
-	tl.readAt = time.Now().Add(time.Hour) // nothing is read
 	event := func(revision uint64, size int) store.Event {
 		return store.Event{Event: tenant.Event{Epoch: "e", Revision: revision}, Data: make([]byte, size)}
 	}
@@ -251,7 +250,7 @@ func TestTailForgetsTheOldest(t *testing.T) {
 	}
 	tl.add(all)
 	kept := func(revision uint64) (first uint64, n int, ok bool) {
-		events, ok := tl.kept(tenant.Version{Epoch: "e", Revision: revision})
+		events, _, ok := tl.after(tenant.Version{Epoch: "e", Revision: revision}, nil)
 		if len(events) > 0 {
 			first = events[0].Revision
 		}
@@ -269,7 +268,7 @@ func TestTailForgetsTheOldest(t *testing.T) {
 			t.Errorf("after %d: %d events from %d, %v; want %d from %d, %v", tt.at, n, first, ok, tt.n, tt.first, tt.ok)
 		}
 	}
-	if _, ok := tl.kept(tenant.Version{Epoch: "f", Revision: newest}); ok {
+	if _, _, ok := tl.after(tenant.Version{Epoch: "f", Revision: newest}, nil); ok {
 		t.Error("another epoch is found")
 	}
 	tl.add([]store.Event{event(newest+1, tailBytes), event(newest+2, 1)})
@@ -278,28 +277,87 @@ func TestTailForgetsTheOldest(t *testing.T) {
 	}
 }
 
-func TestTailReadsOnceForAll(t *testing.T) {
+// TestAStreamIsWokenByWhatConcernsItAlone, and knows how far all the others are.
+func TestAStreamIsWokenByWhatConcernsItAlone(t *testing.T) {
+	tl := newTail(nil, time.Second)
+	tl.from, tl.left = tenant.Version{Epoch: "e", Revision: 10}, time.Now()
+	tl.users = 1 // nothing is read
+	ledger, leave := tl.join("ledger")
+	defer leave()
+	payments, leave := tl.join("payments")
+	defer leave()
+	event := func(revision uint64, services ...string) store.Event {
+		return store.Event{Event: tenant.Event{Epoch: "e", Revision: revision, EventType: tenant.EventUpdated}, Services: services}
+	}
+	for _, tt := range []struct {
+		event            store.Event
+		ledger, payments bool
+	}{
+		{event(11, "ledger"), true, false}, {event(12, "payments"), false, true}, {event(13, "other"), false, false},
+		{event(14, "ledger", "payments"), true, true}, {event(15), true, true},
+	} {
+		of := map[*topic]<-chan struct{}{ledger: tl.news(ledger), payments: tl.news(payments)}
+		tl.add([]store.Event{tt.event})
+		for own, want := range map[*topic]bool{ledger: tt.ledger, payments: tt.payments} {
+			woken := false
+			select {
+			case <-of[own]:
+				woken = true
+			default:
+			}
+			before := tenant.Version{Epoch: "e", Revision: tt.event.Revision - 1}
+			events, upTo, ok := tl.after(before, own)
+			if woken != want || len(events) > 0 != want || !ok || !want && upTo.Revision != tt.event.Revision {
+				t.Errorf("%d for %v: woken %v, %d events up to %v, %v; want news: %v", tt.event.Revision, tt.event.Services, woken, len(events), upTo, ok, want)
+			}
+		}
+	}
+	if events, upTo, ok := tl.after(tenant.Version{Epoch: "e", Revision: 13}, ledger); len(events) != 2 || upTo.Revision != 13 || !ok {
+		t.Errorf("after 13: %d events up to %v, %v; want the two that are left", len(events), upTo, ok)
+	}
+}
+
+// TestTheTailReadsOnceForAll: streams that do nothing cost a reading twice a second, however many they are, and none when they have gone.
+func TestTheTailReadsOnceForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tl := newTail(nil)
-		if _, fresh := tl.begin(); fresh {
-			t.Error("fresh before the first reading")
+		over := openStore(t)
+		tl := newTail(over, time.Second)
+		var leaves []func()
+		for range 100 {
+			_, leave := tl.join("ledger")
+			leaves = append(leaves, leave)
+			if _, err := tl.now(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, fresh := tl.begin(); !fresh {
-			t.Error("not fresh right after it")
+		lastRead := func() time.Time {
+			synctest.Wait()
+			tl.mu.Lock()
+			defer tl.mu.Unlock()
+			return tl.sound
 		}
-		time.Sleep(tailFresh)
-		if _, fresh := tl.begin(); fresh {
-			t.Error("fresh for ever")
+		first := lastRead()
+		if !first.Equal(time.Now()) {
+			t.Errorf("the first reading was %s ago, want one for all", time.Since(first))
 		}
-		news := tl.news()
+		time.Sleep(10 * time.Second)
+		if at := lastRead(); !tl.soundly() || !at.After(first) || time.Since(at) > tailPoll {
+			t.Errorf("the last reading was %s ago", time.Since(at))
+		}
+		for _, leave := range leaves {
+			leave()
+		}
+		time.Sleep(10 * time.Second)
+		if tl.soundly() || len(tl.topics) != 0 {
+			t.Error("it is read for nobody")
+		}
+		before, err := tl.now(t.Context())
 		tl.wake()
-		if _, fresh := tl.begin(); fresh {
-			t.Error("fresh after a change")
+		if tl.fresh() || err != nil {
+			t.Errorf("fresh after a change, %v", err)
 		}
-		select {
-		case <-news:
-		default:
-			t.Error("nobody was woken")
+		if after, err := tl.now(t.Context()); err != nil || after != before {
+			t.Errorf("%v, %v; want %v", after, err, before)
 		}
 	})
 }

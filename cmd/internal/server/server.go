@@ -96,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg = withDefaults(cfg)
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store), limits: newLimits(cfg), faces: newFaces(), lookups: newLookups(), noise: newNoise(cfg.Logger), lines: newLines(cfg.Logger, linesEach),
+		cfg: cfg, log: cfg.Logger, store: cfg.Store, tail: newTail(cfg.Store, cfg.RequestTimeout), limits: newLimits(cfg), faces: newFaces(), lookups: newLookups(), noise: newNoise(cfg.Logger), lines: newLines(cfg.Logger, linesEach),
 		shown: standing{all: map[[sha256.Size]byte]*shown{}}, ready: readiness{once: newOnce()}, ping: cfg.Store.Ping,
 		beat: heartbeatInterval, recheck: standingEvery, closing: make(chan struct{}),
 	}
