@@ -143,6 +143,7 @@ func refusal(what string, err error) error {
 		invalid  *lifecycle.Invalid
 		conflict *lifecycle.Conflict
 		inactive *lifecycle.Inactive
+		missing  *lifecycle.NotFound
 	)
 	switch {
 	case errors.As(err, &invalid):
@@ -153,10 +154,8 @@ func refusal(what string, err error) error {
 		denied := answer(http.StatusForbidden, "TENANT_ACCESS_DENIED", inactive.Error())
 		denied.TenantStatus = inactive.Status
 		return denied
-	case errors.Is(err, lifecycle.ErrNoAssociation):
-		return answer(http.StatusNotFound, codeNoAssociation, "no association with this service")
-	case errors.Is(err, lifecycle.ErrNotFound):
-		return answer(http.StatusNotFound, "TENANT_NOT_FOUND", "tenant not found")
+	case errors.As(err, &missing):
+		return answer(http.StatusNotFound, missing.Code(), missing.Error())
 	}
 	return err
 }

@@ -66,11 +66,13 @@ func (w *world) services() []string {
 	return slices.Compact(out)
 }
 
+var noTenant = &lifecycle.NotFound{Of: lifecycle.OfTenant}
+
 func (w *world) find(id string) (*record, error) {
 	if rec := w.tenants[tenant.CanonicalID(id)]; rec != nil {
 		return rec, nil
 	}
-	return nil, lifecycle.ErrNotFound
+	return nil, noTenant
 }
 
 // findAssociation finds a purged one too.
@@ -84,7 +86,7 @@ func (w *world) findAssociation(id, service string) (*record, *lifecycle.Associa
 	}
 	a := rec.Find(service)
 	if a == nil {
-		err = lifecycle.ErrNoAssociation
+		err = &lifecycle.NotFound{Of: lifecycle.OfAssociation}
 	}
 	return rec, a, err
 }
@@ -93,7 +95,7 @@ func (w *world) bySlug(slug string) (*lifecycle.Record, error) {
 	if rec := w.slugs[slug]; rec != nil {
 		return &rec.Record, nil
 	}
-	return nil, lifecycle.ErrNotFound
+	return nil, noTenant
 }
 
 // create takes an id and a slug that are known to be free.

@@ -121,12 +121,12 @@ func (h *fakeHistory) Version(context.Context) (tenant.Version, error) {
 	return tenant.Version{Epoch: "e", Revision: uint64(len(h.events))}, nil
 }
 
-func (h *fakeHistory) EventsAfter(_ context.Context, v tenant.Version, limit int) ([]store.Event, error) {
+func (h *fakeHistory) EventsAfter(_ context.Context, v tenant.Version, limit int) (events []store.Event, epoch string, err error) {
 	if v.Revision < h.pruned {
-		return nil, store.ErrGone
+		return nil, "e", store.ErrGone
 	}
 	rest := h.events[v.Revision:]
-	return rest[:min(len(rest), limit)], nil
+	return rest[:min(len(rest), limit)], "e", nil
 }
 
 func (h *fakeHistory) add(id string, at time.Time) {

@@ -18,7 +18,7 @@ const mostLatencies = 1 << 16
 // history is what a manager keeps of its events.
 type history interface {
 	Version(ctx context.Context) (tenant.Version, error)
-	EventsAfter(ctx context.Context, v tenant.Version, limit int) ([]store.Event, error)
+	EventsAfter(ctx context.Context, v tenant.Version, limit int) (events []store.Event, epoch string, err error)
 }
 
 // commits knows the last event of each tenant for which there was one since it was made.
@@ -53,7 +53,7 @@ func (c *commits) of(ctx context.Context, change tenant.Change, told time.Time) 
 // not known.
 func (c *commits) readOn(ctx context.Context) bool {
 	const limit = 1_000
-	events, err := c.history.EventsAfter(ctx, c.read, limit)
+	events, _, err := c.history.EventsAfter(ctx, c.read, limit)
 	if errors.Is(err, store.ErrGone) { // nobody has asked for longer than they are kept
 		if v, err := c.history.Version(ctx); err == nil {
 			c.read = v

@@ -8,19 +8,44 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 )
 
-var (
-	// ErrNotFound means that there is no such thing.
-	ErrNotFound = errors.New("not found")
-	// ErrNoAssociation means that the tenant is there and has no association with the service. It is an ErrNotFound.
-	ErrNoAssociation = fmt.Errorf("no association with this service: %w", ErrNotFound)
+// ErrNotFound means that there is no such thing. Where it matters what that is, the error is a [*NotFound].
+var ErrNotFound = errors.New("not found")
+
+// NotFound means that what was asked for is not there. It matches ErrNotFound.
+type NotFound struct { //nolint:errname // read with its package: lifecycle.NotFound
+	Of string // OfTenant and the like
+}
+
+// What may not be there.
+const (
+	OfTenant      = "tenant"
+	OfAssociation = "association" // the tenant is there
+	OfKey         = "key"
+	OfToken       = "token"
+	OfEvent       = "event"
 )
 
+// Error names what is not there.
+func (n *NotFound) Error() string {
+	if n.Of == OfAssociation {
+		return "no association with this service"
+	}
+	return n.Of + " not found"
+}
+
+// Code is that of the API's answer, such as TENANT_NOT_FOUND.
+func (n *NotFound) Code() string { return strings.ToUpper(n.Of) + "_NOT_FOUND" }
+
+// Is has errors.Is find ErrNotFound.
+func (n *NotFound) Is(target error) bool { return target == ErrNotFound }
+
 // Conflict is a change that the state of things does not allow.
-type Conflict struct { //nolint:errname // read with its package: lifecycle.Conflict
+type Conflict struct { //nolint:errname // the same
 	Code    string // for programs, such as ALREADY_SUSPENDED or SLUG_TAKEN
 	Message string // for people; names both states where it is about a transition
 }

@@ -47,7 +47,7 @@ func associate(r *Record) ([]Happening, error) {
 // are active, where the association is suspended, where it is purged, and where the tenant is suspended. An event has the
 // services behind it whose lists it changes.
 func TestWhatAChangeDoes(t *testing.T) {
-	const none, inactive = "ErrNoAssociation", "the tenant is suspended"
+	const none, inactive = "no association", "the tenant is suspended"
 	for name, tt := range map[string]struct {
 		change func(*Record) ([]Happening, error)
 		want   [4]string
@@ -102,9 +102,10 @@ func TestWhatAChangeDoes(t *testing.T) {
 
 func outcome(happened []Happening, err error) string {
 	conflict, isConflict := errors.AsType[*Conflict](err)
+	missing, isMissing := errors.AsType[*NotFound](err)
 	switch {
-	case errors.Is(err, ErrNoAssociation):
-		return "ErrNoAssociation"
+	case isMissing:
+		return "no " + missing.Of
 	case isConflict:
 		return conflict.Code
 	case err != nil:
@@ -169,7 +170,7 @@ func TestATenantFromBeforeTheRulesIsFound(t *testing.T) {
 	old.Slug = "Old Slug"
 	find := func(slug string) (*Record, error) {
 		if slug != old.Slug {
-			return nil, ErrNotFound
+			return nil, &NotFound{Of: OfTenant}
 		}
 		return old, nil
 	}

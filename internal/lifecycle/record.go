@@ -85,12 +85,12 @@ func (r *Record) Find(service string) *Association {
 	return nil
 }
 
-// Association does not find a purged one: it returns ErrNoAssociation.
+// Association does not find a purged one: it returns a *[NotFound].
 func (r *Record) Association(service string) (*Association, error) {
 	if a := r.Find(service); a != nil && a.Status != Purged {
 		return a, nil
 	}
-	return nil, ErrNoAssociation
+	return nil, &NotFound{Of: OfAssociation}
 }
 
 // Listed are the services in whose lists the tenant is.

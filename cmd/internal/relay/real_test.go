@@ -183,7 +183,7 @@ func allEvents(t testing.TB, s *store.Store) []store.Event {
 	t.Helper()
 	var all []store.Event
 	for after := uint64(0); ; after = all[len(all)-1].Revision {
-		page, err := s.EventsAfter(t.Context(), tenant.Version{Revision: after}, 10_000)
+		page, _, err := s.EventsAfter(t.Context(), tenant.Version{Revision: after}, 10_000)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -179,7 +178,7 @@ func (s *Server) listAssociations(ctx context.Context, in *tenantInput) (*reply[
 	}
 	associations, err := s.store.Associations(ctx, in.ID)
 	if err != nil {
-		return nil, aboutTenant(err)
+		return nil, err
 	}
 	out := associationList{Associations: make([]associationView, 0, len(associations))}
 	for _, a := range associations {
@@ -213,11 +212,7 @@ func (s *Server) createKey(ctx context.Context, _ *nothing, req keyRequest) (*re
 }
 
 func (s *Server) revokeKey(ctx context.Context, in *idInput) (*nothing, error) {
-	err := s.store.RevokeKey(ctx, in.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		err = refuse(http.StatusNotFound, "KEY_NOT_FOUND", "key not found")
-	}
-	return nil, err
+	return nil, s.store.RevokeKey(ctx, in.ID)
 }
 
 func (s *Server) listTokens(ctx context.Context, _ *nothing) (*reply[tokenList], error) {
@@ -240,21 +235,13 @@ func (s *Server) revokeToken(ctx context.Context, in *revokeTokenInput) (*nothin
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.RevokeToken(ctx, in.ID, force)
-	if errors.Is(err, store.ErrNotFound) {
-		err = refuse(http.StatusNotFound, "TOKEN_NOT_FOUND", "token not found")
-	}
-	return nil, err
+	return nil, s.store.RevokeToken(ctx, in.ID, force)
 }
 
 func (s *Server) outbox(ctx context.Context, _ *nothing) (*reply[outboxView], error) {
-	v, err := s.store.Version(ctx)
-	if err != nil {
-		return nil, err
-	}
 	status, err := s.store.Outbox(ctx)
 	return &reply[outboxView]{Status: http.StatusOK, Body: outboxView{
-		Epoch: v.Epoch, Newest: status.Newest, Sent: status.Sent, Pending: status.Pending,
+		Epoch: status.Epoch, Newest: status.Newest, Sent: status.Sent, Pending: status.Pending,
 		Quarantined: status.Quarantined, Oldest: moment(status.Oldest),
 	}}, err
 }
@@ -268,15 +255,11 @@ func (s *Server) listEvents(ctx context.Context, in *adminEventsInput) (*reply[e
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.store.Version(ctx)
+	events, epoch, err := s.store.EventsAfter(ctx, tenant.Version{Revision: after}, limit)
 	if err != nil {
 		return nil, err
 	}
-	events, err := s.store.EventsAfter(ctx, tenant.Version{Epoch: v.Epoch, Revision: after}, limit)
-	if err != nil {
-		return nil, err
-	}
-	out := eventPage{Epoch: v.Epoch, Events: make([]json.RawMessage, 0, len(events)), Next: after}
+	out := eventPage{Epoch: epoch, Events: make([]json.RawMessage, 0, len(events)), Next: after}
 	for _, e := range events {
 		out.Events = append(out.Events, e.Data)
 		out.Next = e.Revision

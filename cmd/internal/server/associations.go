@@ -142,16 +142,16 @@ func (s *Server) onAssociation(ctx context.Context, in *associationInput, do fun
 		return err
 	}
 	err := do()
-	if errors.Is(err, store.ErrNoAssociation) && callerOf(ctx).service == "" {
-		return s.noAssociationBut(ctx)
+	if missing, ok := errors.AsType[*store.NotFound](err); ok && missing.Of == store.OfAssociation && callerOf(ctx).service == "" {
+		return s.naming(ctx, missing)
 	}
-	return aboutTenant(err)
+	return err
 }
 
-// noAssociationBut names the services that there are to who may know them, because a name is easily misspelled. If they
-// cannot be read the answer is the same without them.
-func (s *Server) noAssociationBut(ctx context.Context) error {
-	answer := noAssociation()
+// naming adds the services that there are for who may know them, because a name is easily misspelled. If they cannot be read the
+// answer is the same without them.
+func (s *Server) naming(ctx context.Context, missing error) error {
+	answer := explain(missing)
 	answer.Services, _ = s.store.Services(ctx, managerapi.MaxServices)
 	return answer
 }

@@ -26,7 +26,7 @@ func (c caller) sees(service string) bool { return c.service == "" || c.service 
 // hiding makes of what is not there the answer for a tenant that is not there, for a key: it shall not learn that somebody else
 // has the tenant.
 func (c caller) hiding(err error) error {
-	if refused, ok := errors.AsType[*apiError](err); ok && c.service != "" && refused.status == http.StatusNotFound {
+	if c.service != "" && errors.Is(err, store.ErrNotFound) {
 		return noTenant()
 	}
 	return err

@@ -195,7 +195,8 @@ func (e *eventStream) read(ctx context.Context) ([]store.Event, error) {
 		return nil, err
 	}
 	defer done()
-	return e.s.store.EventsAfter(ctx, e.at, tailBatch)
+	events, _, err = e.s.store.EventsAfter(ctx, e.at, tailBatch)
+	return events, err
 }
 
 // permitted looks from time to time whether what the client has shown still holds, however busy the stream is.

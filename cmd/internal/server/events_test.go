@@ -150,7 +150,7 @@ func TestEventsResume(t *testing.T) {
 	h.want(t, 200, "PATCH", "/v1/tenants/"+id, `{"name":"Acme 2"}`)
 	h.want(t, 202, "POST", "/v1/tenants/"+id+"/associations/payments/credentials/rotate", "")
 	h.want(t, 204, "PUT", "/v1/tenants/"+id+"/associations/ledger/suspend", "")
-	stored, err := h.store.EventsAfter(t.Context(), tenant.Version{}, 100)
+	stored, _, err := h.store.EventsAfter(t.Context(), tenant.Version{}, 100)
 	if err != nil || len(stored) != 6 {
 		t.Fatalf("%d events, %v", len(stored), err)
 	}

@@ -62,15 +62,8 @@ func (e *apiError) GetStatus() int { return e.status }
 // GetHeaders is what huma asks for.
 func (e *apiError) GetHeaders() http.Header { return e.header }
 
-// What the store's errors are to a client. Its words for a tenant and for a key are the same; those who call it know what
-// they asked for.
-func noTenant() *apiError {
-	return refuse(http.StatusNotFound, "TENANT_NOT_FOUND", "tenant not found")
-}
-
-func noAssociation() *apiError {
-	return refuse(http.StatusNotFound, "ASSOCIATION_NOT_FOUND", "no association with this service")
-}
+// noTenant is also for what is hidden from the caller.
+func noTenant() error { return &store.NotFound{Of: store.OfTenant} }
 
 func denied(inactive *store.Inactive) *apiError {
 	err := refuse(http.StatusForbidden, "TENANT_ACCESS_DENIED", inactive.Error())
@@ -86,6 +79,7 @@ func explain(err error) *apiError {
 		conflict *store.Conflict
 		invalid  *store.Invalid
 		inactive *store.Inactive
+		missing  *store.NotFound
 	)
 	switch {
 	case errors.As(err, &ours):
@@ -96,8 +90,8 @@ func explain(err error) *apiError {
 		return refuse(http.StatusBadRequest, invalid.Code, invalid.Message)
 	case errors.As(err, &inactive):
 		return denied(inactive)
-	case errors.Is(err, store.ErrNotFound):
-		return refuse(http.StatusNotFound, "NOT_FOUND", "not found")
+	case errors.As(err, &missing):
+		return refuse(http.StatusNotFound, missing.Code(), missing.Error())
 	case errors.Is(err, store.ErrGone):
 		return refuse(http.StatusGone, "EVENTS_GONE", "these events are no longer kept, or are of another epoch: read the list anew")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

@@ -232,7 +232,7 @@ func (t *tail) read(ctx context.Context) (more bool, err error) {
 	if at.Epoch == "" {
 		return false, t.restart(ctx)
 	}
-	events, err := t.store.EventsAfter(ctx, at, tailBatch)
+	events, _, err := t.store.EventsAfter(ctx, at, tailBatch)
 	if errors.Is(err, store.ErrGone) { // a new epoch, or nobody has asked for a long time
 		return false, t.restart(ctx)
 	}

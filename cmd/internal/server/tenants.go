@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -42,7 +41,7 @@ func (s *Server) registerTenants(a *api) {
 			if err := checkTenantID(in.ID); err != nil {
 				return nil, err
 			}
-			return nil, aboutTenant(change.make(ctx, in.ID))
+			return nil, change.make(ctx, in.ID)
 		})
 	}
 }
@@ -74,12 +73,12 @@ func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantV
 	}
 	t, err := s.store.Tenant(ctx, in.ID)
 	if err != nil {
-		return nil, aboutTenant(err)
+		return nil, err
 	}
 	if who := callerOf(ctx); who.service != "" {
 		associations, err := s.store.Associations(ctx, in.ID)
 		if err != nil {
-			return nil, aboutTenant(err)
+			return nil, err
 		}
 		associations = slices.DeleteFunc(associations, func(a store.Association) bool { return a.Status == managerapi.StatusPurged })
 		mine := func(a store.Association) bool { return who.sees(a.Service) }
@@ -97,7 +96,7 @@ func (s *Server) updateTenant(ctx context.Context, in *tenantInput, req managera
 	}
 	t, err := s.store.UpdateTenant(ctx, in.ID, store.TenantPatch{Name: req.Name, Metadata: req.Metadata})
 	if err != nil {
-		return nil, aboutTenant(err)
+		return nil, err
 	}
 	return &reply[tenantView]{Status: http.StatusOK, Body: tenantView(t)}, nil
 }
@@ -108,15 +107,4 @@ func checkTenantID(id string) error {
 		return noTenant()
 	}
 	return nil
-}
-
-// aboutTenant says of an error of the store that it is a tenant which is not there, or its association.
-func aboutTenant(err error) error {
-	switch {
-	case errors.Is(err, store.ErrNoAssociation):
-		return noAssociation()
-	case errors.Is(err, store.ErrNotFound):
-		return noTenant()
-	}
-	return err
 }

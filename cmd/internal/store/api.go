@@ -34,10 +34,8 @@ type Options struct {
 
 // The errors that a caller acts on.
 var (
-	// ErrNotFound means that there is no such tenant, association, key or token.
+	// ErrNotFound means that something is not there. A *[NotFound], which it finds, says what.
 	ErrNotFound = lifecycle.ErrNotFound
-	// ErrNoAssociation means that the tenant is there and has no association with the service. It is an ErrNotFound.
-	ErrNoAssociation = lifecycle.ErrNoAssociation
 	// ErrUnavailable means that the database is locked, full, read-only or gone. The change was not made, or, where the
 	// connection broke during the commit, it is not known whether it was.
 	ErrUnavailable = errors.New("the database is unavailable")
@@ -73,12 +71,20 @@ type (
 	Association = lifecycle.Association
 	// NewAssociation makes a tenant active for a service.
 	NewAssociation = lifecycle.NewAssociation
+	// NotFound says what is not there: a tenant, an association, a key, a token or an event.
+	NotFound = lifecycle.NotFound //nolint:errname // read with its package: store.NotFound
 	// Conflict is a change that the state of things does not allow.
-	Conflict = lifecycle.Conflict //nolint:errname // read with its package: store.Conflict
+	Conflict = lifecycle.Conflict //nolint:errname // the same
 	// Invalid is a request that can never succeed.
 	Invalid = lifecycle.Invalid //nolint:errname // the same
 	// Inactive is a refusal of what only an active tenant, or an active association, allows.
 	Inactive = lifecycle.Inactive //nolint:errname // the same
+)
+
+// What may not be there, for a [NotFound].
+const (
+	OfTenant      = lifecycle.OfTenant
+	OfAssociation = lifecycle.OfAssociation
 )
 
 // TenantFilter selects tenants. Search is part of a name, a slug or an id; Status, Service may be empty.
@@ -117,6 +123,7 @@ type OutboxStatus struct {
 	Pending     int
 	Oldest      time.Time // of the pending ones; zero if there is none
 	Quarantined int
+	Epoch       string // of both revisions
 	Sent        uint64 // the newest revision that was sent
 	Newest      uint64 // the newest revision that there is
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Associations returns the associations of a tenant, oldest first, purged ones too, without their Connections. It returns
-// ErrNotFound when there is no such tenant.
+// a *[NotFound] when there is no such tenant.
 func (s *Store) Associations(ctx context.Context, id string) ([]Association, error) {
 	out := []Association{}
 	err := s.read(ctx, "list associations", func(ctx context.Context, t tx) error {
@@ -30,7 +30,7 @@ func (s *Store) Associations(ctx context.Context, id string) ([]Association, err
 	return out, nil
 }
 
-// Associate makes a tenant active for a service. It returns ErrNotFound, a *[Conflict] ALREADY_ASSOCIATED, an *[Inactive]
+// Associate makes a tenant active for a service. It returns a *[NotFound], a *[Conflict] ALREADY_ASSOCIATED, an *[Inactive]
 // while the tenant is suspended, because the event would announce as active what is not, and an *[Invalid].
 func (s *Store) Associate(ctx context.Context, id, service string, n NewAssociation) (Association, error) {
 	a, err := n.Association(service)
@@ -65,13 +65,13 @@ func (c *change) associate(ctx context.Context, r *record, a *Association) error
 	return c.announce(ctx, happened)
 }
 
-// SuspendAssociation suspends the association of a tenant with a service. It returns ErrNotFound, ErrNoAssociation, and a
+// SuspendAssociation suspends the association of a tenant with a service. It returns a *[NotFound], and a
 // *[Conflict] ALREADY_SUSPENDED.
 func (s *Store) SuspendAssociation(ctx context.Context, id, service string) error {
 	return s.changeAssociation(ctx, "suspend association", id, service, (*lifecycle.Record).SuspendService)
 }
 
-// ReactivateAssociation ends that. It returns ErrNotFound, ErrNoAssociation, a *[Conflict] NOT_SUSPENDED, and an
+// ReactivateAssociation ends that. It returns a *[NotFound], a *[Conflict] NOT_SUSPENDED, and an
 // *[Inactive] while the tenant itself is suspended.
 func (s *Store) ReactivateAssociation(ctx context.Context, id, service string) error {
 	return s.change(ctx, "reactivate association", func(ctx context.Context, c *change) error {
@@ -84,7 +84,7 @@ func (s *Store) ReactivateAssociation(ctx context.Context, id, service string) e
 }
 
 // Disassociate ends the association of a tenant with a service. One that is purged can still be seen, without its
-// connection data. It returns ErrNotFound and ErrNoAssociation.
+// connection data. It returns a *[NotFound].
 func (s *Store) Disassociate(ctx context.Context, id, service string, purge bool) error {
 	return s.change(ctx, "disassociate", func(ctx context.Context, c *change) error {
 		r, a, err := c.association(ctx, id, service)
@@ -105,13 +105,13 @@ func (s *Store) Disassociate(ctx context.Context, id, service string, purge bool
 	})
 }
 
-// RotateCredentials announces new credentials. It returns ErrNotFound and ErrNoAssociation.
+// RotateCredentials announces new credentials. It returns a *[NotFound].
 func (s *Store) RotateCredentials(ctx context.Context, id, service string) error {
 	return s.changeAssociation(ctx, "rotate credentials", id, service, (*lifecycle.Record).Rotate)
 }
 
-// InvalidateCache asks the service to forget what it keeps of the tenant. The reason may be empty. It returns ErrNotFound,
-// ErrNoAssociation, and an *[Invalid] INVALID_REASON.
+// InvalidateCache asks the service to forget what it keeps of the tenant. The reason may be empty. It returns a
+// *[NotFound], and an *[Invalid] INVALID_REASON.
 func (s *Store) InvalidateCache(ctx context.Context, id, service, reason string) error {
 	if err := lifecycle.CheckReason(reason); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (s *Store) Services(ctx context.Context, limit int) ([]string, error) {
 	return out, nil
 }
 
-// Connections returns how the service reaches the tenant's databases. It returns ErrNotFound, ErrNoAssociation, and an
+// Connections returns how the service reaches the tenant's databases. It returns a *[NotFound], and an
 // *[Inactive] while the association, or the tenant, is not active.
 func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, Association, error) {
 	var r *record
@@ -165,8 +165,8 @@ func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, As
 }
 
 // UpdateConnections changes what p names and keeps the rest. It announces tenant.connections.updated for each module whose
-// limits are others now, and tenant.cache.invalidate when what is reached is another. It returns ErrNotFound,
-// ErrNoAssociation, and an *[Invalid] CONNECTIONS_TOO_LARGE.
+// limits are others now, and tenant.cache.invalidate when what is reached is another. It returns a
+// *[NotFound], and an *[Invalid] CONNECTIONS_TOO_LARGE.
 func (s *Store) UpdateConnections(ctx context.Context, id, service string, p contract.Patch) (Tenant, Association, error) {
 	var r *record
 	var a *Association
@@ -236,7 +236,7 @@ func (c *change) connected(ctx context.Context, id, service string) (*record, *A
 	}
 	a, err := c.store.withConnections(ctx, c.tx, r, service)
 	if err == nil && a.Status == lifecycle.Purged {
-		err = ErrNoAssociation
+		err = &NotFound{Of: lifecycle.OfAssociation}
 	}
 	if err != nil {
 		return nil, nil, err
@@ -332,7 +332,7 @@ func (s *Store) withConnections(ctx context.Context, t tx, r *record, service st
 		WHERE env = ?1 AND service = ?2 AND tenant = ?3`, s.env, service, r.seq)
 	err := row.Scan(&a.Status, &a.IsolationMode, &data.settings, &data.connections, &a.Rotations, &created, &changed)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNoAssociation
+		return nil, &NotFound{Of: lifecycle.OfAssociation}
 	}
 	if err != nil {
 		return nil, err

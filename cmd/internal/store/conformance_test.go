@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -43,7 +44,7 @@ func TestTenantsAreCreatedReadChangedAndDeleted(t *testing.T) {
 			t.Errorf("without metadata: %+v, %v", changed, err)
 		}
 		do(t, s.DeleteTenant(t.Context(), created.ID))
-		if _, err := s.Tenant(t.Context(), created.ID); !errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoAssociation) {
+		if _, err := s.Tenant(t.Context(), created.ID); !errors.Is(err, ErrNotFound) || !isMissing(err, lifecycle.OfTenant) {
 			t.Errorf("read after the deletion: %v", err)
 		}
 		if again := create(t, s, acme()); again.Slug != created.Slug || again.ID == created.ID {
@@ -177,11 +178,11 @@ func TestAssociationsChangeTheirStatus(t *testing.T) {
 			"rotate": s.RotateCredentials(t.Context(), id, "ledger"), "disassociate": s.Disassociate(t.Context(), id, "ledger", false),
 			"of nobody": s.Disassociate(t.Context(), id, "nobody", false),
 		} {
-			if !errors.Is(err, ErrNoAssociation) || !errors.Is(err, ErrNotFound) {
+			if !isMissing(err, lifecycle.OfAssociation) || !errors.Is(err, ErrNotFound) {
 				t.Errorf("%s after the purge: %v", name, err)
 			}
 		}
-		if err := s.SuspendAssociation(t.Context(), "nobody", "ledger"); !errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoAssociation) {
+		if err := s.SuspendAssociation(t.Context(), "nobody", "ledger"); !errors.Is(err, ErrNotFound) || !isMissing(err, lifecycle.OfTenant) {
 			t.Errorf("of no tenant: %v", err)
 		}
 		associate(t, s, id, "billing", "ledger") // a purged one may come back, as the youngest
@@ -207,10 +208,10 @@ func TestConnectionsOfWhatIsNotActiveAreNotShown(t *testing.T) {
 		wantInactive(t, connections(), "suspended")
 		do(t, s.Disassociate(t.Context(), id, "ledger", true))
 		wantInactive(t, connections(), "purged")
-		if _, _, err := s.UpdateConnections(t.Context(), id, "ledger", patch(t, `{"maxOpenConns":1}`)); !errors.Is(err, ErrNoAssociation) {
+		if _, _, err := s.UpdateConnections(t.Context(), id, "ledger", patch(t, `{"maxOpenConns":1}`)); !isMissing(err, lifecycle.OfAssociation) {
 			t.Errorf("update of a purged one: %v", err)
 		}
-		if _, _, err := s.Connections(t.Context(), id, "nobody"); !errors.Is(err, ErrNoAssociation) {
+		if _, _, err := s.Connections(t.Context(), id, "nobody"); !isMissing(err, lifecycle.OfAssociation) {
 			t.Errorf("of no association: %v", err)
 		}
 	})

@@ -3,13 +3,13 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -177,7 +177,7 @@ func TestX19EventsSayWhatIsKnownOfTheConnections(t *testing.T) {
 			`tenant.cache.invalidate {"service_name":"ledger"}`,
 		)
 		wantInvalid(t, s.InvalidateCache(t.Context(), id, "ledger", strings.Repeat("r", contract.MaxName+1)), "INVALID_REASON")
-		if err := s.InvalidateCache(t.Context(), id, "nobody", ""); !errors.Is(err, ErrNoAssociation) {
+		if err := s.InvalidateCache(t.Context(), id, "nobody", ""); !isMissing(err, lifecycle.OfAssociation) {
 			t.Errorf("of no association: %v", err)
 		}
 	})

@@ -64,7 +64,8 @@ var operations = map[string]asked{
 	"Store.Pending":      reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Pending(ctx, 10)) }),
 	"Store.PendingAfter": reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.PendingAfter(ctx, 0, 10)) }),
 	"Store.EventsAfter": reading(func(ctx context.Context, s *Store, _ subject) error {
-		return second(s.EventsAfter(ctx, tenant.Version{}, 10))
+		_, _, err := s.EventsAfter(ctx, tenant.Version{}, 10)
+		return err
 	}),
 	"Store.Audit":       reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Audit(ctx, 0, 10)) }),
 	"Store.Quarantined": reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Quarantined(ctx, 0, 10)) }),

@@ -93,6 +93,11 @@ func wantConflict(t testing.TB, err error, code string) {
 	}
 }
 
+func isMissing(err error, of string) bool {
+	missing, ok := errors.AsType[*NotFound](err)
+	return ok && missing.Of == of
+}
+
 func wantInvalid(t testing.TB, err error, code string) {
 	t.Helper()
 	if invalid, ok := errors.AsType[*Invalid](err); !ok || invalid.Code != code {

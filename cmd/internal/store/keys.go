@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 )
 
 const (
@@ -53,10 +54,10 @@ func (s *Store) Keys(ctx context.Context, service string) ([]Key, error) {
 // Tokens returns the tokens, oldest first, revoked ones too.
 func (s *Store) Tokens(ctx context.Context) ([]Key, error) { return s.keys(ctx, `service = ?2`, "") }
 
-// RevokeKey ends an API key, by its id, for the next request. Once more does nothing. It returns ErrNotFound.
+// RevokeKey ends an API key, by its id, for the next request. Once more does nothing. It returns a *[NotFound].
 func (s *Store) RevokeKey(ctx context.Context, id string) error {
 	return s.change(ctx, "revoke a key", func(ctx context.Context, c *change) error {
-		k, err := c.key(ctx, id, `service <> ''`)
+		k, err := c.key(ctx, lifecycle.OfKey, id)
 		if err != nil || !k.RevokedAt.IsZero() {
 			return err
 		}
@@ -64,12 +65,12 @@ func (s *Store) RevokeKey(ctx context.Context, id string) error {
 	})
 }
 
-// RevokeToken ends a token, by its id, for the next request. Once more does nothing. It returns ErrNotFound, and, unless
+// RevokeToken ends a token, by its id, for the next request. Once more does nothing. It returns a *[NotFound], and, unless
 // force is set, a *[Conflict] LAST_TOKEN for the last one that holds: without one nobody can change anything, and nobody can
 // make another but in the database.
 func (s *Store) RevokeToken(ctx context.Context, id string, force bool) error {
 	return s.change(ctx, "revoke a token", func(ctx context.Context, c *change) error {
-		k, err := c.key(ctx, id, `service = ''`)
+		k, err := c.key(ctx, lifecycle.OfToken, id)
 		if err != nil || !k.RevokedAt.IsZero() {
 			return err
 		}
@@ -86,10 +87,11 @@ func (s *Store) RevokeToken(ctx context.Context, id string, force bool) error {
 	})
 }
 
-func (c *change) key(ctx context.Context, id, condition string) (Key, error) {
-	k, _, err := scanKey(c.row(ctx, `SELECT `+keyColumns+` FROM keys WHERE env = ?1 AND id = ?2 AND `+condition, c.store.env, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return Key{}, ErrNotFound
+// key reads one of that kind.
+func (c *change) key(ctx context.Context, kind, id string) (Key, error) {
+	k, _, err := scanKey(c.row(ctx, `SELECT `+keyColumns+` FROM keys WHERE env = ?1 AND id = ?2`, c.store.env, id))
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (k.Service == "") != (kind == lifecycle.OfToken) {
+		return Key{}, &NotFound{Of: kind}
 	}
 	return k, err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -56,7 +57,7 @@ func (s *Store) MarkSent(ctx context.Context, revisions ...uint64) error {
 	})
 }
 
-// MarkFailed notes that an event could not be published, and returns how often that has been. It returns ErrNotFound.
+// MarkFailed notes that an event could not be published, and returns how often that has been. It returns a *[NotFound].
 func (s *Store) MarkFailed(ctx context.Context, revision uint64, reason string) (attempts int, err error) {
 	err = s.write(ctx, "mark an event as failed", func(ctx context.Context, t tx) error {
 		n, err := t.exec(ctx, `UPDATE outbox SET attempts = attempts + 1, failure = ?1 WHERE env = ?2 AND revision = ?3`,
@@ -65,21 +66,21 @@ func (s *Store) MarkFailed(ctx context.Context, revision uint64, reason string) 
 			return err
 		}
 		if n == 0 {
-			return ErrNotFound
+			return &NotFound{Of: lifecycle.OfEvent}
 		}
 		return t.row(ctx, `SELECT attempts FROM outbox WHERE env = ?1 AND revision = ?2`, s.env, revision).Scan(&attempts)
 	})
 	return attempts, err
 }
 
-// Quarantine takes an event that cannot be sent out of the way of the others. It is kept. It returns ErrNotFound when there
+// Quarantine takes an event that cannot be sent out of the way of the others. It is kept. It returns a *[NotFound] when there
 // is no such event that waits to be sent.
 func (s *Store) Quarantine(ctx context.Context, revision uint64, reason string) error {
 	return s.write(ctx, "quarantine an event", func(ctx context.Context, t tx) error {
 		n, err := t.exec(ctx, `UPDATE outbox SET quarantined_at = ?1, failure = ?2
 			WHERE env = ?3 AND revision = ?4 AND sent_at IS NULL`, micros(time.Now()), shorten(reason), s.env, revision)
 		if err == nil && n == 0 {
-			return ErrNotFound
+			return &NotFound{Of: lifecycle.OfEvent}
 		}
 		return err
 	})
@@ -97,10 +98,10 @@ func (s *Store) Outbox(ctx context.Context) (OutboxStatus, error) {
 			return err
 		}
 		status.Oldest = fromNullMicros(oldest)
-		return t.row(ctx, `SELECT e.revision, r.sent,
+		return t.row(ctx, `SELECT e.epoch, e.revision, r.sent,
 			(SELECT COUNT(*) FROM outbox o WHERE o.env = e.id AND o.quarantined_at IS NOT NULL)
 			FROM environments e JOIN relays r ON r.env = e.id WHERE e.id = ?1`,
-			s.env).Scan(&status.Newest, &status.Sent, &status.Quarantined)
+			s.env).Scan(&status.Epoch, &status.Newest, &status.Sent, &status.Quarantined)
 	})
 	return status, err
 }
@@ -122,12 +123,10 @@ func (s *Store) Prune(ctx context.Context, sentBefore time.Time) (int64, error) 
 	}
 }
 
-// EventsAfter returns the events after v, in the order of revisions, at most limit. An empty Epoch is the present one. It
-// returns ErrGone when v is of another epoch, ahead of what there is, or older than what was pruned.
-func (s *Store) EventsAfter(ctx context.Context, v tenant.Version, limit int) ([]Event, error) {
-	var out []Event
-	err := s.read(ctx, "read events", func(ctx context.Context, t tx) error {
-		var epoch string
+// EventsAfter returns the events after v, in the order of revisions, at most limit, and their epoch. An empty Epoch of v is the
+// present one. It returns ErrGone when v is of another epoch, ahead of what there is, or older than what was pruned.
+func (s *Store) EventsAfter(ctx context.Context, v tenant.Version, limit int) (events []Event, epoch string, err error) {
+	err = s.read(ctx, "read events", func(ctx context.Context, t tx) error {
 		var newest, pruned uint64
 		if err := t.row(ctx, `SELECT e.epoch, e.revision, r.pruned FROM environments e JOIN relays r ON r.env = e.id
 			WHERE e.id = ?1`, s.env).Scan(&epoch, &newest, &pruned); err != nil {
@@ -137,11 +136,11 @@ func (s *Store) EventsAfter(ctx context.Context, v tenant.Version, limit int) ([
 			return ErrGone
 		}
 		var err error
-		out, err = selectEvents(ctx, t, `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2
+		events, err = selectEvents(ctx, t, `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2
 			ORDER BY revision LIMIT ?3`, s.env, v.Revision, limit)
 		return err
 	})
-	return out, err
+	return events, epoch, err
 }
 
 func (s *Store) events(ctx context.Context, what, query string, args ...any) ([]Event, error) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -42,20 +43,20 @@ func (s *Store) Quarantined(ctx context.Context, after uint64, limit int) ([]Qua
 	return out, err
 }
 
-// Retry has an event that was given up wait to be sent again, with as many attempts as a new one. It returns ErrNotFound when
+// Retry has an event that was given up wait to be sent again, with as many attempts as a new one. It returns a *[NotFound] when
 // no such event was given up, and, unless force is set, a Conflict with the code EVENT_OVERTAKEN when later news of the same
 // tenant was sent already, or may have been: who knows no revisions would take the event for the newest.
 func (s *Store) Retry(ctx context.Context, revision uint64, force bool) error {
 	const what = "retry an event"
 	return s.audited(ctx, what, func(ctx context.Context, t tx) (Deed, error) {
 		if revision > math.MaxInt64 { // more than there ever are, and than the database knows numbers
-			return Deed{}, ErrNotFound
+			return Deed{}, &NotFound{Of: lifecycle.OfEvent}
 		}
 		var data []byte
 		err := t.row(ctx, `SELECT data FROM outbox WHERE env = ?1 AND revision = ?2 AND quarantined_at IS NOT NULL`+s.db.lockRow(),
 			s.env, revision).Scan(&data)
 		if errors.Is(err, sql.ErrNoRows) {
-			return Deed{}, ErrNotFound
+			return Deed{}, &NotFound{Of: lifecycle.OfEvent}
 		}
 		if err == nil && !force {
 			err = s.overtaken(ctx, t, revision, data)

@@ -91,7 +91,7 @@ func wantOldData(t *testing.T, s *Store, secrets string) {
 	do(t, err)
 	before := version(t, s)
 	do(t, s.ReactivateTenant(t.Context(), page.Tenants[2].ID))
-	events, err := s.EventsAfter(t.Context(), tenant.Version{Epoch: before.Epoch}, 1000)
+	events, _, err := s.EventsAfter(t.Context(), tenant.Version{Epoch: before.Epoch}, 1000)
 	do(t, err)
 	if last := events[len(events)-1]; len(events) < 11 || last.Environment != s.Environment() || !isDense(revisions(events)) {
 		t.Errorf("%d events, the last is %s", len(events), last.Data)

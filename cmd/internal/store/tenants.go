@@ -45,7 +45,7 @@ func (s *Store) CreateTenant(ctx context.Context, n NewTenant) (t Tenant, create
 	return t, created, nil
 }
 
-// Tenant returns a tenant by any spelling of its id, or ErrNotFound.
+// Tenant returns a tenant by any spelling of its id, or a *[NotFound].
 func (s *Store) Tenant(ctx context.Context, id string) (Tenant, error) {
 	var out Tenant
 	err := s.look(ctx, "read tenant", func(ctx context.Context, t tx) error {
@@ -94,7 +94,7 @@ func (s *Store) Tenants(ctx context.Context, f TenantFilter) (TenantPage, error)
 	return page, nil
 }
 
-// UpdateTenant changes a tenant's name or replaces its metadata, and announces tenant.updated. It returns ErrNotFound, and
+// UpdateTenant changes a tenant's name or replaces its metadata, and announces tenant.updated. It returns a *[NotFound], and
 // an *[Invalid] INVALID_NAME.
 func (s *Store) UpdateTenant(ctx context.Context, id string, p TenantPatch) (Tenant, error) {
 	if err := p.Check(); err != nil {
@@ -103,14 +103,14 @@ func (s *Store) UpdateTenant(ctx context.Context, id string, p TenantPatch) (Ten
 	return s.changeTenant(ctx, "update tenant", id, func(r *lifecycle.Record) ([]lifecycle.Happening, error) { return r.Update(p), nil })
 }
 
-// SuspendTenant suspends a tenant; all services lose it. It returns ErrNotFound, and a *[Conflict] ALREADY_SUSPENDED.
+// SuspendTenant suspends a tenant; all services lose it. It returns a *[NotFound], and a *[Conflict] ALREADY_SUSPENDED.
 func (s *Store) SuspendTenant(ctx context.Context, id string) error {
 	_, err := s.changeTenant(ctx, "suspend tenant", id, (*lifecycle.Record).Suspend)
 	return err
 }
 
 // ReactivateTenant ends the suspension of a tenant. It announces tenant.activated, and then tenant.service.reactivated for
-// each association that is active. It returns ErrNotFound, and a *[Conflict] NOT_SUSPENDED.
+// each association that is active. It returns a *[NotFound], and a *[Conflict] NOT_SUSPENDED.
 func (s *Store) ReactivateTenant(ctx context.Context, id string) error {
 	return s.change(ctx, "reactivate tenant", func(ctx context.Context, c *change) error {
 		r, err := c.whole(ctx, id)
@@ -121,7 +121,7 @@ func (s *Store) ReactivateTenant(ctx context.Context, id string) error {
 	})
 }
 
-// DeleteTenant removes a tenant and its associations; its slug is free afterwards. It returns ErrNotFound.
+// DeleteTenant removes a tenant and its associations; its slug is free afterwards. It returns a *[NotFound].
 func (s *Store) DeleteTenant(ctx context.Context, id string) error {
 	return s.change(ctx, "delete tenant", func(ctx context.Context, c *change) error {
 		r, err := c.record(ctx, id)
@@ -254,7 +254,7 @@ func (c *change) whole(ctx context.Context, id string) (*record, error) {
 
 func (s *Store) byID(ctx context.Context, t tx, id string) (*record, error) {
 	if !tenant.ValidID(id) {
-		return nil, ErrNotFound
+		return nil, &NotFound{Of: lifecycle.OfTenant}
 	}
 	return s.tenant(ctx, t, "t.canonical = ?2", tenant.CanonicalID(id))
 }
@@ -263,7 +263,7 @@ func (s *Store) tenant(ctx context.Context, t tx, condition string, arg any) (*r
 	row := t.row(ctx, `SELECT `+tenantColumns+` FROM tenants t WHERE t.env = ?1 AND `+condition, s.env, arg)
 	r, err := s.scanTenant(row)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
+		return nil, &NotFound{Of: lifecycle.OfTenant}
 	}
 	return r, err
 }
