@@ -88,7 +88,7 @@ func doJob(text string) error {
 // mortal is a store whose relay dies between publishing and marking.
 type mortal struct{ *store.Store }
 
-func (m mortal) MarkSent(context.Context, ...uint64) error {
+func (m mortal) MarkSent(context.Context, ...store.EventRef) error {
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil {
 		err = self.Kill()

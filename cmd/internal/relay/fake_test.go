@@ -116,33 +116,47 @@ func (s *fakeStore) PendingAfter(_ context.Context, revision uint64, limit int) 
 	return found, s.err
 }
 
-func (s *fakeStore) MarkSent(_ context.Context, revisions ...uint64) error {
+func (s *fakeStore) MarkSent(_ context.Context, events ...store.EventRef) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.markErr != nil {
 		return s.markErr
 	}
-	s.marks += len(revisions)
-	for _, revision := range revisions {
-		s.rows[revision-1].sent = time.Now()
+	s.marks += len(events)
+	for _, event := range events {
+		if r, err := s.row(event); err == nil {
+			r.sent = time.Now()
+		}
 	}
 	return nil
 }
 
-func (s *fakeStore) MarkFailed(_ context.Context, revision uint64, _ string) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rows[revision-1].Attempts++
-	return s.rows[revision-1].Attempts, s.markErr
+func (s *fakeStore) row(event store.EventRef) (*row, error) {
+	if r := s.rows[event.Revision-1]; r.Ref() == event {
+		return r, nil
+	}
+	return nil, store.ErrNotFound
 }
 
-func (s *fakeStore) Quarantine(_ context.Context, revision uint64, reason string) error {
+func (s *fakeStore) MarkFailed(_ context.Context, event store.EventRef, _ string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.markErr == nil {
-		s.rows[revision-1].quarantined = reason
+	r, err := s.row(event)
+	if err != nil {
+		return 0, err
 	}
-	return s.markErr
+	r.Attempts++
+	return r.Attempts, s.markErr
+}
+
+func (s *fakeStore) Quarantine(_ context.Context, event store.EventRef, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.row(event)
+	if err == nil && s.markErr == nil {
+		r.quarantined = reason
+	}
+	return errors.Join(err, s.markErr)
 }
 
 func (s *fakeStore) Outbox(context.Context) (store.OutboxStatus, error) {

@@ -129,7 +129,7 @@ func (t *term) toBlame(f failure) bool {
 func (t *term) count(ctx context.Context, f failure, done map[uint64]bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	attempts, err := t.cfg.Store.MarkFailed(ctx, f.event.Revision, f.err.Error())
+	attempts, err := t.cfg.Store.MarkFailed(ctx, f.event.Ref(), f.err.Error())
 	if err != nil {
 		return fmt.Errorf("count a failure of event %d: %w", f.event.Revision, err)
 	}
@@ -148,7 +148,7 @@ func (t *term) count(ctx context.Context, f failure, done map[uint64]bool) error
 func (t *term) quarantine(ctx context.Context, f failure, attempts int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	if err := t.cfg.Store.Quarantine(ctx, f.event.Revision, f.err.Error()); err != nil {
+	if err := t.cfg.Store.Quarantine(ctx, f.event.Ref(), f.err.Error()); err != nil {
 		return fmt.Errorf("set event %d aside: %w", f.event.Revision, err)
 	}
 	t.log.ErrorContext(ctx, "an event cannot be sent and was set aside: listeners learn of its change only by their next list",

@@ -74,7 +74,7 @@ func (t *term) appendLate(ctx context.Context) (bool, error) {
 		v = judge(batch, errs)
 	}
 	for _, event := range v.sent {
-		t.unmarked = append(t.unmarked, event.Revision)
+		t.unmarked = append(t.unmarked, event.Ref())
 		delete(t.late.told, event.Revision)
 	}
 	t.metrics.published.Add(ctx, int64(len(v.sent)))

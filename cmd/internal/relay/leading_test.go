@@ -47,6 +47,25 @@ func TestM08TheLockIsLost(t *testing.T) {
 	})
 }
 
+// TestX08WhatTookTheRevisionOfALostEventIsSent: what was sent on the old primary is marked on the new one, which never had it.
+func TestX08WhatTookTheRevisionOfALostEventIsSent(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.set(func() { w.markErr = errors.New("the connection is gone") })
+		w.wake("a")
+		w.expectSent(1)
+		w.passes(time.Millisecond)
+		w.set(func() {
+			w.leading = func() error { return errors.New("the address leads to another server") }
+			w.rows, w.settled, w.markErr = nil, 0, nil
+		})
+		w.wake("b")
+		w.passes(time.Second)
+		w.set(func() { w.leading = nil })
+		w.passes(mostWait)
+		w.expectSent(1, 1)
+	})
+}
+
 // TestM08AnIdleRelayLooksAtItsLock, so that the database hears from it.
 func TestM08AnIdleRelayLooksAtItsLock(t *testing.T) {
 	inWorld(t, Config{Poll: time.Hour}, func(w *world) {

@@ -23,9 +23,9 @@ type Store interface {
 	Leading(ctx context.Context) error
 	Version(ctx context.Context) (tenant.Version, error)
 	PendingAfter(ctx context.Context, revision uint64, limit int) ([]store.Event, error)
-	MarkSent(ctx context.Context, revisions ...uint64) error
-	MarkFailed(ctx context.Context, revision uint64, reason string) (attempts int, err error)
-	Quarantine(ctx context.Context, revision uint64, reason string) error
+	MarkSent(ctx context.Context, events ...store.EventRef) error
+	MarkFailed(ctx context.Context, event store.EventRef, reason string) (attempts int, err error)
+	Quarantine(ctx context.Context, event store.EventRef, reason string) error
 	Outbox(ctx context.Context) (store.OutboxStatus, error)
 	Prune(ctx context.Context, sentBefore time.Time) (int64, error)
 }
@@ -69,7 +69,7 @@ const (
 
 	// sendTimeout bounds how long after the look at the lock anything is sent. A process that was frozen in between
 	// wakes up with its time over, and its connection refuses to write. When the database has failed over, the next one
-	// to relay waits for as long (settleFor in internal/store).
+	// to relay waits for as long (settleFor in cmd/internal/store).
 	sendTimeout = 2 * time.Second
 	// storeTimeout bounds one call of the store.
 	storeTimeout = 10 * time.Second

@@ -22,14 +22,14 @@ var errDeposed = errors.New("the lock of the relay is gone")
 type term struct {
 	*Relay
 
-	began    time.Time // by our own clock
-	window   int       // how many pending events are read
-	late     late      // told, and not in the stream
-	holds    holds     // tenants whose next event failed
-	unmarked []uint64  // sent, and not marked yet
-	taken    time.Time // when Redis took an event last
-	beating  bool      // the last heartbeat was taken
-	beatAt   time.Time // when the next one is due
+	began    time.Time        // by our own clock
+	window   int              // how many pending events are read
+	late     late             // told, and not in the stream
+	holds    holds            // tenants whose next event failed
+	unmarked []store.EventRef // sent, and not marked yet
+	taken    time.Time        // when Redis took an event last
+	beating  bool             // the last heartbeat was taken
+	beatAt   time.Time        // when the next one is due
 	redis    trouble
 	store    trouble
 }
@@ -191,7 +191,7 @@ func (t *term) settle(ctx context.Context, v verdict, now time.Time, done map[ui
 	t.metrics.published.Add(ctx, int64(len(v.sent)))
 	t.metrics.retries.Add(ctx, int64(len(v.failed)))
 	for _, event := range v.sent {
-		t.unmarked = append(t.unmarked, event.Revision)
+		t.unmarked = append(t.unmarked, event.Ref())
 		done[event.Revision] = true
 		delete(t.holds, tenant.CanonicalID(event.TenantID))
 		t.taken = now

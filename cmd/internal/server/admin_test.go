@@ -130,7 +130,7 @@ func TestAdminOutboxAndEvents(t *testing.T) {
 	has(t, h.want(t, 200, "GET", "/v1/admin/events?after=2", "").body, `"events":[],"next":2`)
 	has(t, h.want(t, 410, "GET", "/v1/admin/events?after=3", "").body, `"code":"EVENTS_GONE"`)
 	h.want(t, 400, "GET", "/v1/admin/events?after=x", "")
-	if err := h.store.MarkSent(t.Context(), 1, 2); err != nil {
+	if err := h.store.MarkSent(t.Context(), stored[0].Ref(), stored[1].Ref()); err != nil {
 		t.Fatal(err)
 	}
 	if body := h.want(t, 200, "GET", "/v1/admin/outbox", "").body; !strings.HasSuffix(body, `"newest":2,"sent":2,"pending":0,"quarantined":0}`) {

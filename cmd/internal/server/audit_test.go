@@ -60,11 +60,13 @@ func (e *edge) makeReady(t *testing.T, id string, r *edgeRequest) {
 		if made, _, err = e.store.CreateTenant(t.Context(), store.NewTenant{Name: "given up"}); err != nil || made.ID == "" {
 			break
 		}
-		v, failed := e.store.Version(t.Context())
-		if err = failed; err == nil {
-			err = e.store.Quarantine(t.Context(), v.Revision, "why")
+		waiting, failed := e.store.Pending(t.Context(), 1000)
+		if failed != nil {
+			t.Fatal(failed)
 		}
-		r.target = strings.Replace(r.target, "999999", strconv.FormatUint(v.Revision, 10), 1)
+		last := waiting[len(waiting)-1].Ref()
+		err = e.store.Quarantine(t.Context(), last, "why")
+		r.target = strings.Replace(r.target, "999999", strconv.FormatUint(last.Revision, 10), 1)
 	}
 	if err != nil {
 		t.Fatal(err)

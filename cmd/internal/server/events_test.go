@@ -171,7 +171,11 @@ func TestEventsThatAreGone(t *testing.T) {
 	h := start(t)
 	h.tenant(t, "Acme")
 	epoch := versionOf(t, h).Epoch
-	if err := h.store.MarkSent(t.Context(), 1); err != nil {
+	stored, err := h.store.Pending(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.store.MarkSent(t.Context(), stored[0].Ref()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.store.Prune(t.Context(), time.Now().Add(time.Hour)); err != nil {

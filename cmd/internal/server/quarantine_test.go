@@ -19,8 +19,8 @@ func TestM06AdminShowsAndRetriesWhatWasGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, revision := range []uint64{1, 4} {
-		if err := h.store.Quarantine(t.Context(), revision, "refused <for good>"); err != nil {
+	for _, i := range []int{0, 3} {
+		if err := h.store.Quarantine(t.Context(), stored[i].Ref(), "refused <for good>"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -30,7 +30,7 @@ func TestM06AdminShowsAndRetriesWhatWasGivenUp(t *testing.T) {
 	body = h.want(t, 200, "GET", list+"?after=1", "").body
 	has(t, body, `{"events":[{"revision":4,"raw":"bm8gZXZlbnQg/w==","failure":`, `"next":4}`)
 
-	if err := h.store.MarkSent(t.Context(), 2, 3); err != nil {
+	if err := h.store.MarkSent(t.Context(), stored[1].Ref(), stored[2].Ref()); err != nil {
 		t.Fatal(err)
 	}
 	has(t, h.want(t, 409, "POST", list+"/1/retry", "").body, `"code":"EVENT_OVERTAKEN"`)

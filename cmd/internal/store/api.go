@@ -118,6 +118,16 @@ type Event struct {
 	Services []string
 }
 
+// Ref is what the event is marked by.
+func (e Event) Ref() EventRef { return EventRef{Revision: e.Revision, At: e.At} }
+
+// EventRef is one event and no other. After a failover to a standby that lacked the last changes, and in a new epoch, another event
+// gets the revision; the time of its commit is another.
+type EventRef struct {
+	Revision uint64
+	At       time.Time // of the commit, as Event has it
+}
+
 // OutboxStatus is how far the relay is.
 type OutboxStatus struct {
 	Pending     int

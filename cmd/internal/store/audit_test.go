@@ -83,7 +83,7 @@ func TestX41WhatHasNoEventHasARow(t *testing.T) {
 		do(t, s.RevokeKey(ctx, k.ID)) // nothing is done
 		do(t, s.RevokeToken(ctx, token.ID, true))
 		create(t, s, acme())
-		do(t, s.Quarantine(t.Context(), 1, "why"))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 1), "why"))
 		do(t, s.Retry(ctx, 1, false))
 		rows, err := s.Audit(t.Context(), 0, 100)
 		do(t, err)

@@ -17,7 +17,7 @@ func TestABackupIsRestoredWithANewEpoch(t *testing.T) {
 	s := db.open(t)
 	id := create(t, s, acme()).ID
 	associate(t, s, id, "ledger")
-	do(t, s.MarkSent(t.Context(), 1))
+	do(t, s.MarkSent(t.Context(), refs(t, s, 1)...))
 	saved := version(t, s)
 	path := filepath.Join(t.TempDir(), "backup.db")
 	do(t, s.Backup(t.Context(), path))

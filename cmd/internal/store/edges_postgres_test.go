@@ -17,10 +17,10 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// subject is what an operation is done to: a tenant of the service ledger, with its key, and the revision of an event.
+// subject is what an operation is done to: a tenant of the service ledger, with its key, and an event.
 type subject struct {
 	id, key string
-	rev     uint64
+	event   EventRef
 }
 
 // asked is a column. A change is one that a server which takes none refuses.
@@ -125,11 +125,11 @@ var operations = map[string]asked{
 	"Store.PruneAudit": changing(func(ctx context.Context, s *Store, _ subject) error {
 		return second(s.PruneAudit(ctx, time.Unix(1, 0)))
 	}),
-	"Store.MarkSent":   changing(func(ctx context.Context, s *Store, on subject) error { return s.MarkSent(ctx, on.rev) }),
-	"Store.MarkFailed": changing(func(ctx context.Context, s *Store, on subject) error { return second(s.MarkFailed(ctx, on.rev, "x")) }),
-	"Store.Quarantine": changing(func(ctx context.Context, s *Store, on subject) error { return s.Quarantine(ctx, on.rev, "x") }),
+	"Store.MarkSent":   changing(func(ctx context.Context, s *Store, on subject) error { return s.MarkSent(ctx, on.event) }),
+	"Store.MarkFailed": changing(func(ctx context.Context, s *Store, on subject) error { return second(s.MarkFailed(ctx, on.event, "x")) }),
+	"Store.Quarantine": changing(func(ctx context.Context, s *Store, on subject) error { return s.Quarantine(ctx, on.event, "x") }),
 	"Store.Retry": changing(func(ctx context.Context, s *Store, on subject) error {
-		return unlessMissing(s.Retry(ctx, on.rev, true))
+		return unlessMissing(s.Retry(ctx, on.event.Revision, true))
 	}),
 	"Store.Prune":    changing(func(ctx context.Context, s *Store, _ subject) error { return second(s.Prune(ctx, time.Unix(1, 0))) }),
 	"Store.NewEpoch": changing(func(ctx context.Context, s *Store, _ subject) error { return s.NewEpoch(ctx) }),
@@ -321,7 +321,7 @@ func subjectIn(t testing.TB, s *Store) subject {
 	do(t, err)
 	_, secret, err := s.CreateKey(ctx, made.Slug, "x") // a service has two at most
 	do(t, err)
-	return subject{id: made.ID, key: secret, rev: 1}
+	return subject{id: made.ID, key: secret, event: ref(t, s, 1)}
 }
 
 // mostEnded is how many sessions a store has that has just been opened, at most.

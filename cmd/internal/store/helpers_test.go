@@ -58,6 +58,28 @@ func pending(t testing.TB, s *Store) []Event {
 	return events
 }
 
+// ref is what the event of a revision is marked by; one that is not there has no time.
+func ref(t testing.TB, s *Store, revision uint64) EventRef {
+	t.Helper()
+	return refs(t, s, revision)[0]
+}
+
+func refs(t testing.TB, s *Store, revisions ...uint64) []EventRef {
+	t.Helper()
+	all, err := s.events(t.Context(), "look", `SELECT `+eventColumns+` FROM outbox WHERE env = ?1`, s.env)
+	do(t, err)
+	out := make([]EventRef, len(revisions))
+	for i, revision := range revisions {
+		out[i].Revision = revision
+		for _, evt := range all {
+			if evt.Revision == revision {
+				out[i] = evt.Ref()
+			}
+		}
+	}
+	return out
+}
+
 // wantEvents wants exactly these in the outbox, each as its revision, its type and its payload.
 func wantEvents(t testing.TB, s *Store, want ...string) {
 	t.Helper()

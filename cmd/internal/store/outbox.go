@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,50 +36,68 @@ func (s *Store) PendingAfter(ctx context.Context, revision uint64, limit int) ([
 		s.env, revision, limit)
 }
 
-// MarkSent notes that events were published. One that is marked already, or is not there, is passed over.
-func (s *Store) MarkSent(ctx context.Context, revisions ...uint64) error {
-	if len(revisions) == 0 {
+// MarkSent notes that events were published. One that is marked already, or is not there, is passed over, and so is another one
+// that has its revision.
+func (s *Store) MarkSent(ctx context.Context, events ...EventRef) error {
+	if len(events) == 0 {
 		return nil
 	}
 	return s.write(ctx, "mark events as sent", func(ctx context.Context, t tx) error {
 		now := micros(time.Now())
-		for chunk := range slices.Chunk(revisions, atOnce) {
-			args := []any{now, s.env}
-			for _, revision := range chunk {
-				args = append(args, revision)
-			}
-			if _, err := t.exec(ctx, `UPDATE outbox SET sent_at = ?1, quarantined_at = NULL
-				WHERE env = ?2 AND sent_at IS NULL AND revision IN (`+placeholders(3, len(chunk))+`)`, args...); err != nil {
+		var newest uint64
+		for chunk := range slices.Chunk(events, atOnce) {
+			marked, err := s.markSent(ctx, t, now, chunk)
+			if err != nil {
 				return err
 			}
+			newest = max(newest, marked)
 		}
-		_, err := t.exec(ctx, `UPDATE relays SET sent = ?1 WHERE env = ?2 AND sent < ?1`, slices.Max(revisions), s.env)
+		_, err := t.exec(ctx, `UPDATE relays SET sent = ?1 WHERE env = ?2 AND sent < ?1`, newest, s.env)
 		return err
 	})
 }
 
-// MarkFailed notes that an event could not be published, and returns how often that has been. It returns a *[NotFound].
-func (s *Store) MarkFailed(ctx context.Context, revision uint64, reason string) (attempts int, err error) {
+// markSent returns the newest revision that it has marked.
+func (s *Store) markSent(ctx context.Context, t tx, now int64, events []EventRef) (newest uint64, err error) {
+	args, pairs := []any{now, s.env}, make([]string, len(events))
+	for i, event := range events {
+		pairs[i] = fmt.Sprintf("(CAST(?%d AS BIGINT), CAST(?%d AS BIGINT))", len(args)+1, len(args)+2)
+		args = append(args, event.Revision, micros(event.At))
+	}
+	err = t.each(ctx, func(rows *sql.Rows) error {
+		var revision uint64
+		err := rows.Scan(&revision)
+		newest = max(newest, revision)
+		return err
+	}, `UPDATE outbox SET sent_at = ?1, quarantined_at = NULL FROM (VALUES `+strings.Join(pairs, ", ")+`) AS told
+		WHERE env = ?2 AND sent_at IS NULL AND revision = told.column1 AND committed_at = told.column2 RETURNING revision`, args...)
+	return newest, err
+}
+
+// MarkFailed notes that an event could not be published, and returns how often that has been. It returns a *[NotFound] when
+// the event is not there, or another one has its revision.
+func (s *Store) MarkFailed(ctx context.Context, event EventRef, reason string) (attempts int, err error) {
 	err = s.write(ctx, "mark an event as failed", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, `UPDATE outbox SET attempts = attempts + 1, failure = ?1 WHERE env = ?2 AND revision = ?3`,
-			shorten(reason), s.env, revision)
+		n, err := t.exec(ctx, `UPDATE outbox SET attempts = attempts + 1, failure = ?1
+			WHERE env = ?2 AND revision = ?3 AND committed_at = ?4`, shorten(reason), s.env, event.Revision, micros(event.At))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return &NotFound{Of: lifecycle.OfEvent}
 		}
-		return t.row(ctx, `SELECT attempts FROM outbox WHERE env = ?1 AND revision = ?2`, s.env, revision).Scan(&attempts)
+		return t.row(ctx, `SELECT attempts FROM outbox WHERE env = ?1 AND revision = ?2`, s.env, event.Revision).Scan(&attempts)
 	})
 	return attempts, err
 }
 
 // Quarantine takes an event that cannot be sent out of the way of the others. It is kept. It returns a *[NotFound] when there
-// is no such event that waits to be sent.
-func (s *Store) Quarantine(ctx context.Context, revision uint64, reason string) error {
+// is no such event that waits to be sent, or another one has its revision.
+func (s *Store) Quarantine(ctx context.Context, event EventRef, reason string) error {
 	return s.write(ctx, "quarantine an event", func(ctx context.Context, t tx) error {
 		n, err := t.exec(ctx, `UPDATE outbox SET quarantined_at = ?1, failure = ?2
-			WHERE env = ?3 AND revision = ?4 AND sent_at IS NULL`, micros(time.Now()), shorten(reason), s.env, revision)
+			WHERE env = ?3 AND revision = ?4 AND committed_at = ?5 AND sent_at IS NULL`,
+			micros(time.Now()), shorten(reason), s.env, event.Revision, micros(event.At))
 		if err == nil && n == 0 {
 			return &NotFound{Of: lifecycle.OfEvent}
 		}

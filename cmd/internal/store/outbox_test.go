@@ -55,16 +55,16 @@ func TestTheOutboxIsDrained(t *testing.T) {
 			t.Fatalf("the first two: %v, %v", revisions(first), err)
 		}
 		do(t, s.MarkSent(t.Context()))
-		do(t, s.MarkSent(t.Context(), 1, 2, 3))
+		do(t, s.MarkSent(t.Context(), refs(t, s, 1, 2, 3)...))
 		for want := 1; want <= 2; want++ {
-			if attempts, err := s.MarkFailed(t.Context(), 4, "too \x00 large \xff"+strings.Repeat("x", 2*maxReason)); err != nil || attempts != want {
+			if attempts, err := s.MarkFailed(t.Context(), ref(t, s, 4), "too \x00 large \xff"+strings.Repeat("x", 2*maxReason)); err != nil || attempts != want {
 				t.Errorf("failed the %d. time: %d, %v", want, attempts, err)
 			}
 		}
 		if got := pending(t, s)[0]; got.Revision != 4 || got.Attempts != 2 {
 			t.Errorf("the one that failed is %d with %d attempts", got.Revision, got.Attempts)
 		}
-		do(t, s.Quarantine(t.Context(), 4, "it cannot be sent"))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 4), "it cannot be sent"))
 		wantPending(t, s, 5, 6)
 		status := outboxStatus(t, s)
 		if status.Oldest.IsZero() || time.Since(status.Oldest) > time.Hour {
@@ -74,8 +74,8 @@ func TestTheOutboxIsDrained(t *testing.T) {
 		if want := (OutboxStatus{Epoch: epoch, Pending: 2, Quarantined: 1, Sent: 3, Newest: 6}); status != want {
 			t.Errorf("status %+v, want %+v", status, want)
 		}
-		do(t, s.MarkSent(t.Context(), 6, 5))
-		do(t, s.MarkSent(t.Context(), 2)) // once more does nothing
+		do(t, s.MarkSent(t.Context(), refs(t, s, 6, 5)...))
+		do(t, s.MarkSent(t.Context(), refs(t, s, 2)...)) // once more does nothing
 		if status := outboxStatus(t, s); status != (OutboxStatus{Epoch: epoch, Quarantined: 1, Sent: 6, Newest: 6}) {
 			t.Errorf("at the end: %+v", status)
 		}
@@ -85,12 +85,12 @@ func TestTheOutboxIsDrained(t *testing.T) {
 func TestEventsThatAreNotThereAreNotFound(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 1)
-		do(t, s.MarkSent(t.Context(), 1, 99))
-		if _, err := s.MarkFailed(t.Context(), 2, "why"); !errors.Is(err, ErrNotFound) {
+		do(t, s.MarkSent(t.Context(), refs(t, s, 1, 99)...))
+		if _, err := s.MarkFailed(t.Context(), ref(t, s, 2), "why"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("failed: %v", err)
 		}
 		for _, revision := range []uint64{1, 2} { // sent, and never there
-			if err := s.Quarantine(t.Context(), revision, "why"); !errors.Is(err, ErrNotFound) {
+			if err := s.Quarantine(t.Context(), ref(t, s, revision), "why"); !errors.Is(err, ErrNotFound) {
 				t.Errorf("quarantine %d: %v", revision, err)
 			}
 		}
@@ -118,7 +118,7 @@ func TestManyEventsAreMarkedAtOnce(t *testing.T) {
 		if len(all) != n {
 			t.Fatalf("%d events", len(all))
 		}
-		do(t, s.MarkSent(t.Context(), all[:n-1]...))
+		do(t, s.MarkSent(t.Context(), refs(t, s, all[:n-1]...)...))
 		wantPending(t, s, n)
 		if pruned, err := s.Prune(t.Context(), time.Now().Add(time.Minute)); err != nil || pruned != n-1 {
 			t.Errorf("pruned %d, %v", pruned, err)
@@ -127,12 +127,45 @@ func TestManyEventsAreMarkedAtOnce(t *testing.T) {
 	})
 }
 
+// TestX08AMarkIsOfOneEventAlone: after a failover to a standby that lacked the last changes, others have their revisions.
+func TestX08AMarkIsOfOneEventAlone(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		makeEvents(t, s, 2)
+		lost := refs(t, s, 1, 2)
+		do(t, s.write(t.Context(), "lose the last", func(ctx context.Context, x tx) error {
+			_, err := x.exec(ctx, `DELETE FROM outbox WHERE revision = 2`)
+			if err == nil {
+				_, err = x.exec(ctx, `UPDATE environments SET revision = 1`)
+			}
+			return err
+		}))
+		create(t, s, named("of the new primary"))
+		if _, err := s.MarkFailed(t.Context(), lost[1], "why"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("failed: %v", err)
+		}
+		if err := s.Quarantine(t.Context(), lost[1], "why"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("quarantine: %v", err)
+		}
+		do(t, s.MarkSent(t.Context(), lost...))
+		wantPending(t, s, 2)
+		for _, evt := range pending(t, s) {
+			if evt.Attempts == 0 && evt.TenantName != "tenant 2" {
+				continue
+			}
+			t.Errorf("what waits is %s, with %d attempts", evt.Data, evt.Attempts)
+		}
+		if status := outboxStatus(t, s); status.Sent != 1 || status.Quarantined != 0 {
+			t.Errorf("status %+v", status)
+		}
+	})
+}
+
 // TestPruneNeverDeletesWhatIsNotSent nor what is quarantined; what is after a hole is gone for whoever asks from before it.
 func TestPruneNeverDeletesWhatIsNotSent(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 6)
-		do(t, s.Quarantine(t.Context(), 2, "why"))
-		do(t, s.MarkSent(t.Context(), 1, 3, 5))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 2), "why"))
+		do(t, s.MarkSent(t.Context(), refs(t, s, 1, 3, 5)...))
 		if n, err := s.Prune(t.Context(), time.Now().Add(-time.Minute)); err != nil || n != 0 {
 			t.Errorf("what was sent just now: pruned %d, %v", n, err)
 		}
@@ -151,7 +184,7 @@ func TestPruneNeverDeletesWhatIsNotSent(t *testing.T) {
 				t.Errorf("after %d: %v", revision, err)
 			}
 		}
-		do(t, s.MarkSent(t.Context(), 2)) // by hand, out of the quarantine
+		do(t, s.MarkSent(t.Context(), refs(t, s, 2)...)) // by hand, out of the quarantine
 		if status := outboxStatus(t, s); status.Quarantined != 0 || status.Sent != 5 {
 			t.Errorf("status %+v", status)
 		}
@@ -184,7 +217,7 @@ func wantAfter(t testing.TB, s *Store, after uint64, want ...uint64) {
 func TestANewEpochLeavesWhatIsNoEventAsItIs(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 3)
-		do(t, s.MarkSent(t.Context(), 1))
+		do(t, s.MarkSent(t.Context(), refs(t, s, 1)...))
 		const broken = `{"event_id":"x","payload":{`
 		do(t, s.write(t.Context(), "break a row", func(ctx context.Context, x tx) error {
 			_, err := x.exec(ctx, `UPDATE outbox SET data = ?1 WHERE revision = 2`, []byte(broken))
@@ -203,8 +236,8 @@ func TestANewEpochKeepsWhatWasNotSent(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 5)
 		associate(t, s, pending(t, s)[0].TenantID, "ledger")
-		do(t, s.MarkSent(t.Context(), 1, 2, 4))
-		do(t, s.Quarantine(t.Context(), 5, "why"))
+		do(t, s.MarkSent(t.Context(), refs(t, s, 1, 2, 4)...))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 5), "why"))
 		before, old := pending(t, s), version(t, s)
 		set, names := list(t, s, "ledger")
 		do(t, s.NewEpoch(t.Context()))
@@ -256,7 +289,7 @@ func TestX20ANewEpochHasNoPathOfASecretTwice(t *testing.T) {
 				}
 				seen[p.NewSecretPath] = true
 				if evt.Revision%2 == 0 { // the others wait, and get the path of the new epoch
-					do(t, s.MarkSent(t.Context(), evt.Revision))
+					do(t, s.MarkSent(t.Context(), refs(t, s, evt.Revision)...))
 				}
 			}
 			do(t, s.NewEpoch(t.Context()))

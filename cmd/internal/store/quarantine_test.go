@@ -13,9 +13,9 @@ func TestM06WhatWasGivenUpIsShownAndTriedAgain(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 4)
 		for _, revision := range []uint64{2, 3} {
-			_, err := s.MarkFailed(t.Context(), revision, "refused")
+			_, err := s.MarkFailed(t.Context(), ref(t, s, revision), "refused")
 			do(t, err)
-			do(t, s.Quarantine(t.Context(), revision, "refused for good"))
+			do(t, s.Quarantine(t.Context(), ref(t, s, revision), "refused for good"))
 		}
 		got := wantQuarantined(t, s, 0, 2, 3)
 		if q := got[0]; q.TenantID == "" || q.EventType != "tenant.created" || q.Failure != "refused for good" || q.Attempts != 1 ||
@@ -51,16 +51,16 @@ func TestM06OldNewsIsNotSentAfterNewer(t *testing.T) {
 			return err
 		}))
 		do(t, s.SuspendTenant(t.Context(), first.ID))
-		do(t, s.Quarantine(t.Context(), 1, "refused"))
-		do(t, s.MarkSent(t.Context(), 2))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 1), "refused"))
+		do(t, s.MarkSent(t.Context(), refs(t, s, 2)...))
 		do(t, s.Retry(t.Context(), 1, false))
-		do(t, s.Quarantine(t.Context(), 1, "refused again"))
-		do(t, s.MarkSent(t.Context(), 3))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 1), "refused again"))
+		do(t, s.MarkSent(t.Context(), refs(t, s, 3)...))
 		wantConflict(t, s.Retry(t.Context(), 1, false), "EVENT_OVERTAKEN")
 		wantPending(t, s)
 		do(t, s.Retry(t.Context(), 1, true))
 		wantPending(t, s, 1)
-		do(t, s.Quarantine(t.Context(), 1, "and again"))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 1), "and again"))
 		pruned, err := s.Prune(t.Context(), time.Now().Add(time.Hour))
 		if err != nil || pruned != 2 {
 			t.Fatalf("pruned %d, %v", pruned, err)
@@ -77,7 +77,7 @@ func TestM06WhatIsNoEventIsShownToo(t *testing.T) {
 			_, err := x.exec(ctx, `UPDATE outbox SET data = ?1`, []byte(broken))
 			return err
 		}))
-		do(t, s.Quarantine(t.Context(), 1, "no event"))
+		do(t, s.Quarantine(t.Context(), ref(t, s, 1), "no event"))
 		if got := wantQuarantined(t, s, 0, 1); string(got[0].Data) != broken {
 			t.Errorf("got %s", got[0].Data)
 		}
