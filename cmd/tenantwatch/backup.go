@@ -51,10 +51,7 @@ func (c *backupCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return fmt.Errorf("look at the backup: %w", err)
 	}
-	if c.JSON {
-		return std.out.object(backupDone{File: c.To, Bytes: info.Size()})
-	}
-	return std.out.line("%s has %d bytes; the encryption key is not in it", shown(c.To), info.Size())
+	return std.result(c.JSON, "backup", backupDone{File: c.To, Bytes: info.Size()}, "%s has %d bytes; the encryption key is not in it", shown(c.To), info.Size())
 }
 
 // restoreCommand puts a backup in the place of the database.
@@ -112,8 +109,6 @@ func (c *restoreCommand) Run(ctx context.Context, std streams) (err error) {
 	if err != nil {
 		return d.explain(err)
 	}
-	if c.JSON {
-		return std.out.object(restoreDone{Database: withoutPassword(d.dsn), Environment: d.environment, Epoch: v.Epoch})
-	}
-	return std.out.line("%s is restored; its epoch is now %s", withoutPassword(d.dsn), v.Epoch)
+	done := restoreDone{Database: withoutPassword(d.dsn), Environment: d.environment, Epoch: v.Epoch}
+	return std.result(c.JSON, "restore", done, "%s is restored; its epoch is now %s", withoutPassword(d.dsn), v.Epoch)
 }

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // readyLine is the banner for programs.
 type readyLine struct {
-	Type        string `json:"type"`
 	ManagerURL  string `json:"manager_url"`
 	APIKey      string `json:"api_key"`
 	Token       string `json:"token"`
@@ -28,8 +28,8 @@ type readyLine struct {
 // printReady says where everything is.
 func (c *devCommand) printReady(s *stack, out *printer) error {
 	if c.JSON {
-		return out.object(readyLine{
-			Type: "ready", ManagerURL: s.managerURL(), APIKey: s.apiKey, Token: s.token,
+		return out.object("ready", time.Now(), readyLine{
+			ManagerURL: s.managerURL(), APIKey: s.apiKey, Token: s.token,
 			Service: s.service, Environment: s.environment, RedisURL: s.redisURL, MetricsURL: s.metricsURL(),
 			APIKeyFile: s.keyFile(), HeadersFile: s.headersFile(), Tenants: s.discovery.Len(),
 		})

@@ -184,7 +184,7 @@ func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
 	lines := [][]string{{"ATTACK", "SERVED", "REFUSED", "P99 WITHOUT", "P99 WITH", "RATIO", "GOOD CLIENT", "FAILED", ""}}
 	for _, r := range results {
 		if c.JSON {
-			if err := std.out.object(r); err != nil {
+			if err := std.out.object("attack", time.Now(), r); err != nil {
 				return err
 			}
 		}

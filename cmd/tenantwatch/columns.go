@@ -24,7 +24,7 @@ func page[T any](l *listing, rows []T, cells func(T) []string) error {
 	l.printed += len(rows)
 	if l.session.asJSON {
 		for _, row := range rows {
-			if err := l.session.out.object(row); err != nil {
+			if err := l.session.out.object(strings.ReplaceAll(l.noun, " ", "_"), time.Now(), row); err != nil {
 				return err
 			}
 		}
@@ -83,18 +83,18 @@ func shown(text string) string {
 	}, text)
 }
 
-// day is a time for people, to the minute; a dash if there is none.
+// day is a time in a list, to the minute and in UTC; a dash if there is none.
 func day(t managerapi.Timestamp) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format("2006-01-02 15:04")
+	return t.UTC().Format("2006-01-02 15:04Z")
 }
 
-// moment is a time for people, to the millisecond.
+// moment is a time in a list, to the millisecond and in UTC.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format("2006-01-02 15:04:05.000")
+	return t.UTC().Format("2006-01-02 15:04:05.000Z")
 }

@@ -57,7 +57,7 @@ func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w 
 		ServiceName: s.service,
 		TMClient:    client,
 		RedisConfig: s.redis,
-		Logger:      logger(w.verbose, std.err),
+		Logger:      logger(w.verbose, w.asJSON, std.err),
 		Environment: s.environment,
 	}
 	if c.Feed == feedStream {
@@ -73,7 +73,7 @@ func (c *connectionFlags) watch(ctx context.Context, std streams, s settings, w 
 	d.OnStatusChange(func(ctx context.Context, s discovery.Status) { w.states(ctx, still.blame(s)) })
 	return still.during(ctx, w.watchDrift(d), func() (err error) {
 		if err := startTelling(ctx, d, s, w.asJSON, std.err); err != nil {
-			return explainStart(ctx, s, err)
+			return explainStart(ctx, s, err, w.verbose)
 		}
 		defer func() { err = errors.Join(err, d.Close()) }()
 		return body(d)
@@ -110,14 +110,25 @@ func startTelling(ctx context.Context, d *discovery.TenantDiscovery, s settings,
 }
 
 // explainStart turns the error of a start into one that says what to check. A start that the user ended is not an error.
-func explainStart(ctx context.Context, s settings, err error) error {
+func explainStart(ctx context.Context, s settings, err error, verbose bool) error {
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // Ctrl-C is not a failure, whatever it interrupted
 	}
 	return &failure{
-		err:    fmt.Errorf("no list of tenants from the manager at %s: %w", s.managerURL, err),
+		err:    err,
+		words:  noList(s.managerURL, err, verbose),
 		advice: adviceFor(s, err), permanent: lastingAnswer(err) || refusedService(err) || elsewhere(err) != nil,
 	}
+}
+
+func noList(managerURL string, err error, verbose bool) string {
+	if secret, ok := errors.AsType[*secretError](err); ok {
+		return secret.Error()
+	}
+	if _, answered := errors.AsType[*managerapi.Error](err); answered || connectionInWords(err) != "" {
+		return "no list of tenants: " + inWords(managerURL, err, verbose)
+	}
+	return fmt.Sprintf("no list of tenants from the manager at %s: %v", managerURL, err)
 }
 
 // refusedService reports whether the manager says that it has no such service for this key.

@@ -288,7 +288,7 @@ func TestThePicture(t *testing.T) {
 		width: 60, height: 9,
 	}
 	want := []string{
-		"03:04:05.000  ledger/dev  live: 1 overstaying, 1 given up, …",
+		cut(clock(now)+"  ledger/dev  live: 1 overstaying, 1 given up, 1 restarting, 1 waiting", p.width),
 		"",
 		"TENANT  STATE        SINCE  RESTARTS  LAST LINE",
 		"t4      overstaying     1m         0",

@@ -25,7 +25,7 @@ type eventsCommand struct {
 // Help is what --help adds.
 func (c *eventsCommand) Help() string {
 	return fmt.Sprintf(`Without --since it shows the newest %d events. The manager keeps events for a while after they were `+
-		`published. With --json each line is one event as it is published, to the byte.`, newestEvents)
+		`published. With --json the field event of a line is the event as it was published.`, newestEvents)
 }
 
 // start is where to begin: after a revision, perhaps of one epoch only, or at a time. Without any, near the end.
@@ -67,14 +67,14 @@ func (c *eventsCommand) Run(ctx context.Context, std streams) error {
 	})
 }
 
-// showEvents prints a page. For programs an event is the one that was published, to the byte: made again it would lose what
+// showEvents prints a page. For programs "event" is the one that was published, to the byte: made again it would lose what
 // this program does not know, and zeros of its timestamp.
 func (s *session) showEvents(list *listing, found *managerapi.EventPage) error {
 	if !s.asJSON {
 		return page(list, found.Events, eventCells)
 	}
-	for _, raw := range found.Raw {
-		if err := s.out.line("%s", raw); err != nil {
+	for i, raw := range found.Raw {
+		if err := s.out.object("event", found.Events[i].Timestamp, encoded(fmt.Sprintf("{%q:%s}\n", "event", raw))); err != nil {
 			return err
 		}
 	}

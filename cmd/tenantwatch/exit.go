@@ -41,12 +41,18 @@ func (e *usageError) Error() string { return e.text }
 // failure is an error with advice for whoever called the command.
 type failure struct {
 	err       error
+	words     string // what went wrong, where err has more than people want; else empty
 	advice    string
 	permanent bool // the same call fails again until somebody has changed something
 }
 
 // Error says what went wrong.
-func (e *failure) Error() string { return e.err.Error() }
+func (e *failure) Error() string {
+	if e.words != "" {
+		return e.words
+	}
+	return e.err.Error()
+}
 
 // Unwrap returns the error without the advice.
 func (e *failure) Unwrap() error { return e.err }

@@ -51,8 +51,8 @@ func TestX44WhatNoRetryMends(t *testing.T) {
 		{"a proxy that lets nobody in", (&session{}).explain(refused(http.StatusUnauthorized, "")), exitFailure},
 		{"a manager that is away", (&session{}).explain(managerapi.ErrUnavailable), exitFailure},
 		{"a tenant that is not there", (&session{}).explain(refused(http.StatusNotFound, "TENANT_NOT_FOUND")), exitFailure},
-		{"a key file that is not there", explainStart(t.Context(), settings{}, &secretError{fs.ErrNotExist}), exitLasting},
-		{"a service that is another's", explainStart(t.Context(), settings{}, refused(http.StatusNotFound, "SERVICE_NOT_FOUND")), exitLasting},
+		{"a key file that is not there", explainStart(t.Context(), settings{}, &secretError{fs.ErrNotExist}, false), exitLasting},
+		{"a service that is another's", explainStart(t.Context(), settings{}, refused(http.StatusNotFound, "SERVICE_NOT_FOUND"), false), exitLasting},
 	}
 	for _, tt := range tests {
 		if got := exitCode(tt.err); got != tt.want {

@@ -41,7 +41,7 @@ func (c *followCommand) print(ctx context.Context, d *discovery.TenantDiscovery,
 	for change := range d.Changes(ctx) {
 		var err error
 		if c.JSON {
-			err = std.out.object(change)
+			err = std.out.object("change", change.At, newChangeLine(change))
 		} else {
 			err = std.out.line("%s", rows.row(change, ""))
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -38,18 +39,18 @@ func (c *keyCreateCommand) Run(ctx context.Context, std streams) error {
 		if unknown && len(near) > 0 {
 			_ = s.err.line("%s is new; if that surprises you: there is %s", shown(c.Service), shown(strings.Join(near, ", ")))
 		}
-		return s.secret(created, string(created.Key), "key "+created.ID+" of "+created.Service)
+		return s.secret("created_key", created, string(created.Key), "key "+created.ID+" of "+created.Service)
 	})
 }
 
 // secret shows what is shown once.
-func (s *session) secret(object any, text, what string) error {
-	return s.streams.secret(s.asJSON, object, text, what)
+func (s *session) secret(kind string, object any, text, what string) error {
+	return s.streams.secret(s.asJSON, kind, object, text, what)
 }
 
-func (std streams) secret(asJSON bool, object any, text, what string) error {
+func (std streams) secret(asJSON bool, kind string, object any, text, what string) error {
 	if asJSON {
-		return std.out.object(object)
+		return std.out.object(kind, time.Now(), object)
 	}
 	if err := std.out.line("%s", text); err != nil {
 		return err
@@ -106,5 +107,5 @@ type revocation struct {
 }
 
 func (s *session) revoked(kind, id string) error {
-	return s.done(revocation{ID: id, Status: "revoked"}, "%s %s is revoked", kind, shown(id))
+	return s.done("revocation", revocation{ID: id, Status: "revoked"}, "%s %s is revoked", kind, shown(id))
 }

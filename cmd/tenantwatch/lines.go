@@ -80,7 +80,7 @@ type lineVoice struct {
 func (v *lineVoice) event(e event) { v.queue.add(standardOutput, v.format(e)) }
 
 func (v *lineVoice) format(e event) []byte {
-	e.At, e.TenantID = time.Now(), v.tenantID
+	e.At, e.TenantID = time.Now().UTC(), v.tenantID
 	if v.lines.asJSON {
 		return object(e)
 	}
@@ -104,7 +104,7 @@ func (v *lineVoice) read(from stream, r io.Reader) {
 func (v *lineVoice) output(from stream, line []byte, whole bool) {
 	if v.lines.asJSON {
 		v.queue.addOrDrop(standardOutput, object(outputLine{
-			Type: "output", At: time.Now(), TenantID: v.tenantID, Stream: from.String(), Line: string(line), Partial: !whole,
+			Type: "output", At: time.Now().UTC(), TenantID: v.tenantID, Stream: from.String(), Line: string(line), Partial: !whole,
 		}))
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,6 +27,8 @@ type managerFlags struct {
 	Insecure bool `help:"Let the manager's URL be http even where it is not this machine: the token then crosses the network in clear text." variable:"TENANTWATCH_INSECURE"`
 
 	JSON bool `help:"One JSON object a line." name:"json" variable:"TENANTWATCH_JSON"`
+
+	Verbose bool `help:"Say with an error which request failed, and how it was answered." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // session is what a command needs to talk to a manager and to whoever called it.
@@ -35,9 +36,10 @@ type session struct {
 	*managerapi.Client
 	streams
 
-	url    string
-	token  keySource
-	asJSON bool
+	url     string
+	token   keySource
+	asJSON  bool
+	verbose bool
 }
 
 // read runs work that changes nothing against the manager, and says what to do about its error.
@@ -85,7 +87,7 @@ func whoeverReads(ctx context.Context) (context.Context, context.CancelFunc) {
 
 func (f *managerFlags) open(env func(string) string, std streams) (*session, error) {
 	l := &lookup{getenv: env}
-	s := &session{streams: std, asJSON: f.JSON, token: l.secret(bearerToken, f.TokenFile, std.in)}
+	s := &session{streams: std, asJSON: f.JSON, verbose: f.Verbose, token: l.secret(bearerToken, f.TokenFile, std.in)}
 	s.url, _ = l.url(managerAt(), urlproblem.Manager, f.ManagerURL)
 	secure := f.resolve(l, s.url)
 	const advice = "\"tenantwatch token create --db …\" makes the first token, on the machine of the manager."
@@ -119,14 +121,20 @@ func newManagerClient(secure *tls.Config, allowed bool, secret string, cfg manag
 // explain turns the error of a call into one that says what to do.
 func (s *session) explain(err error) error {
 	_, usage := errors.AsType[*usageError](err)
-	_, advised := errors.AsType[*failure](err)
+	failed, advised := errors.AsType[*failure](err)
 	switch {
-	case err == nil || usage || advised || errors.Is(err, errOutput):
+	case err == nil || usage || errors.Is(err, errOutput):
+		return err
+	case advised:
+		failed.words = spoken(failed.err, s.verbose)
 		return err
 	case errors.Is(err, managerapi.ErrInvalidArgument):
 		return &usageError{text: err.Error(), advice: "An id is 1 to 256 letters, digits, - and _; a name has something in it besides white space."}
 	}
-	return &failure{err: fmt.Errorf("the manager at %s: %w", s.url, err), advice: s.advice(err), permanent: lastingAnswer(err)}
+	if _, ok := errors.AsType[*secretError](err); ok {
+		return &failure{err: err, advice: s.advice(err), permanent: true}
+	}
+	return &failure{err: err, words: inWords(s.url, err, s.verbose), advice: s.advice(err), permanent: lastingAnswer(err)}
 }
 
 func (s *session) advice(err error) string {
@@ -161,21 +169,18 @@ func (s *session) advice(err error) string {
 }
 
 // made tells of something new: its id alone on standard output, so that a shell can take it, and a sentence on standard error.
-func (s *session) made(object any, id, sentence string) error {
+func (s *session) made(kind string, object any, id, sentence string) error {
 	if s.asJSON {
-		return s.out.object(object)
+		return s.out.object(kind, time.Now(), object)
 	}
 	err := s.out.line("%s", shown(id))
 	_ = s.err.line("%s: %s", shown(id), sentence)
 	return err
 }
 
-// done tells of a change in one line: as the object for programs, or as text for people.
-func (s *session) done(object any, format string, args ...any) error {
-	if s.asJSON {
-		return s.out.object(object)
-	}
-	return s.out.line(format, args...)
+// done tells of a change.
+func (s *session) done(kind string, object any, format string, args ...any) error {
+	return s.result(s.asJSON, kind, object, format, args...)
 }
 
 // changed makes a call that finds its own work done when it is sent twice: the conflict with one of the codes is success.

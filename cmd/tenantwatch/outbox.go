@@ -72,7 +72,7 @@ func (c *outboxRetryCommand) Run(ctx context.Context, std streams) error {
 		case err != nil:
 			return err
 		}
-		return s.done(retried{Revision: c.Revision, Status: "pending"}, "revision %d waits to be published again", c.Revision)
+		return s.done("retry", retried{Revision: c.Revision, Status: "pending"}, "revision %d waits to be published again", c.Revision)
 	})
 }
 

@@ -19,9 +19,9 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// clock is how a time is shown to people.
+// clock is how the time of what happens is shown to people: local, with how far that is from UTC.
 func clock(t time.Time) string {
-	return t.Local().Format("15:04:05.000") //nolint:gosmopolitan // they compare it with the clock on the wall
+	return t.Local().Format("15:04:05.000Z07:00") //nolint:gosmopolitan // they compare it with the clock on the wall
 }
 
 // errorPatience is how long standard error may take for a line: nobody is held up by a reader of that which is stuck.
@@ -88,23 +88,75 @@ func (p *printer) line(format string, args ...any) error {
 	return err
 }
 
-func (p *printer) object(v any) error {
+// object prints a line for programs: an object that says with "type" what it is and with "at" when that was, before the fields of v.
+// v has neither of the two.
+func (p *printer) object(kind string, at time.Time, v any) error {
+	head, err := encode(struct {
+		Type string    `json:"type"`
+		At   time.Time `json:"at"`
+	}{kind, at.UTC()})
+	if err != nil {
+		return err
+	}
+	fields, ready := v.(encoded)
+	if !ready {
+		if fields, err = encode(v); err != nil {
+			return err
+		}
+	}
+	head = bytes.TrimSuffix(head, []byte("}\n"))
+	if fields = fields[1:]; fields[0] != '}' {
+		head = append(head, ',')
+	}
+	_, err = p.Write(append(head, fields...))
+	return err
+}
+
+// encoded is an object with its line end, for one that has to stay as it is.
+type encoded []byte
+
+// encode is an object in JSON, and a line end.
+func encode(v any) (encoded, error) {
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
-		return fmt.Errorf("encode the output: %w", err)
+		return nil, fmt.Errorf("encode the output: %w", err)
 	}
-	_, err := p.Write(line.Bytes())
-	return err
+	return line.Bytes(), nil
+}
+
+// result prints what came of a command: an object for programs, or a sentence for people, which goes to standard error so that
+// standard output has nothing but what a script can take.
+func (std streams) result(asJSON bool, kind string, object any, format string, args ...any) error {
+	if asJSON {
+		return std.out.object(kind, time.Now(), object)
+	}
+	_ = std.err.line(format, args...)
+	return nil
 }
 
 // logger returns a logger to w, or nil, which is silent, unless verbose.
-func logger(verbose bool, w io.Writer) *slog.Logger {
+func logger(verbose, asJSON bool, w io.Writer) *slog.Logger {
 	if !verbose {
 		return nil
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return newLogger(slog.LevelDebug, asJSON, w)
+}
+
+// newLogger returns a logger to w. For programs a line is an object as all are, of the type log.
+func newLogger(level slog.Level, asJSON bool, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if !asJSON {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
+			return slog.Time("at", a.Value.Time().UTC())
+		}
+		return a
+	}
+	return slog.New(slog.NewJSONHandler(w, options)).With(slog.String("type", "log"))
 }
 
 // table lines up changes for people. Its column of ids grows with the longest one seen.

@@ -81,15 +81,19 @@ type devReport struct {
 
 // changeLine is a change for programs.
 type changeLine struct {
-	tenant.Change
+	Kind      tenant.Kind      `json:"kind"`
+	TenantID  string           `json:"tenant_id"`
+	Cause     tenant.Cause     `json:"cause"`
+	EventType tenant.EventType `json:"event_type,omitempty"`
+	LatencyMS *float64         `json:"latency_ms,omitempty"` // absent when it is not known
+}
 
-	Type      string   `json:"type"`
-	LatencyMS *float64 `json:"latency_ms,omitempty"` // absent when it is not known
+func newChangeLine(c tenant.Change) changeLine {
+	return changeLine{Kind: c.Kind, TenantID: c.TenantID, Cause: c.Cause, EventType: c.EventType}
 }
 
 // summaryLine is the end for programs.
 type summaryLine struct {
-	Type         string      `json:"type"`
 	Seconds      float64     `json:"seconds"`
 	Changes      int         `json:"changes"`
 	Added        int         `json:"added"`
@@ -125,14 +129,14 @@ func (r *devReport) follow(ctx context.Context, changes iter.Seq[tenant.Change])
 
 func (r *devReport) change(ctx context.Context, change tenant.Change, now time.Time) error {
 	r.kinds[change.Kind]++
-	line, latency := changeLine{Type: "change", Change: change}, ""
+	line, latency := newChangeLine(change), ""
 	if at, known := r.commits.of(ctx, change, now); known {
 		took := now.Sub(at)
 		r.keep(took)
 		line.LatencyMS, latency = new(milliseconds(took)), duration(took)
 	}
 	if r.asJSON {
-		return r.out.object(line)
+		return r.out.object("change", change.At, line)
 	}
 	return r.out.line("%s", r.rows.row(change, latency))
 }
@@ -150,13 +154,13 @@ func (r *devReport) keep(latency time.Duration) {
 // summary prints the closing line. unpublished is how many events did not get out.
 func (r *devReport) summary(unpublished int) error {
 	sum := summaryLine{
-		Type: "summary", Seconds: time.Since(r.began).Round(10 * time.Millisecond).Seconds(),
-		Added: r.kinds[tenant.Added], Removed: r.kinds[tenant.Removed], Reconfigured: r.kinds[tenant.Reconfigured],
+		Seconds: time.Since(r.began).Round(10 * time.Millisecond).Seconds(),
+		Added:   r.kinds[tenant.Added], Removed: r.kinds[tenant.Removed], Reconfigured: r.kinds[tenant.Reconfigured],
 		Latency: r.percentiles(), Unpublished: unpublished,
 	}
 	sum.Changes = sum.Added + sum.Removed + sum.Reconfigured
 	if r.asJSON {
-		return r.out.object(sum)
+		return r.out.object("summary", time.Now(), sum)
 	}
 	text := fmt.Sprintf("\n%s in %.1f s (%d +, %d -, %d ~)", count(sum.Changes, "change"), sum.Seconds, sum.Added, sum.Removed, sum.Reconfigured)
 	if r.told > 0 {

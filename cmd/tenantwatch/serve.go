@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/relay"
 	"github.com/tenantwatch/tenantwatch/cmd/internal/server"
@@ -109,14 +110,11 @@ func warnOfName(ctx context.Context, logger *slog.Logger, environment string) {
 }
 
 func (c *serveCommand) logger(stderr *printer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	level := slog.LevelInfo
 	if c.Verbose {
-		options.Level = slog.LevelDebug
+		level = slog.LevelDebug
 	}
-	if c.JSON {
-		return slog.New(slog.NewJSONHandler(stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(stderr, options))
+	return newLogger(level, c.JSON, stderr)
 }
 
 // hungUp is what SIGHUP does: what is read from files is looked at again. Ending would be an outage, because SIGHUP is how
@@ -322,7 +320,6 @@ func (m *manager) run(ctx context.Context) error {
 
 // serveReady says where a manager is, for programs.
 type serveReady struct {
-	Type        string `json:"type"`
 	ManagerURL  string `json:"manager_url"`
 	AdminURL    string `json:"admin_url"`
 	Environment string `json:"environment"`
@@ -339,8 +336,8 @@ func (c *serveCommand) printReady(m *manager, s serveSettings, out *printer) err
 	}
 	api, operator := scheme+m.public.Addr().String(), scheme+m.operator.Addr().String()
 	if c.JSON {
-		return out.object(serveReady{
-			Type: "ready", ManagerURL: api, AdminURL: operator, Environment: s.environment,
+		return out.object("ready", time.Now(), serveReady{
+			ManagerURL: api, AdminURL: operator, Environment: s.environment,
 			Database: withoutPassword(s.dsn), RedisURL: s.redisURL(), Channels: s.channels.String(),
 			Version: newBuild(debug.ReadBuildInfo()).Version,
 		})

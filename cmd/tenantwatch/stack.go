@@ -44,7 +44,7 @@ type stack struct {
 
 // open starts everything that does not need a manager that is served. On an error nothing is left.
 func (c *devCommand) open(ctx context.Context, std streams) (*stack, error) {
-	s := &stack{service: c.Service, environment: c.Environment, logger: cmp.Or(logger(c.Verbose, std.err), slog.New(slog.DiscardHandler))}
+	s := &stack{service: c.Service, environment: c.Environment, logger: cmp.Or(logger(c.Verbose, c.JSON, std.err), slog.New(slog.DiscardHandler))}
 	steps := []func() error{
 		func() error { return s.openRedis(c.redisFlags) },
 		func() error { return s.makeFolder(ctx) },

@@ -11,7 +11,6 @@ import (
 
 // statusLine is a change of state for programs.
 type statusLine struct {
-	Time    time.Time       `json:"time"`
 	State   discovery.State `json:"state"`
 	Tenants int             `json:"tenants"`
 	Reason  string          `json:"reason"`
@@ -24,7 +23,7 @@ func tellStatus(stderr *printer, asJSON bool) func(context.Context, discovery.St
 
 func tellState(stderr *printer, asJSON bool, s discovery.Status, reason string) {
 	if asJSON {
-		_ = stderr.object(statusLine{Time: s.Since, State: s.State, Tenants: s.Tenants, Reason: reason})
+		_ = stderr.object("state", s.Since, statusLine{State: s.State, Tenants: s.Tenants, Reason: reason})
 		return
 	}
 	_ = stderr.line("%s  %s with %s: %s", clock(s.Since), s.State, count(s.Tenants, "tenant"), reason)
@@ -49,7 +48,7 @@ func reasonOf(s discovery.Status) string {
 		return "subscribed and reconciled"
 	case discovery.Syncing:
 		if s.SnapshotError != nil {
-			return "subscribed; a new list is asked for again after: " + s.SnapshotError.Error()
+			return "subscribed; a new list is asked for again after: " + errorText(s.SnapshotError)
 		}
 		return cmp.Or(s.Reason, "subscribed; a new list is on its way")
 	case discovery.Polling:
@@ -70,7 +69,7 @@ func errorText(err error) string {
 	if err == nil {
 		return "not confirmed yet"
 	}
-	return err.Error()
+	return spoken(err, false)
 }
 
 // count returns "1 tenant", "2 tenants".

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -78,7 +79,7 @@ func (c *tenantCreateCommand) Run(ctx context.Context, std streams) error {
 		if created.Created {
 			word = "created"
 		}
-		return s.made(createdTenant{*created, created.Created}, created.ID, word+", with the slug "+shown(created.Slug))
+		return s.made("created_tenant", createdTenant{*created, created.Created}, created.ID, word+", with the slug "+shown(created.Slug))
 	})
 }
 
@@ -153,7 +154,7 @@ func (c *tenantGetCommand) Run(ctx context.Context, std streams) error {
 			return err
 		}
 		if s.asJSON {
-			return s.out.object(tenantView{*found, append([]managerapi.AssociationInfo{}, associations...)})
+			return s.out.object("tenant", time.Now(), tenantView{*found, append([]managerapi.AssociationInfo{}, associations...)})
 		}
 		if err := columns(s.out, tenantLines(found)); err != nil || len(associations) == 0 {
 			return err
@@ -202,7 +203,7 @@ func (s *session) tell(t transition) error {
 		what += " for " + shown(t.Service)
 	}
 	word := map[bool]string{true: "is", false: "was"}[t.Changed]
-	return s.done(t, "%s %s %s%s", what, word, t.Status, map[bool]string{false: " already"}[t.Changed])
+	return s.done("transition", t, "%s %s %s%s", what, word, t.Status, map[bool]string{false: " already"}[t.Changed])
 }
 
 type tenantSuspendCommand struct {

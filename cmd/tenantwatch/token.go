@@ -40,7 +40,7 @@ func (c *tokenCreateCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		return s.secret(created, string(created.Token), "token "+created.ID)
+		return s.secret("created_token", created, string(created.Token), "token "+created.ID)
 	})
 }
 
@@ -59,7 +59,7 @@ func (c *tokenCreateCommand) inDatabase(ctx context.Context, std streams) error 
 	if err != nil {
 		return err
 	}
-	return std.secret(c.JSON, created, string(created.Token), "token "+created.ID)
+	return std.secret(c.JSON, "created_token", created, string(created.Token), "token "+created.ID)
 }
 
 func (d database) createToken(ctx context.Context, name string) (created managerapi.CreatedToken, err error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // versionCommand shows what the binary was built from.
@@ -25,7 +26,7 @@ type build struct {
 func (c *versionCommand) Run(std streams) error {
 	b := newBuild(debug.ReadBuildInfo())
 	if c.JSON {
-		return std.out.object(b)
+		return std.out.object("version", time.Now(), b)
 	}
 	return std.out.line("%s", b)
 }

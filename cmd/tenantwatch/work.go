@@ -52,15 +52,14 @@ type workCommand struct {
 // Help is what --help adds.
 func (c *workCommand) Help() string {
 	return `Each process has its tenant in TENANT_ID, the service in TENANTWATCH_SERVICE and the environment, if there is one, in ` +
-		`TENANTWATCH_ENVIRONMENT, and otherwise the environment of this command; its standard input is empty. ` +
-		`It is the first of a session and a process group of its own, without a terminal. When the tenant goes, and at Ctrl-C, that group gets SIGTERM and, after ` +
-		`the grace or at a second Ctrl-C, SIGKILL. What is left of the group when the process ends by itself is ended in the same way. ` +
-		`Who leaves the group, by setsid, is on their own; where this command is the first process of a container it waits for them, so ` +
-		`that they leave no zombies. ` +
+		`TENANTWATCH_ENVIRONMENT, and otherwise the environment of this command; its standard input is empty.` + "\n\n" +
+		`It is the first of a session and a process group of its own, without a terminal. When the tenant goes, and at Ctrl-C, that ` +
+		`group gets SIGTERM and, after the grace or at a second Ctrl-C, SIGKILL. What is left of the group when the process ends by ` +
+		`itself is ended in the same way. A process that leaves the group, by setsid, is left alone; where this command is the first ` +
+		`process of a container it waits for such processes, so that they leave no zombies.` + "\n\n" +
 		`Exit code 0 means done: no process until the tenant goes and comes again. 78 (EX_CONFIG) means that there is no use in ` +
-		`trying again before that or a new configuration. Anything else is a failure, and a new process follows. ` +
-		`On a terminal there is a table. Elsewhere there is a line for what happens, and each line of output after its tenant, on ` +
-		`standard output or standard error as the process has written it, in pieces of 8 KiB if it is longer.`
+		`trying again before that or a new configuration. Anything else is a failure, and a new process follows.` + "\n\n" +
+		`A line that is longer than 8 KiB comes in pieces.`
 }
 
 // Run works until ctx ends.
@@ -136,7 +135,7 @@ func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.T
 	makeThreads(spareThreads)
 	cfg := worker.Config{
 		Work: r.work, Limit: c.Limit, RampPerSecond: c.Ramp, StopGrace: withTimeToKill(c.StopGrace),
-		MinBackoff: c.MinBackoff, MaxBackoff: c.MaxBackoff, Logger: logger(c.Verbose, std.err),
+		MinBackoff: c.MinBackoff, MaxBackoff: c.MaxBackoff, Logger: logger(c.Verbose, c.JSON, std.err),
 	}
 	if r.signal != nil {
 		cfg.Reconfigured = r.reconfigured
