@@ -87,25 +87,26 @@ func CheckService(name string) error {
 }
 
 // SecretPath is where new credentials are that an event of a version announces. Two tenants never share one, because of the
-// id, and none comes twice as long as no secretVersion does.
+// id, and none comes twice as long as no SecretVersion does.
 func SecretPath(tenantID, service, credential string, v tenant.Version) string {
 	service = url.PathEscape(service) // one from before there were rules may have slashes
 	if strings.Trim(service, ".") == "" {
 		service = strings.ReplaceAll(service, ".", "%2E")
 	}
-	return fmt.Sprintf("tenants/%s/%s/%s/v%d", tenant.CanonicalID(tenantID), service, credential, secretVersion(v))
+	return fmt.Sprintf("tenants/%s/%s/%s/v%d", tenant.CanonicalID(tenantID), service, credential, SecretVersion(v))
 }
 
-// secretVersion is the revision in the first epoch, and after that, where the epoch is a UUID of version 7, the revision after
+// SecretVersion is the revision in the first epoch, and after that, where the epoch is a UUID of version 7, the revision after
 // the microseconds since 1970 at which the epoch began: revisions begin again, and a backup does not know which versions were
-// given after it. So none comes twice unless the clock was set back, or there were a million events a second.
-func secretVersion(v tenant.Version) uint64 {
+// given after it. So none comes twice unless there were a million events a second, or the clock was set back and the
+// backup does not have the last epoch.
+func SecretVersion(v tenant.Version) uint64 {
 	id, err := hex.DecodeString(strings.ReplaceAll(v.Epoch, "-", ""))
 	if err != nil || len(id) != 16 || id[6]>>4 != 7 {
 		return v.Revision
 	}
-	millis := binary.BigEndian.Uint64(id) >> 16
-	return millis*1000 + v.Revision
+	millis, fraction := binary.BigEndian.Uint64(id)>>16, uint64(id[6]&0x0f)<<8|uint64(id[7]) // of a millisecond, in 4096ths
+	return millis*1000 + fraction*1000/4096 + v.Revision
 }
 
 func isSlug(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' }

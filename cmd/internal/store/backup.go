@@ -123,12 +123,12 @@ func newEpochOfAll(ctx context.Context, t tx) error {
 }
 
 func newEpochOf(ctx context.Context, t tx, env int64) error {
-	epoch, err := laterEpoch()
-	if err != nil {
+	var before tenant.Version
+	if err := t.row(ctx, `SELECT epoch, revision FROM environments WHERE id = ?1`+t.db.lockRow(), env).Scan(&before.Epoch, &before.Revision); err != nil {
 		return err
 	}
-	var before uint64
-	if err := t.row(ctx, `SELECT revision FROM environments WHERE id = ?1`+t.db.lockRow(), env).Scan(&before); err != nil {
+	epoch, err := laterEpoch(before) // what the last one gave is known only now
+	if err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `DELETE FROM outbox WHERE env = ?1 AND sent_at IS NOT NULL`, env); err != nil {
@@ -147,7 +147,7 @@ func newEpochOf(ctx context.Context, t tx, env int64) error {
 	if _, err := t.exec(ctx, `UPDATE active_sets SET revision = 0 WHERE env = ?1`, env); err != nil {
 		return err
 	}
-	done := deedOf(ctx).row(callNewEpoch, "environment", fmt.Sprintf("epoch %s, revision %d after %d", epoch, newest, before))
+	done := deedOf(ctx).row(callNewEpoch, "environment", fmt.Sprintf("epoch %s, revision %d after %d", epoch, newest, before.Revision))
 	_, err = auditOf(ctx, t, env, time.Now(), done)
 	return err
 }
