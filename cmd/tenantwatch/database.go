@@ -198,6 +198,8 @@ func (d database) explain(err error) error {
 		advice = "Open it with the version of tenantwatch that made them, and move the tenants of one to the other. Where one came of --formerly, leave that out, or give a name in --environment that has no tenants in this database."
 	case isFormerly(err):
 		advice = "Leave out --formerly, or give it a name that the log of a start has named: one that is refused by now."
+	case errors.Is(err, store.ErrNotFound):
+		advice = "Nothing was restored. Check --environment, --formerly and " + withoutPassword(d.dsn) + "."
 	case errors.Is(err, store.ErrNoSessions):
 		advice = "Set pool_mode = session in the pooler for this database, or name PostgreSQL itself with --db."
 	case farDatabase.connectionAdvice(err) != "":

@@ -30,6 +30,8 @@ type Options struct {
 	// Migrating is called by Open, on its goroutine, before the schema or the environment's name is changed, which may take
 	// hours, and when another process is about that. It may be called more than once. Nil is nobody.
 	Migrating func()
+
+	restored string // what has to have the environment already, as Restore calls it; empty is nobody
 }
 
 // The errors that a caller acts on.

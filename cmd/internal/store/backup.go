@@ -40,11 +40,7 @@ func Backup(ctx context.Context, dsn, path string) error {
 	if !ok {
 		return errUseDump
 	}
-	there, err := openFile(file.path, os.O_RDONLY) // SQLite would make one that is not
-	if err == nil {
-		err = there.Close()
-	}
-	if err != nil {
+	if err := isThere(file.path); err != nil { // SQLite would make one that is not
 		return fmt.Errorf("back up: %w", err)
 	}
 	if err := file.backup(ctx, path); err != nil {
@@ -53,12 +49,20 @@ func Backup(ctx context.Context, dsn, path string) error {
 	return nil
 }
 
+func isThere(path string) error {
+	file, err := openFile(path, os.O_RDONLY)
+	if err == nil {
+		err = file.Close()
+	}
+	return err
+}
+
 // Restore puts the backup at path in the place of dsn's SQLite file, which must not be there, with a new epoch for each
 // environment: who has seen the data of before takes a new list. Without a path, the database that is there gets a new
 // epoch; that is for PostgreSQL, after pg_restore.
 //
 // It returns ErrInUse, also while a manager relays the events of one of the environments, ErrWrongKey, ErrSchemaTooNew, and
-// ErrNotFound when the backup has no such environment. A ctx without a deadline bounds it to hours.
+// ErrNotFound when there is no such environment in what is restored, so that none is begun. A ctx without a deadline bounds it to hours.
 func Restore(ctx context.Context, dsn, path string, o Options) error {
 	db, err := dialectOf(dsn)
 	if err != nil {
@@ -70,7 +74,7 @@ func Restore(ctx context.Context, dsn, path string, o Options) error {
 		defer cancel()
 	}
 	if path == "" {
-		return renew(ctx, dsn, o)
+		return renew(ctx, db, dsn, o)
 	}
 	file, ok := db.(*sqlite)
 	if !ok {
@@ -89,7 +93,13 @@ func (s *Store) NewEpoch(ctx context.Context) error {
 	return s.write(ctx, "begin a new epoch", func(ctx context.Context, t tx) error { return newEpochOf(ctx, t, s.env) })
 }
 
-func renew(ctx context.Context, dsn string, o Options) (err error) {
+func renew(ctx context.Context, db dialect, dsn string, o Options) (err error) {
+	if file, ok := db.(*sqlite); ok { // SQLite would make one that is not
+		if err := isThere(file.path); err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+	}
+	o.restored = "the database"
 	s, err := Open(ctx, dsn, o)
 	if err != nil {
 		return err
@@ -210,6 +220,13 @@ func (l *sqlite) backup(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	var ours bool
+	if err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM environments WHERE name <> '')`).Scan(&ours); err != nil && !isForeign(err) {
+		return err
+	}
+	if !ours {
+		return fmt.Errorf("%s has no data of a tenant manager: name the file that serve has in --db", l.path)
+	}
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?1`, unfinished); err != nil {
 		return err
 	}
@@ -263,13 +280,7 @@ func (l *sqlite) restore(ctx context.Context, path string, o Options) (err error
 
 // renewCopy leaves one file, without a journal beside it.
 func renewCopy(ctx context.Context, path string, o Options) (err error) {
-	environment, err := normal(o.Environment)
-	if err != nil {
-		return err
-	}
-	if err := hasEnvironment(ctx, path, environment, o.Formerly); err != nil {
-		return err
-	}
+	o.restored = "the backup"
 	s, err := Open(ctx, "sqlite:"+path, o)
 	if err != nil {
 		return err
@@ -285,33 +296,6 @@ func renewCopy(ctx context.Context, path string, o Options) (err error) {
 		}
 		return newEpochOfAll(ctx, t)
 	})
-}
-
-// hasEnvironment keeps a mistyped environment from being made, empty, in a backup of others.
-func hasEnvironment(ctx context.Context, path, environment, formerly string) (err error) {
-	file := &sqlite{path: path}
-	db, err := file.pool("_query_only=1", 1, 1)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	t := tx{on: db, db: file}
-	found, err := spellings(ctx, t, environment, formerly)
-	if err != nil {
-		return fmt.Errorf("this is no backup: %w", err)
-	}
-	if len(found) > 0 {
-		return nil
-	}
-	lost, err := refusedNames(ctx, t)
-	if err != nil {
-		return err
-	}
-	if len(lost) > 0 {
-		return fmt.Errorf("the backup has no environment %s, but %s, whose name is refused by now and can be given as the former one: %w",
-			environment, quoted(lost), ErrNotFound)
-	}
-	return fmt.Errorf("the backup has no environment %s: %w", environment, ErrNotFound)
 }
 
 func copyFile(from, to string) (err error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -128,9 +129,68 @@ func TestWhatCannotBeRestored(t *testing.T) {
 	wantEvents(t, db.open(t), "1 tenant.created")
 }
 
+// TestX18RestoringWithoutAFileBeginsNothing: where the environment is not, or nothing at all, it was mistyped.
+func TestX18RestoringWithoutAFileBeginsNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, db database) {
+		o := Options{Environment: testEnvironment, Key: testKey}
+		if err := Restore(t.Context(), db.dsn, "", o); err == nil {
+			t.Error("nothing was restored")
+		}
+		s := db.open(t)
+		makeEvents(t, s, 1)
+		before := version(t, s)
+		beginAs(t, s, "default")
+		do(t, s.Close())
+		for _, wrong := range []Options{{Environment: "production"}, {Environment: testEnvironment}, {Environment: testEnvironment, Formerly: `"prod"`}} {
+			wrong.Key = testKey
+			if err := Restore(t.Context(), db.dsn, "", wrong); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), `"default"`) {
+				t.Errorf("%+v: %v", wrong, err)
+			}
+		}
+		o.Formerly = "default"
+		do(t, Restore(t.Context(), db.dsn, "", o))
+		restored := db.open(t)
+		if v := version(t, restored); v.Epoch == before.Epoch || v.Revision != 1 {
+			t.Errorf("it is at %+v, was at %+v", v, before)
+		}
+		do(t, restored.look(t.Context(), "count", func(ctx context.Context, q tx) error {
+			var n int
+			err := q.row(ctx, `SELECT COUNT(*) FROM environments`).Scan(&n)
+			if n != 1 {
+				t.Errorf("there are %d environments", n)
+			}
+			return err
+		}))
+	})
+}
+
+// TestX43ABackupOfWhatHasNoneOfOurDataIsNone: an empty file, and that of another program, leave nothing behind.
+func TestX43ABackupOfWhatHasNoneOfOurDataIsNone(t *testing.T) {
+	for name, content := range map[string]string{"empty": "", "of another program": "CREATE TABLE other (x INTEGER)", "begun": "CREATE TABLE environments (id INTEGER)"} {
+		db := sqliteFile(t)
+		file := strings.TrimPrefix(db.dsn, "sqlite:")
+		do(t, os.WriteFile(file, nil, filePerm))
+		if content != "" {
+			raw, err := sql.Open("sqlite", file)
+			do(t, err)
+			_, err = raw.ExecContext(t.Context(), content)
+			do(t, errors.Join(err, raw.Close()))
+		}
+		path := filepath.Join(t.TempDir(), "backup.db")
+		err := Backup(t.Context(), db.dsn, path)
+		if err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
+			t.Errorf("%s: it left %v, %v", name, left, err)
+		}
+	}
+}
+
 // TestRestoringUnderARunningManagerIsRefused, because its relay would mark as sent what got the number of what it has sent.
 func TestRestoringUnderARunningManagerIsRefused(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
+		do(t, db.open(t).Close())
 		s := db.openAs(t, "production")
 		makeEvents(t, s, 1)
 		release, err := s.Lead(t.Context())

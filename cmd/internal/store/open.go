@@ -26,6 +26,7 @@ type Store struct {
 	db          dialect
 	environment string
 	formerly    string // see Options
+	restored    string // see Options
 	env         int64  // its row
 	seal        *sealer
 	readings    *readLog
@@ -98,7 +99,7 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	}
 	s := &Store{
 		db: db, environment: environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
-		readings: newReadLog(), migrating: o.Migrating, formerly: o.Formerly,
+		readings: newReadLog(), migrating: o.Migrating, formerly: o.Formerly, restored: o.restored,
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -139,6 +140,11 @@ func dialectOf(dsn string) (dialect, error) {
 
 // prepare migrates, takes an environment over that has another spelling, makes the environment if it is not there, and looks whether the key is its key.
 func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
+	if s.restored != "" {
+		if err := s.wantEnvironment(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.migrate(ctx, migrations); err != nil {
 		return err
 	}

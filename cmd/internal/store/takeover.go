@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -109,6 +112,35 @@ func eachEnvironment(ctx context.Context, t tx, fn func(stored)) error {
 		fn(e)
 		return nil
 	}, `SELECT id, name, canary FROM environments ORDER BY id`)
+}
+
+// wantEnvironment keeps a mistyped environment from being begun, empty, in what is restored.
+func (s *Store) wantEnvironment(ctx context.Context) error {
+	var found, lost []stored
+	err := s.look(ctx, "read the environments", func(ctx context.Context, t tx) (err error) {
+		if found, err = spellings(ctx, t, s.environment, s.formerly); err == nil && len(found) == 0 {
+			lost, err = refusedNames(ctx, t)
+		}
+		return err
+	})
+	switch {
+	case err != nil && isForeign(err):
+		return fmt.Errorf("%s has no data of a tenant manager (%v): %w", s.restored, err, ErrNotFound) //nolint:errorlint // what to do goes by ErrNotFound
+	case err != nil || len(found) > 0:
+		return err
+	case len(lost) > 0:
+		return fmt.Errorf("%s has no environment %s, but %s, whose name is refused by now and can be given as the former one: %w",
+			s.restored, s.environment, quoted(lost), ErrNotFound)
+	}
+	return fmt.Errorf("%s has no environment %s: %w", s.restored, s.environment, ErrNotFound)
+}
+
+// isForeign is of a database that has not the tables that each version of this program has made.
+func isForeign(err error) bool {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return refused.Code == "42P01" || refused.Code == "42703" // no such table, or column
+	}
+	return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "no such column")
 }
 
 // nameTheLost warns of environments that no manager can be started for.
