@@ -44,19 +44,23 @@ type migration struct {
 // again.
 const migrateLimit = 12 * time.Hour
 
-func (s *Store) migrate(ctx context.Context, migrations migrationSet) error {
+// migrate brings the schema up to date, and calls next before another process may migrate.
+func (s *Store) migrate(ctx context.Context, migrations migrationSet, next func(context.Context) error) error {
 	ctx, cancel := within(ctx, migrateLimit)
 	defer cancel()
-	return s.explain(ctx, "migrate", s.bringUp(ctx, migrations))
+	m, err := s.db.migrating(ctx, s.writer, s.tellMigrating)
+	if err != nil {
+		return s.explain(ctx, "migrate", err)
+	}
+	defer m.done()
+	if err := s.bringUp(ctx, m, migrations); err != nil {
+		return s.explain(ctx, "migrate", err)
+	}
+	return next(ctx)
 }
 
 // bringUp works on a schema that a newer program has made, as long as that one says that this one may.
-func (s *Store) bringUp(ctx context.Context, migrations migrationSet) error {
-	m, err := s.db.migrating(ctx, s.writer, s.tellMigrating)
-	if err != nil {
-		return err
-	}
-	defer m.done()
+func (s *Store) bringUp(ctx context.Context, m migration, migrations migrationSet) error {
 	files, options, err := migrations(m.dialect)
 	if err != nil {
 		return err

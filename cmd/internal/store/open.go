@@ -145,10 +145,7 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 			return err
 		}
 	}
-	if err := s.migrate(ctx, migrations); err != nil {
-		return err
-	}
-	if err := s.takeOver(ctx); err != nil {
+	if err := s.migrate(ctx, migrations, s.takeOver); err != nil {
 		return err
 	}
 	if err := s.nameTheLost(ctx); err != nil {

@@ -32,7 +32,7 @@ func (p *postgres) migrating(ctx context.Context, writer *sql.DB, othersDo func(
 	}
 	waits := func() {
 		othersDo()
-		p.log.LogAttrs(ctx, slog.LevelInfo, "another process brings the database's schema up to date; waiting for it")
+		p.log.LogAttrs(ctx, slog.LevelInfo, "another process brings the database up to date; waiting for it")
 	}
 	if err := lockMigrations(ctx, conn, waits); err != nil {
 		return migration{}, errors.Join(err, hangUp(conn))

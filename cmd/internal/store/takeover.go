@@ -28,25 +28,54 @@ type stored struct {
 }
 
 // takeOver gives the environment its current name, where a program from before names were lower-cased has begun it under
-// another spelling, and seals again what is sealed with the name. It takes as long as there are tenants.
+// another spelling, and seals again what is sealed with the name. It takes as long as there are tenants. What an older program, which
+// has no lock of migrations, makes of the environments meanwhile is looked at again.
 func (s *Store) takeOver(ctx context.Context) error {
 	ctx, cancel := within(ctx, migrateLimit)
 	defer cancel()
 	return s.explain(ctx, "take the environment over", s.transact(ctx, s.writer, nil, func(ctx context.Context, t tx) error {
-		found, err := spellings(ctx, t, s.environment, s.formerly)
-		if err == nil && len(found) == 2 {
-			found, err = s.giveWay(ctx, t, found)
+		for {
+			found, err := spellings(ctx, t, s.environment, s.formerly)
+			if err != nil || len(found) == 0 || len(found) == 1 && found[0].name == s.environment {
+				return err
+			}
+			same, err := lockStored(ctx, t, found)
+			if err != nil {
+				return err
+			}
+			if same {
+				return s.takeOverFrom(ctx, t, found)
+			}
 		}
-		switch {
-		case err != nil || len(found) == 0:
-			return err
-		case len(found) > 1:
-			return fmt.Errorf("%w: %s", ErrTwoSpellings, quoted(found))
-		case found[0].name == s.environment:
-			return nil
-		}
-		return s.rename(ctx, t, found[0])
 	}))
+}
+
+// lockStored keeps others off these environments, and reports whether they are still what they were when they were read.
+func lockStored(ctx context.Context, t tx, found []stored) (same bool, err error) {
+	same = true
+	for _, e := range found {
+		var name string
+		err := t.row(ctx, `SELECT name FROM environments WHERE id = ?1`+t.db.lockRow(), e.id).Scan(&name)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return false, err
+		}
+		same = same && name == e.name
+	}
+	return same, nil
+}
+
+// takeOverFrom is given what is not as it should be.
+func (s *Store) takeOverFrom(ctx context.Context, t tx, found []stored) (err error) {
+	if len(found) == 2 {
+		found, err = s.giveWay(ctx, t, found)
+	}
+	if err != nil {
+		return err
+	}
+	if len(found) > 1 {
+		return fmt.Errorf("%w: %s", ErrTwoSpellings, quoted(found))
+	}
+	return s.rename(ctx, t, found[0])
 }
 
 // checkFormerly refuses a name that a manager can be started with: that one keeps its data. The environment's own name, in any
@@ -69,7 +98,7 @@ func (s *Store) giveWay(ctx context.Context, t tx, found []stored) ([]stored, er
 	}
 	empty, other := found[at], found[1-at]
 	var used bool
-	if err := t.row(ctx, `SELECT revision > 0 OR tenants > 0 FROM environments WHERE id = ?1`+t.db.lockRow(), empty.id).Scan(&used); err != nil || used {
+	if err := t.row(ctx, `SELECT revision > 0 OR tenants > 0 FROM environments WHERE id = ?1`, empty.id).Scan(&used); err != nil || used {
 		return found, err
 	}
 	if shared, ok := s.db.(*postgres); ok {
