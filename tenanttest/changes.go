@@ -10,6 +10,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // The methods of this file change the data or read it, without HTTP. Their errors are those that the REST API answers
@@ -108,6 +109,9 @@ func (m *Manager) Update(ctx context.Context, id string, req managerapi.UpdateTe
 
 func (m *Manager) update(ctx context.Context, id string, req managerapi.UpdateTenantRequest) (lifecycle.Tenant, error) {
 	patch := lifecycle.TenantPatch{Name: req.Name, Metadata: req.Metadata}
+	if !tenant.ValidID(id) {
+		return lifecycle.Tenant{}, refusal("update tenant", noTenant)
+	}
 	if err := patch.Check(); err != nil {
 		return lifecycle.Tenant{}, refusal("update tenant", err)
 	}
@@ -153,6 +157,9 @@ func (m *Manager) Associate(ctx context.Context, id, service string, req manager
 }
 
 func (m *Manager) associate(ctx context.Context, id, service string, asked lifecycle.NewAssociation) (managerapi.Association, error) {
+	if err := checkPath(id, service); err != nil {
+		return managerapi.Association{}, refusal("associate", err)
+	}
 	a, err := asked.Association(service)
 	if err != nil {
 		return managerapi.Association{}, refusal("associate", err)
@@ -242,6 +249,9 @@ func (m *Manager) putConnections(ctx context.Context, id, service string, body [
 
 // InvalidateCache asks a service to forget what it has cached of a tenant. The reason may be empty.
 func (m *Manager) InvalidateCache(ctx context.Context, id, service, reason string) error {
+	if err := checkPath(id, service); err != nil {
+		return refusal("invalidate cache", err)
+	}
 	if err := lifecycle.CheckReason(reason); err != nil {
 		return refusal("invalidate cache", err)
 	}

@@ -75,8 +75,7 @@ func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve does what all calls but the list have in common.
 func (m *Manager) serve(writes bool, serve endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := m.authorize(r, writes); err != nil {
-			writeError(w, err)
+		if !m.authorize(w, r, writes) {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
@@ -93,22 +92,28 @@ func (m *Manager) serve(writes bool, serve endpoint) http.HandlerFunc {
 }
 
 // authorize wants a key or a token, the token where something is written, and all that is there has to be right. It compares
-// digests, so that neither what a secret is nor how long it is can be measured.
-func (m *Manager) authorize(r *http.Request, writes bool) error {
+// digests, so that neither what a secret is nor how long it is can be measured. Whom it refuses it has answered.
+func (m *Manager) authorize(w http.ResponseWriter, r *http.Request, writes bool) bool {
 	token := bearer(r)
 	nothing := !hasKey(r) && token == "" && !writes
 	if nothing || hasKey(r) && !equal(r.Header.Get(managerapi.HeaderAPIKey), m.APIKey()) {
-		return refuse(http.StatusUnauthorized, "UNAUTHORIZED", managerapi.HeaderAPIKey+" is missing or wrong")
+		return unauthorized(w, "ApiKey", managerapi.HeaderAPIKey+" is missing or wrong")
 	}
 	if (writes || token != "") && !equal(token, m.Token()) {
-		return refuse(http.StatusUnauthorized, "UNAUTHORIZED", "the bearer token is missing or wrong")
+		return unauthorized(w, "Bearer", "the bearer token is missing or wrong")
 	}
-	return nil
+	return true
+}
+
+func unauthorized(w http.ResponseWriter, scheme, message string) bool {
+	w.Header().Set("WWW-Authenticate", scheme)
+	writeError(w, refuse(http.StatusUnauthorized, "UNAUTHORIZED", message))
+	return false
 }
 
 func bearer(r *http.Request) string {
 	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return token
+		return strings.TrimSpace(token)
 	}
 	return ""
 }
@@ -133,8 +138,7 @@ func equal(got, want string) bool {
 
 // serveUnknown keeps the status that the mux would have given, and gives it the body that errors have.
 func (m *Manager) serveUnknown(w http.ResponseWriter, r *http.Request) {
-	if err := m.authorize(r, false); err != nil {
-		writeError(w, err)
+	if !m.authorize(w, r, false) {
 		return
 	}
 	handler, _ := m.mux.Handler(r)
@@ -255,6 +259,9 @@ func lasting(r *http.Request) context.Context { return context.WithoutCancel(r.C
 
 // readJSON reads a body, which may be empty where it may be none.
 func readJSON(r *http.Request, into any, mayBeNone bool) error {
+	if wrong := contract.NotJSON(r.Header.Get("Content-Type"), r.Header.Get("Content-Encoding")); wrong != "" {
+		return refuse(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", wrong)
+	}
 	data, err := io.ReadAll(r.Body)
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {

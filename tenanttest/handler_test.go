@@ -237,8 +237,9 @@ func TestHandlerWantsAKeyOrAToken(t *testing.T) {
 		if got := resp.StatusCode == http.StatusUnauthorized; got != denied {
 			t.Errorf("%s %s: %d %s, want denied %v", call[0], call[1], resp.StatusCode, body, denied)
 		}
-		if denied && !strings.Contains(body, `"code":"UNAUTHORIZED"`) {
-			t.Errorf("%s %s: %s", call[0], call[1], body)
+		scheme := resp.Header.Get("WWW-Authenticate")
+		if denied && (!strings.Contains(body, `"code":"UNAUTHORIZED"`) || scheme != "ApiKey" && scheme != "Bearer") {
+			t.Errorf("%s %s: %s, asking for %q", call[0], call[1], body, scheme)
 		}
 	}
 	for _, call := range writes {

@@ -17,8 +17,7 @@ import (
 // serveList answers GET /v1/tenants/active. The request is counted whether it is authorized or not.
 func (m *Manager) serveList(w http.ResponseWriter, r *http.Request) {
 	m.noteRequest(r.Header)
-	if err := m.authorize(r, false); err != nil {
-		writeError(w, err)
+	if !m.authorize(w, r, false) {
 		return
 	}
 	service := r.URL.Query().Get("service")

@@ -75,9 +75,17 @@ func (w *world) find(id string) (*record, error) {
 	return nil, noTenant
 }
 
+// checkPath is asked before anything else: there is no tenant with an id that none can have, and no service with such a name.
+func checkPath(id, service string) error {
+	if !tenant.ValidID(id) {
+		return noTenant
+	}
+	return contract.CheckAskedService(service)
+}
+
 // findAssociation finds a purged one too.
 func (w *world) findAssociation(id, service string) (*record, *lifecycle.Association, error) {
-	if err := contract.CheckAskedService(service); err != nil {
+	if err := checkPath(id, service); err != nil {
 		return nil, nil, err
 	}
 	rec, err := w.find(id)

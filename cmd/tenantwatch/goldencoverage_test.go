@@ -34,6 +34,9 @@ func checkAnswer(t *testing.T, call string, resp *http.Response, body string) {
 	if err := json.Unmarshal([]byte(body), &refusal); err != nil || refusal.Code == "" || refusal.Error == "" {
 		t.Errorf("%s: an error without code or error: %s, %v", call, body, err)
 	}
+	if scheme := resp.Header.Get("WWW-Authenticate"); (resp.StatusCode == http.StatusUnauthorized) != (scheme == "ApiKey" || scheme == "Bearer") {
+		t.Errorf("%s: %d that asks for %q", call, resp.StatusCode, scheme)
+	}
 	if (resp.StatusCode == http.StatusForbidden) != (refusal.Status != "") {
 		t.Errorf("%s: %d with the status %q", call, resp.StatusCode, refusal.Status)
 	}
