@@ -101,6 +101,9 @@ func (c *serviceAssociateCommand) same(ctx context.Context, s *session) error {
 	case i < 0:
 		return fmt.Errorf("%w: it was there, and is no longer", managerapi.ErrConflict)
 	case all[i].Status != managerapi.StatusActive:
+		if err := seen(ctx, s, c.ID); err != nil {
+			return err
+		}
 		return &failure{
 			err:    fmt.Errorf("%s is associated with %s already, and %s", shown(c.ID), shown(c.Service), shown(all[i].Status)),
 			advice: "\"tenantwatch service reactivate\" ends a suspension.",
@@ -115,6 +118,18 @@ func (c *serviceAssociateCommand) same(ctx context.Context, s *session) error {
 		_ = s.err.line("its limits stay as they are: PUT …/connections changes those")
 	}
 	return nil
+}
+
+// seen is an error while a tenant is suspended: no service sees it, though its associations are active.
+func seen(ctx context.Context, s *session, id string) error {
+	found, err := s.Tenant(ctx, id)
+	if err != nil || found.Status == managerapi.StatusActive {
+		return err
+	}
+	return &failure{
+		err:    fmt.Errorf("%s itself is %s, so that no service sees it", shown(id), shown(found.Status)),
+		advice: "\"tenantwatch tenant reactivate\" ends that.",
+	}
 }
 
 type serviceSuspendCommand struct {
@@ -142,6 +157,9 @@ type serviceReactivateCommand struct {
 func (c *serviceReactivateCommand) Run(ctx context.Context, std streams) error {
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		made, err := changed(s.ReactivateAssociation(ctx, c.ID, c.Service), codeNotSuspended)
+		if err == nil && !made {
+			err = seen(ctx, s, c.ID)
+		}
 		if err != nil {
 			return err
 		}
