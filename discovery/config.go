@@ -40,11 +40,8 @@ type ActiveTenantsFetcher interface {
 }
 
 // SnapshotFetcher is what a TMClient may implement as well: versions, "not modified", and rows as they stream.
-//
-// have is the version of the last list, with its ETag, or zero when the list is wanted whatever it is. each is called for
-// every row, on the goroutine of the call, before it returns. On an error what each was given counts for nothing.
 type SnapshotFetcher interface {
-	FetchSnapshot(ctx context.Context, service string, have tenant.Version, each func(tenant.Summary)) (v tenant.Version, notModified bool, err error)
+	FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error)
 }
 
 // RemovalGuard protects against a manager that answers, but too little: a snapshot that would remove more than Fraction

@@ -100,11 +100,11 @@ type picky struct {
 	status int
 }
 
-func (p picky) FetchSnapshot(ctx context.Context, service string, have tenant.Version, each func(tenant.Summary)) (tenant.Version, bool, error) {
-	if have.ETag != "" {
-		return tenant.Version{}, false, &managerapi.Error{StatusCode: p.status}
+func (p picky) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
+	if req.Have.ETag != "" {
+		return tenant.Snapshot{}, &managerapi.Error{StatusCode: p.status}
 	}
-	return p.bothFetchers.FetchSnapshot(ctx, service, have, each)
+	return p.bothFetchers.FetchSnapshot(ctx, req)
 }
 
 // TestX07TheReasonThatIsNamed is the one for which the list is asked for.

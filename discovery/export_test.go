@@ -75,10 +75,10 @@ func (c *Core) Ask(now time.Time) activeset.Request {
 }
 
 // Answer ends it. Before the first that succeeds the core is starting.
-func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summary, v tenant.Version, unchanged bool, err error) {
-	ans := activeset.Answer{Version: v, Unchanged: unchanged, Err: err}
+func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summary, with tenant.Snapshot, err error) {
+	ans := activeset.Answer{Snapshot: with, Err: err}
 	for _, row := range list {
-		ans.Rows.Add(row)
+		ans.Rows.Add(tenant.RowOf(row))
 	}
 	_ = c.core.Answer(now, req, c.checked(ans)) // the status has it
 	c.next(now)

@@ -133,7 +133,7 @@ func filesIn(dirs ...string) (names []string, err error) {
 func setOf(ids ...string) activeset.Tree {
 	var rows activeset.Rows
 	for _, id := range ids {
-		rows.Add(tenant.Summary{ID: id})
+		rows.Add(tenant.Row{ID: []byte(id)})
 	}
 	core := activeset.New(activeset.Config{})
 	core.Begin()

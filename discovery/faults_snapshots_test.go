@@ -82,11 +82,9 @@ func (a *askTimes) GetActiveTenantsByService(ctx context.Context, service string
 	return a.fetcher.GetActiveTenantsByService(ctx, service)
 }
 
-func (a *askTimes) FetchSnapshot(
-	ctx context.Context, service string, have tenant.Version, each func(tenant.Summary),
-) (tenant.Version, bool, error) {
+func (a *askTimes) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
 	a.note()
-	return a.fetcher.FetchSnapshot(ctx, service, have, each)
+	return a.fetcher.FetchSnapshot(ctx, req)
 }
 
 // TestD09FiveThousand: an answer with none of 5,000 tenants, or with 40 % of them, removes nothing; the next one decides,

@@ -28,7 +28,7 @@ var (
 )
 
 // fetch asks the TMClient, on a goroutine of its own because one that does not heed its ctx must not hold up the rest.
-func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) activeset.Answer {
+func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Snapshot) activeset.Answer {
 	if d.leftover.Load() >= mostLeftBehind {
 		return activeset.Answer{Err: errLeftBehind}
 	}
@@ -62,7 +62,7 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Version) active
 // nothing else until it has; Close waits for it as for its Run.
 func (d *TenantDiscovery) useEnvironment(ctx context.Context, r *run, ans activeset.Answer) {
 	feed, takes := d.feed.(tenant.EnvironmentFeed)
-	name, err := tenant.ParseEnvironment(ans.Version.Environment)
+	name, err := tenant.ParseEnvironment(ans.Environment)
 	if ans.Err != nil || err != nil || !takes || d.cfg.Environment != "" || name == "" || name == r.environment {
 		return
 	}
@@ -114,15 +114,15 @@ func guarded(code func()) error {
 }
 
 // ask reads the snapshot.
-func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans activeset.Answer) {
+func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Snapshot) (ans activeset.Answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			ans = activeset.Answer{Err: fmt.Errorf("the TMClient did not return: %w: %v\n%s", errPanic, p, debug.Stack())}
 		}
 	}()
 	if d.snapshots != nil {
-		ans.Version, ans.Unchanged, ans.Err = d.snapshots.FetchSnapshot(ctx, d.cfg.ServiceName, have, ans.Rows.Add)
-		if ans.Err == nil && ans.Unchanged && have.ETag == "" {
+		ans.Snapshot, ans.Err = d.snapshots.FetchSnapshot(ctx, tenant.SnapshotRequest{Service: d.cfg.ServiceName, Have: have, Each: ans.Rows.Add})
+		if ans.Err == nil && ans.NotModified && have.ETag == "" {
 			ans.Err = errNotAsked
 		}
 		return d.checked(ans)
@@ -132,7 +132,7 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Version) (ans act
 		if row == nil {
 			row = &tenant.Summary{} // which is skipped and counted
 		}
-		ans.Rows.Add(*row)
+		ans.Rows.Add(tenant.RowOf(*row))
 	}
 	ans.Err = err
 	return d.checked(ans)
@@ -145,8 +145,8 @@ func (d *TenantDiscovery) checked(ans activeset.Answer) activeset.Answer {
 		ans.Err = enter(ans.Err)
 		return ans
 	}
-	ans.Version.Environment = activeset.NormalEnvironment(ans.Version.Environment)
-	if listed := ans.Version.Environment; listed != "" && d.cfg.Environment != "" && listed != d.cfg.Environment {
+	ans.Environment = activeset.NormalEnvironment(ans.Environment)
+	if listed := ans.Environment; listed != "" && d.cfg.Environment != "" && listed != d.cfg.Environment {
 		ans.Err = enter(&EnvironmentError{Configured: d.cfg.Environment, Listed: listed})
 	} else if !ans.Rows.Readable() {
 		given, unusable := ans.Rows.Counts()

@@ -96,21 +96,21 @@ func (m *fuzzedManager) script(answer string) {
 }
 
 // FetchSnapshot asks the real client, whose verdict has to be that of the model.
-func (m *fuzzedManager) FetchSnapshot(ctx context.Context, name string, have tenant.Version, each func(tenant.Summary)) (tenant.Version, bool, error) {
+func (m *fuzzedManager) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
 	m.judge()
 	m.mu.Lock()
 	fetch := &fetched{began: m.order, epoch: m.epoch, heard: m.heard[m.epoch]}
 	m.last, m.reply = fetch, reply{refused: "nobody answered"}
 	m.fetches++
 	m.mu.Unlock()
-	v, unchanged, err := m.Client.FetchSnapshot(ctx, name, have, each)
+	got, err := m.Client.FetchSnapshot(ctx, req)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	fetch.done, fetch.version, fetch.unchanged, fetch.reply = true, v, unchanged, m.reply
+	fetch.done, fetch.version, fetch.unchanged, fetch.reply = true, got.Version, got.NotModified, m.reply
 	if ctx.Err() == nil && (err == nil) != (m.reply.refused == "") {
 		m.t.Errorf("the client says %v, and the answer is refused for %q", err, m.reply.refused)
 	}
-	return v, unchanged, err
+	return got, err
 }
 
 // RoundTrip gives the next answer of the script.

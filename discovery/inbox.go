@@ -69,8 +69,8 @@ func (b *inbox) add(sig tenant.Signal) {
 func sizeOf(sig tenant.Signal) int {
 	evt := &sig.Event
 	return signalOverhead + cap(evt.Payload) + len(evt.EventID) + len(evt.EventType) + len(evt.TenantID) + len(evt.TenantSlug) +
-		len(evt.TenantName) + len(evt.Environment) + len(evt.Epoch) + len(sig.Version.Epoch) + len(sig.Version.ETag) +
-		len(sig.Version.Environment) + len(activeset.Known(sig.Err).Text)
+		len(evt.TenantName) + len(evt.Environment) + len(evt.Epoch) + len(sig.Version.Epoch) +
+		len(activeset.Known(sig.Err).Text)
 }
 
 // drain empties the inbox. dropped is how many signals it could not take since the last time. What was drained counts until

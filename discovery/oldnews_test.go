@@ -42,7 +42,7 @@ func (d *desk) answer(req activeset.Request, v tenant.Version, ids ...string) {
 	for i, id := range ids {
 		rows[i].ID = id
 	}
-	d.Answer(d.now, req, rows, v, false, nil)
+	d.Answer(d.now, req, rows, tenant.Snapshot{Version: v}, nil)
 }
 
 func (d *desk) want(t *testing.T, state discovery.State, ids ...string) {

@@ -61,7 +61,7 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 	req := d.beginRequest()
 	spanned, done := d.telemetry.reconcile(ctx, req.Cause)
 	ans := d.fetchFirst(spanned, req, saved != nil)
-	done(ans.Err, ans.Unchanged)
+	done(ans.Err, ans.NotModified)
 	if life.Err() != nil {
 		return ErrClosed
 	}
@@ -141,7 +141,7 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 		if result != nil {
 			result = fmt.Errorf("discovery: reconcile: %w", result)
 		}
-		done(result, ans.Unchanged)
+		done(result, ans.NotModified)
 		if ctx.Err() != nil {
 			return // those who wait for a Refresh hear of the Close
 		}

@@ -19,7 +19,7 @@ import (
 type scripted struct {
 	mu       sync.Mutex
 	ids      []string
-	version  tenant.Version
+	list     tenant.Snapshot
 	during   func() // called once, while the next request is under way
 	requests int
 }
@@ -28,7 +28,7 @@ func (s *scripted) GetActiveTenantsByService(context.Context, string) ([]*tenant
 	return nil, errors.New("it is asked by FetchSnapshot")
 }
 
-func (s *scripted) FetchSnapshot(_ context.Context, _ string, have tenant.Version, each func(tenant.Summary)) (tenant.Version, bool, error) {
+func (s *scripted) FetchSnapshot(_ context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
 	s.mu.Lock()
 	during := s.during
 	s.during, s.requests = nil, s.requests+1
@@ -38,19 +38,25 @@ func (s *scripted) FetchSnapshot(_ context.Context, _ string, have tenant.Versio
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if have.ETag != "" && have.ETag == s.version.ETag {
-		return s.version, true, nil
+	if req.Have.ETag != "" && req.Have.ETag == s.list.ETag {
+		same := s.list
+		same.NotModified = true
+		return same, nil
 	}
 	for _, id := range s.ids {
-		each(tenant.Summary{ID: id})
+		req.Each(tenant.Row{ID: []byte(id)})
 	}
-	return s.version, false, nil
+	return s.list, nil
 }
 
-func (s *scripted) set(version tenant.Version, during func(), ids ...string) {
+func (s *scripted) set(revision uint64, etag string, during func(), ids ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.version, s.during, s.ids = version, during, ids
+	s.list = tenant.Snapshot{ETag: etag}
+	if revision > 0 {
+		s.list.Version = tenant.Version{Epoch: "E", Revision: revision}
+	}
+	s.during, s.ids = during, ids
 }
 
 func (s *scripted) count() int {
@@ -69,7 +75,7 @@ func at(evt tenant.Event, revision uint64) tenant.Event {
 func scriptedFixture(t testing.TB) (*fixture, *scripted, *discovery.TenantDiscovery) {
 	t.Helper()
 	f, s := newFixture(t), &scripted{}
-	s.set(tenant.Version{Epoch: "E", Revision: 10, ETag: `"acme"`}, nil, "acme")
+	s.set(10, `"acme"`, nil, "acme")
 	f.cfg.TMClient = s
 	d := f.start(t)
 	pass(2 * time.Second)
@@ -92,7 +98,7 @@ func TestNotModifiedWhileTheSetChanges(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f, s, d := scriptedFixture(t)
 		heard := make(chan struct{})
-		s.set(tenant.Version{Epoch: "E", Revision: 12, ETag: `"acme"`}, func() { <-heard }, "acme")
+		s.set(12, `"acme"`, func() { <-heard }, "acme")
 		refreshed := make(chan error)
 		go func() { refreshed <- d.Refresh(t.Context()) }()
 		settle()
@@ -114,7 +120,7 @@ func TestReconfiguredBehindTheSnapshot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f, s, d := scriptedFixture(t)
 		told := keep(d)
-		s.set(tenant.Version{Epoch: "E", Revision: 11}, nil, "acme")
+		s.set(11, "", nil, "acme")
 		if err := d.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -206,12 +212,12 @@ func TestGapWhileRemovalsAreHeld(t *testing.T) {
 		for i := range many {
 			many[i] = fmt.Sprint("t", i)
 		}
-		s.set(tenant.Version{}, nil, many...)
+		s.set(0, "", nil, many...)
 		if err := d.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		heard := make(chan struct{})
-		s.set(tenant.Version{}, func() { <-heard })
+		s.set(0, "", func() { <-heard })
 		refreshed := make(chan error)
 		go func() { refreshed <- d.Refresh(t.Context()) }()
 		settle()
@@ -221,7 +227,7 @@ func TestGapWhileRemovalsAreHeld(t *testing.T) {
 		if err := <-refreshed; err != nil {
 			t.Fatal(err)
 		}
-		s.set(tenant.Version{}, nil, slices.Concat(many, []string{"missed"})...)
+		s.set(0, "", nil, slices.Concat(many, []string{"missed"})...)
 		pass(2 * time.Second)
 		if !d.IsActive("missed") || d.Len() < 100 {
 			t.Errorf("%d tenants", d.Len())

@@ -26,11 +26,12 @@ type coreSim struct {
 	trail   uint64 // a hash of all that came of it
 
 	linked    bool
-	wire      []wired // published and not delivered yet
-	past      []wired // delivered at some time
-	unseen    bool    // something is missing of which nothing tells
-	unheard   bool    // the manager has a new epoch, and no event of it has come
-	snapshots int     // that were taken
+	wire      []wired        // published and not delivered yet
+	gone      tenant.Version // the newest of those that will never be
+	past      []wired        // delivered at some time
+	unseen    bool           // something is missing of which nothing tells
+	unheard   bool           // the manager has a new epoch, and no event of it has come
+	snapshots int            // that were taken
 	newest    [simTenants]wired
 	holes     simHoles
 	forgery   forgery
@@ -67,6 +68,7 @@ func newCoreSim(w schedule.World) *coreSim {
 	for n := range min(w.Numbers["tenants"], simTenants) {
 		s.manager.change("add", n, s.now)
 	}
+	s.gone = s.manager.version()
 	s.core = discovery.NewCore(discovery.Config{
 		ServiceName: service, ResyncInterval: 30 * 24 * time.Hour, ResyncSpread: time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
 		NotifyInitial: w.Has("notify"), Environment: environmentOf(w),
@@ -116,6 +118,7 @@ func (s *coreSim) check() {
 	s.fail(s.truth.invented(set))
 	if s.world.Has("versions") && state == discovery.Live && !s.forgery.believed {
 		s.fail(s.holes.complete(s.truth, set, s.now))
+		s.fail(s.holes.behind())
 	}
 	if s.world.Has("hearing") && state == discovery.Live {
 		s.fail(s.hearing.complete(s.core.Status().Version))
@@ -164,8 +167,37 @@ func (s *coreSim) publish(events []tenant.Event) {
 		s.manager.serial++
 		if s.linked && !(s.world.Has("base") && withheld(evt)) {
 			s.wire = append(s.wire, wired{event: evt, serial: s.manager.serial})
+		} else {
+			s.goes(evt)
 		}
 	}
+}
+
+// drop loses the first n of the wire.
+func (s *coreSim) drop(n int) {
+	for _, w := range s.wire[:n] {
+		s.goes(w.event)
+	}
+	s.wire = slices.Delete(s.wire, 0, n)
+}
+
+// goes notes that the event will never be delivered.
+func (s *coreSim) goes(evt tenant.Event) {
+	if v := evt.Version(); v.Epoch == s.gone.Epoch {
+		s.gone.Revision = max(s.gone.Revision, v.Revision)
+	}
+}
+
+// goOn lets the link break, and the feed go on where it was: nothing that is on the wire gets lost, and it says so.
+func (s *coreSim) goOn(millis, _ int) {
+	if !s.linked || !s.world.Has("versions") {
+		return
+	}
+	s.signal(tenant.SignalLost)
+	s.pass(time.Duration(millis) * time.Millisecond)
+	s.hearing.subscribed(s.now)
+	s.holes.promised = s.gone
+	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalSubscribed, Heartbeats: s.world.Has("hearing"), Version: s.gone})
 }
 
 // withheld reports whether a manager that announces a reactivation by tenant.activated alone says this.
@@ -260,7 +292,7 @@ func (s *coreSim) signal(kind tenant.SignalKind) {
 }
 
 func (s *coreSim) subscribe() {
-	s.linked = true
+	s.linked, s.holes.promised = true, tenant.Version{}
 	s.signal(tenant.SignalSubscribed)
 }
 
@@ -271,17 +303,18 @@ func (s *coreSim) ask() {
 
 // answer answers what was asked, with what was read for it.
 func (s *coreSim) answer(list simList, err error) {
-	version := list.version
-	unchanged := err == nil && version.ETag != "" && version.ETag == s.asked.Have.ETag
+	with := list.with()
+	unchanged := err == nil && list.etag != "" && list.etag == s.asked.Have.ETag
 	if err != nil || unchanged {
 		list.rows = nil
 	}
 	s.calm = s.calm && !unchanged // which may not fit what was heard meanwhile
-	if err != nil {
-		version = tenant.Version{}
+	if with.NotModified = unchanged; err != nil {
+		with = tenant.Snapshot{}
 	}
+	version := with.Version
 	starting, before := s.core.Status().State == discovery.Starting, s.core.Status().Counters.Reconciles
-	s.core.Answer(s.now, *s.asked, list.rows, version, unchanged, err)
+	s.core.Answer(s.now, *s.asked, list.rows, with, err)
 	if starting && err == nil && !s.world.Has("notify") {
 		s.watchers[0].tally.knows(setOf(s.core.All()))
 	}

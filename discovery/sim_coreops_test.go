@@ -36,13 +36,13 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 		{Name: "insist", Weight: 2, Draw: schedule.UpTo(7), Do: func(s *coreSim, a, _ int) { s.insist(a) }},
 		{Name: "lose", Weight: 4, Draw: schedule.UpTo(3), Do: func(s *coreSim, a, _ int) {
 			if n := min(a, len(s.wire)); n > 0 {
-				s.wire = slices.Delete(s.wire, 0, n)
+				s.drop(n)
 				s.unseen = true
 			}
 		}},
 		{Name: "garble", Weight: 2, Do: func(s *coreSim, _, _ int) {
 			if len(s.wire) > 0 {
-				s.wire = slices.Delete(s.wire, 0, 1)
+				s.drop(1)
 				s.signal(tenant.SignalBadEvent)
 			}
 		}},
@@ -65,7 +65,8 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 			}
 		}},
 		{Name: "up", Weight: 5, Do: func(s *coreSim, _, _ int) { s.subscribe() }},
-		{Name: "down", Weight: 3, Do: func(s *coreSim, _, _ int) { s.linked, s.wire = false, nil; s.signal(tenant.SignalLost) }},
+		{Name: "down", Weight: 3, Do: func(s *coreSim, _, _ int) { s.drop(len(s.wire)); s.linked = false; s.signal(tenant.SignalLost) }},
+		{Name: "goon", Weight: 3, Draw: schedule.UpTo(20_000), Do: (*coreSim).goOn},
 		{Name: "gap", Weight: 1, Do: func(s *coreSim, _, _ int) { s.signal(tenant.SignalGap) }},
 		{Name: "beat", Weight: 3, Do: func(s *coreSim, _, _ int) { s.signal(tenant.SignalHeartbeat) }},
 		{Name: "time", Weight: 4, Draw: schedule.UpTo(20_000), Do: func(s *coreSim, a, _ int) { s.pass(time.Duration(a) * time.Millisecond) }},
@@ -106,6 +107,7 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 		{Name: "empty", Weight: 2, Draw: schedule.OneOf(12), Do: (*coreSim).empty},
 		{Name: "epoch", Weight: 1, Draw: schedule.OneOf(12), Do: func(s *coreSim, a, _ int) {
 			s.manager.restore(a)
+			s.gone = s.manager.version()
 			s.unheard, s.unseen = true, s.unseen || !s.world.Has("versions")
 		}},
 		{Name: "clock", Weight: 3, Draw: schedule.OneOf(120), Do: func(s *coreSim, a, _ int) { // of the manager, in minutes
@@ -151,7 +153,7 @@ func (s *coreSim) empty(keep, _ int) {
 	s.ask()
 	list := s.manager.read()
 	list.rows = list.rows[:min(keep, len(list.rows))]
-	list.version.ETag += "-empty"
+	list.etag += "-empty"
 	removed := setOf(s.core.All()) &^ setOf(ids(list.rows))
 	if count(removed) >= 10 && 2*count(removed) > s.core.Len() {
 		s.answer(list, nil)
@@ -165,6 +167,7 @@ func (s *coreSim) mass(n, _ int) {
 	for i := range n {
 		if events := s.manager.change("suspend", i%simTenants, s.now); len(events) > 0 {
 			s.unseen = true
+			s.goes(events[len(events)-1])
 		}
 	}
 }

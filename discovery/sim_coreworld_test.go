@@ -70,7 +70,7 @@ func (s *coreSim) otherList(n, _ int) {
 		return
 	}
 	list := s.manager.read()
-	list.version.Environment, list.version.ETag = "other", list.version.ETag+"-other"
+	list.environment, list.etag = "other", list.etag+"-other"
 	list.version.Revision += uint64(n) //nolint:gosec // never negative
 	list.rows = list.rows[:len(list.rows)/2]
 	s.refused(list)
@@ -79,7 +79,7 @@ func (s *coreSim) otherList(n, _ int) {
 // refused answers with a list of which nothing may be taken.
 func (s *coreSim) refused(list simList) {
 	set, starting := setOf(s.core.All()), s.core.Status().State == discovery.Starting
-	s.core.Answer(s.now, *s.asked, list.rows, list.version, false, nil)
+	s.core.Answer(s.now, *s.asked, list.rows, list.with(), nil)
 	if err := s.core.Status().SnapshotError; setOf(s.core.All()) != set || err == nil && !starting {
 		s.fail(fmt.Errorf("a list that is to be refused: %w, and the set is %v", err, setOf(s.core.All())))
 	}
@@ -204,7 +204,7 @@ func (s *coreSim) unreadable(form, _ int) {
 		return
 	}
 	list := s.manager.read()
-	list.version.ETag += "-unreadable"
+	list.etag += "-unreadable"
 	switch rows := len(list.rows); form {
 	case 0:
 		list.rows = []tenant.Summary{{}}

@@ -15,6 +15,8 @@ const holePatience = 250 * time.Millisecond
 type simHoles struct {
 	heard  map[string][]time.Time
 	listed tenant.Version
+	// promised is what the feed said last when it went on: nothing after it is missing, and so all before it has to be known.
+	promised tenant.Version
 }
 
 func (h *simHoles) hear(v tenant.Version, now time.Time) {
@@ -32,6 +34,19 @@ func (h *simHoles) hear(v tenant.Version, now time.Time) {
 		heard[v.Revision] = now
 	}
 	h.heard[v.Epoch] = heard
+}
+
+// behind is an error when not all is known that came before the promise.
+func (h *simHoles) behind() error {
+	heard := h.heard[h.listed.Epoch]
+	known := h.listed.Revision
+	for known+1 < uint64(len(heard)) && !heard[known+1].IsZero() {
+		known++
+	}
+	if p := h.promised; p.Epoch == h.listed.Epoch && p.Revision > known {
+		return fmt.Errorf("live, and the feed has promised what comes after %v alone; the list is at %v, and all up to %d is known", p, h.listed, known)
+	}
+	return nil
 }
 
 // since is for how long the oldest hole has been there, false if there is none.

@@ -153,18 +153,16 @@ type asked struct {
 }
 
 // FetchSnapshot asks the manager.
-func (a asked) FetchSnapshot(
-	ctx context.Context, name string, have tenant.Version, each func(tenant.Summary),
-) (v tenant.Version, notModified bool, err error) {
+func (a asked) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
 	s := a.sim
 	s.holesMu.Lock()
 	late := s.hearing.late
 	s.holesMu.Unlock()
-	v, notModified, err = a.bothFetchers.FetchSnapshot(ctx, name, have, each)
+	got, err := a.bothFetchers.FetchSnapshot(ctx, req)
 	s.holesMu.Lock()
 	defer s.holesMu.Unlock()
 	if err == nil {
 		s.hearing.covered = max(s.hearing.covered, late)
 	}
-	return v, notModified, err
+	return got, err
 }

@@ -37,8 +37,14 @@ type simTable [simTenants]struct{ exists, suspended, associated, paused bool }
 
 // simList is an answer of it.
 type simList struct {
-	rows    []tenant.Summary
-	version tenant.Version
+	rows              []tenant.Summary
+	version           tenant.Version
+	etag, environment string
+}
+
+// with is what comes with the list.
+func (l simList) with() tenant.Snapshot {
+	return tenant.Snapshot{Version: l.version, ETag: l.etag, Environment: l.environment}
 }
 
 // simEnvironment is the one of the discovery, where one is configured.
@@ -180,10 +186,10 @@ func (m *simManager) readBack(back int) simList {
 		list.version = tenant.Version{}
 	} else if m.versions {
 		list.version.Revision -= uint64(back) //nolint:gosec // at most the revision
-		list.version.ETag = fmt.Sprintf("%s-%x", v.Epoch, uint64(set))
+		list.etag = fmt.Sprintf("%s-%x", v.Epoch, uint64(set))
 	}
 	if m.configured && back%2 == 0 {
-		list.version.Environment = simEnvironment
+		list.environment = simEnvironment
 	}
 	list.rows = m.rowsOf(set)
 	return list
@@ -193,8 +199,7 @@ func (m *simManager) readBack(back int) simList {
 func (m *simManager) readLeft() simList {
 	at := m.start - 1
 	v := tenant.Version{Epoch: epochName(m.epoch - 1), Revision: uint64(at - m.earlier)} //nolint:gosec // never negative
-	v.ETag = fmt.Sprintf("%s-%x", v.Epoch, uint64(m.truth.sets[at]))
-	return simList{rows: m.rowsOf(m.truth.sets[at]), version: v}
+	return simList{rows: m.rowsOf(m.truth.sets[at]), version: v, etag: fmt.Sprintf("%s-%x", v.Epoch, uint64(m.truth.sets[at]))}
 }
 
 func (m *simManager) rowsOf(set tenantSet) (rows []tenant.Summary) {

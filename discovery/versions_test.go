@@ -229,22 +229,23 @@ func TestSnapshotOvertakenByEvents(t *testing.T) {
 type forgetful struct {
 	*tenanttest.Fetcher
 
-	repeats func(have tenant.Version) tenant.Version
+	repeats func(have tenant.Snapshot) tenant.Snapshot
 }
 
-func (f forgetful) FetchSnapshot(ctx context.Context, service string, have tenant.Version, each func(tenant.Summary)) (tenant.Version, bool, error) {
-	v, unchanged, err := f.Fetcher.FetchSnapshot(ctx, service, have, each)
-	if unchanged {
-		v = f.repeats(have)
+func (f forgetful) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
+	got, err := f.Fetcher.FetchSnapshot(ctx, req)
+	if got.NotModified {
+		got = f.repeats(req.Have)
+		got.NotModified = true
 	}
-	return v, unchanged, err
+	return got, err
 }
 
 // TestNotModifiedWithoutVersion: the set stays at the version that it has, and old events stay old.
 func TestNotModifiedWithoutVersion(t *testing.T) {
-	for name, repeats := range map[string]func(tenant.Version) tenant.Version{
-		"nothing":      func(tenant.Version) tenant.Version { return tenant.Version{} },
-		"what we have": func(have tenant.Version) tenant.Version { return have },
+	for name, repeats := range map[string]func(tenant.Snapshot) tenant.Snapshot{
+		"nothing":      func(tenant.Snapshot) tenant.Snapshot { return tenant.Snapshot{} },
+		"what we have": func(have tenant.Snapshot) tenant.Snapshot { return have },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 func TestS07NewClientURL(t *testing.T) {
@@ -340,7 +338,7 @@ func TestInvalidArgumentsSendNothing(t *testing.T) {
 			return err
 		},
 		"snapshot": func(ctx context.Context, _, service string) error {
-			_, _, err := c.FetchSnapshot(ctx, service, tenant.Version{}, func(tenant.Summary) {})
+			_, err := c.FetchSnapshot(ctx, plainly(service))
 			return err
 		},
 	}

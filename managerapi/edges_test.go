@@ -28,7 +28,7 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 		return c.GetActiveTenantsByService(ctx, "ledger")
 	}),
 	"Client.FetchSnapshot": func(ctx context.Context, c *Client) error {
-		_, _, err := c.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) {})
+		_, err := c.FetchSnapshot(ctx, plainly("ledger"))
 		return err
 	},
 	"Admin.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) {

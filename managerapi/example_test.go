@@ -64,10 +64,10 @@ func ExampleClient_FetchSnapshot() {
 	}
 	defer client.Close()
 
-	version, notModified, err := client.FetchSnapshot(context.Background(), "ledger", tenant.Version{}, func(row tenant.Summary) {
-		fmt.Println(row.ID)
-	})
-	fmt.Println(version.ETag, notModified, err)
+	list, err := client.FetchSnapshot(context.Background(), tenant.SnapshotRequest{Service: "ledger", Each: func(row tenant.Row) {
+		fmt.Println(string(row.ID))
+	}})
+	fmt.Println(list.ETag, list.NotModified, err)
 	// Output:
 	// acme
 	// "7" false <nil>

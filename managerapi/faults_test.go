@@ -280,7 +280,7 @@ func TestD12ReadsNoMoreThanTheLimit(t *testing.T) {
 				resp.Body = tt.body
 				return resp, nil
 			})})
-			_, _, _, err := fetch(t.Context(), c, tenant.Version{})
+			_, _, err := fetch(t.Context(), c, tenant.Snapshot{})
 			if got, ok := errors.AsType[*BodyTooLargeError](err); !ok || got.Limit != limit {
 				t.Errorf("got %v, want a *BodyTooLargeError", err)
 			}
@@ -374,7 +374,7 @@ func TestD13BadRowsArePassedOn(t *testing.T) {
 			t.Errorf("row %d is %+v, want %+v", i, row, want[i])
 		}
 	}
-	streamed, _, _, err := fetch(t.Context(), c, tenant.Version{})
+	streamed, _, err := fetch(t.Context(), c, tenant.Snapshot{})
 	if err != nil || len(streamed) != len(want) {
 		t.Fatalf("got %d rows, %v; want %d", len(streamed), err, len(want))
 	}

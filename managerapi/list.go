@@ -1,6 +1,7 @@
 package managerapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,30 +42,29 @@ func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) 
 	return rows, nil
 }
 
-// FetchSnapshot reads the same list as [Client.GetActiveTenantsByService], row by row as it arrives, and the version
-// that it belongs to. each is called for every row, on the caller's goroutine, before FetchSnapshot returns; a null in
-// the list and a row whose id or status is not a string are a Summary without fields. On an error what each was given counts
-// for nothing. Once a row was given the request is not tried again.
+// FetchSnapshot reads the same list as [Client.GetActiveTenantsByService], row by row as it arrives, and what came with it. A null
+// in the list and a row whose id or status is not a string are a row without values. On an error the Snapshot is zero. Once a row
+// was given the request is not tried again.
 //
-// With have.ETag the request is conditional, and is made again without it when it is answered with 400, 412 or 431. If the list is still the same, notModified is true, each is not called, and
-// v is the current version. What the manager then leaves out of v is taken from have.
+// With an ETag in req.Have the request is conditional, and is made again without it when it is answered with 400, 412 or 431. What a
+// manager leaves out of the answer that nothing has changed is taken from req.Have.
 //
-// v is zero for a manager that sends no versions. It has an epoch and a revision, or neither. Its environment is compared with
-// nothing here: that is for the caller.
-func (c *Client) FetchSnapshot(ctx context.Context, service string, have tenant.Version, each func(tenant.Summary)) (v tenant.Version, notModified bool, err error) {
-	req, err := c.listRequest("fetch snapshot", service)
+// The version has an epoch and a revision, or neither. The environment is compared with nothing here: that is for the caller.
+func (c *Client) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
+	call, err := c.listRequest("fetch snapshot", req.Service)
 	if err != nil {
-		return tenant.Version{}, false, err
+		return tenant.Snapshot{}, err
 	}
-	if validHeaderValue(have.ETag) {
-		req.ifNoneMatch = have.ETag
+	if validHeaderValue(req.Have.ETag) {
+		call.ifNoneMatch = req.Have.ETag
 	}
+	var out tenant.Snapshot
 	given := false
-	req.committed = func() bool { return given }
-	req.accept = func(a *answer) error {
-		v, notModified = versionOf(a.header), a.status == http.StatusNotModified
-		if notModified {
-			v = completed(v, have)
+	call.committed = func() bool { return given }
+	call.accept = func(a *answer) error {
+		out = snapshotOf(a.header)
+		if a.status == http.StatusNotModified {
+			out = completed(out, req.Have)
 			return nil
 		}
 		return a.decodeList(func(row *tenant.Summary) {
@@ -72,18 +72,18 @@ func (c *Client) FetchSnapshot(ctx context.Context, service string, have tenant.
 			if row == nil {
 				row = &tenant.Summary{}
 			}
-			each(*row)
+			req.Each(tenant.RowOf(*row))
 		})
 	}
-	err = c.do(ctx, req)
-	if req.ifNoneMatch != "" && refusesCondition(err) {
-		req.ifNoneMatch = ""
-		err = c.do(ctx, req)
+	err = c.do(ctx, call)
+	if call.ifNoneMatch != "" && refusesCondition(err) {
+		call.ifNoneMatch = ""
+		err = c.do(ctx, call)
 	}
 	if err != nil {
-		return tenant.Version{}, false, err
+		return tenant.Snapshot{}, err
 	}
-	return v, notModified, nil
+	return out, nil
 }
 
 // refusesCondition reports whether the answer may be about the ETag and not about the request: a proxy that takes it for a
@@ -116,16 +116,16 @@ func (a *answer) decodeList(each func(row *tenant.Summary)) error {
 	return decodeRows(a.body, each)
 }
 
-// versionOf reads the version headers. A revision that is missing or no number makes the epoch useless: zero would
-// claim that the list is older than every event.
-func versionOf(header http.Header) tenant.Version {
-	v := tenant.Version{ETag: header.Get("ETag"), Environment: environmentOf(header.Get(HeaderEnvironment))}
+// snapshotOf reads the headers. A revision that is missing or no number makes the epoch useless: zero would claim that the list is
+// older than every event.
+func snapshotOf(header http.Header) tenant.Snapshot {
+	out := tenant.Snapshot{ETag: header.Get("ETag"), Environment: environmentOf(header.Get(HeaderEnvironment))}
 	epoch := header.Get(HeaderEpoch)
 	revision, err := strconv.ParseUint(header.Get(HeaderRevision), 10, 64)
 	if epoch != "" && err == nil {
-		v.Epoch, v.Revision = epoch, revision
+		out.Version = tenant.Version{Epoch: epoch, Revision: revision}
 	}
-	return v
+	return out
 }
 
 // environmentOf returns the normal form of the name. One that cannot be a name stays as it is, so that whoever compares it
@@ -139,15 +139,11 @@ func environmentOf(value string) string {
 }
 
 // completed fills in what a 304 did not repeat.
-func completed(v, have tenant.Version) tenant.Version {
-	if v.ETag == "" {
-		v.ETag = have.ETag
+func completed(out, have tenant.Snapshot) tenant.Snapshot {
+	out.NotModified = true
+	out.ETag, out.Environment = cmp.Or(out.ETag, have.ETag), cmp.Or(out.Environment, have.Environment)
+	if out.Version.Epoch == "" {
+		out.Version = have.Version
 	}
-	if v.Epoch == "" {
-		v.Epoch, v.Revision = have.Epoch, have.Revision
-	}
-	if v.Environment == "" {
-		v.Environment = have.Environment
-	}
-	return v
+	return out
 }

@@ -46,14 +46,17 @@ func TestListOfNothing(t *testing.T) {
 
 func TestListCompressed(t *testing.T) {
 	m := startManager(t, always(http.StatusOK, string(zipped(t, []byte(oneRow))), "Content-Encoding", "gzip"))
-	rows, _, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{})
+	rows, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Snapshot{})
 	if err != nil || len(rows) != 1 || rows[0].ID != "acme" {
 		t.Errorf("got %v, %v", rows, err)
 	}
 }
 
 func TestSnapshotVersions(t *testing.T) {
-	have := tenant.Version{Epoch: "old", Revision: 3, ETag: `"e1"`}
+	have := tenant.Snapshot{Version: tenant.Version{Epoch: "old", Revision: 3}, ETag: `"e1"`}
+	of := func(epoch string, revision uint64, etag string) tenant.Snapshot {
+		return tenant.Snapshot{Version: tenant.Version{Epoch: epoch, Revision: revision}, ETag: etag}
+	}
 	headers := func(etag, epoch, revision string) []string {
 		return []string{"ETag", etag, HeaderEpoch, epoch, HeaderRevision, revision}
 	}
@@ -61,17 +64,17 @@ func TestSnapshotVersions(t *testing.T) {
 		name        string
 		status      int
 		headers     []string
-		have        tenant.Version
-		want        tenant.Version
+		have        tenant.Snapshot
+		want        tenant.Snapshot
 		notModified bool
 	}{
-		{"all", 200, headers(`"e2"`, "w", "42"), have, tenant.Version{Epoch: "w", Revision: 42, ETag: `"e2"`}, false},
-		{"none", 200, nil, have, tenant.Version{}, false},
-		{"revision zero", 200, headers(`W/"e"`, "w", "0"), tenant.Version{}, tenant.Version{Epoch: "w", ETag: `W/"e"`}, false},
-		{"revision that is no number", 200, headers(`"e"`, "w", "4x"), tenant.Version{}, tenant.Version{ETag: `"e"`}, false},
-		{"no revision", 200, []string{HeaderEpoch, "w"}, tenant.Version{}, tenant.Version{}, false},
-		{"no epoch", 200, []string{HeaderRevision, "7"}, tenant.Version{}, tenant.Version{}, false},
-		{"not modified", 304, headers(`"e1"`, "w", "9"), have, tenant.Version{Epoch: "w", Revision: 9, ETag: `"e1"`}, true},
+		{"all", 200, headers(`"e2"`, "w", "42"), have, of("w", 42, `"e2"`), false},
+		{"none", 200, nil, have, tenant.Snapshot{}, false},
+		{"revision zero", 200, headers(`W/"e"`, "w", "0"), tenant.Snapshot{}, of("w", 0, `W/"e"`), false},
+		{"revision that is no number", 200, headers(`"e"`, "w", "4x"), tenant.Snapshot{}, of("", 0, `"e"`), false},
+		{"no revision", 200, []string{HeaderEpoch, "w"}, tenant.Snapshot{}, tenant.Snapshot{}, false},
+		{"no epoch", 200, []string{HeaderRevision, "7"}, tenant.Snapshot{}, tenant.Snapshot{}, false},
+		{"not modified", 304, headers(`"e1"`, "w", "9"), have, of("w", 9, `"e1"`), true},
 		{"not modified, nothing told", 304, nil, have, have, true},
 	}
 	for _, tt := range tests {
@@ -81,9 +84,10 @@ func TestSnapshotVersions(t *testing.T) {
 				body = ""
 			}
 			m := startManager(t, always(tt.status, body, tt.headers...))
-			rows, v, notModified, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tt.have)
-			if err != nil || v != tt.want || notModified != tt.notModified {
-				t.Errorf("got %+v, %v, %v; want %+v, %v", v, notModified, err, tt.want, tt.notModified)
+			tt.want.NotModified = tt.notModified
+			rows, got, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tt.have)
+			if err != nil || got != tt.want {
+				t.Errorf("got %+v, %v; want %+v", got, err, tt.want)
 			}
 			if (len(rows) == 0) != tt.notModified {
 				t.Errorf("%d rows", len(rows))
@@ -106,7 +110,7 @@ func TestX01TheEnvironmentOfTheListIsRead(t *testing.T) {
 				body = ""
 			}
 			m := startManager(t, always(status, body, HeaderEnvironment, header))
-			_, v, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{ETag: `"e"`, Environment: "before"})
+			_, v, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Snapshot{ETag: `"e"`, Environment: "before"})
 			expected := want
 			if want == "" && status == http.StatusNotModified {
 				expected = "before"
@@ -128,14 +132,14 @@ func TestX07AConditionThatIsRefused(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(oneRow))
 		})
-		rows, _, notModified, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{ETag: `"e"`})
-		if err != nil || notModified || len(rows) != 1 || len(m.requests()) != 2 {
-			t.Errorf("%d: %d rows, %v, %v after %d requests", status, len(rows), notModified, err, len(m.requests()))
+		rows, got, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Snapshot{ETag: `"e"`})
+		if err != nil || got.NotModified || len(rows) != 1 || len(m.requests()) != 2 {
+			t.Errorf("%d: %d rows, %v, %v after %d requests", status, len(rows), got.NotModified, err, len(m.requests()))
 		}
 		m = startManager(t, always(status, ""))
 		for _, etag := range []string{"", `"e"`} {
 			before := len(m.requests())
-			_, _, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Version{ETag: etag})
+			_, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL}), tenant.Snapshot{ETag: etag})
 			if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != status || len(m.requests())-before > 2 {
 				t.Errorf("%d always: %v after %d requests", status, err, len(m.requests())-before)
 			}
@@ -146,10 +150,10 @@ func TestX07AConditionThatIsRefused(t *testing.T) {
 func TestSnapshotNotModifiedUnasked(t *testing.T) {
 	m := startManager(t, always(http.StatusNotModified, "", "ETag", `"e"`))
 	c := newClient(t, Config{BaseURL: m.URL})
-	for _, have := range []tenant.Version{{}, {Epoch: "w", Revision: 3}, {ETag: "bad\netag"}} {
-		_, _, notModified, err := fetch(t.Context(), c, have)
-		if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != http.StatusNotModified || notModified {
-			t.Errorf("have %+v: got %v, %v; want an *Error", have, notModified, err)
+	for _, have := range []tenant.Snapshot{{}, {Version: tenant.Version{Epoch: "w", Revision: 3}}, {ETag: "bad\netag"}} {
+		_, got, err := fetch(t.Context(), c, have)
+		if answer, ok := errors.AsType[*Error](err); !ok || answer.StatusCode != http.StatusNotModified || got.NotModified {
+			t.Errorf("have %+v: got %v, %v; want an *Error", have, got.NotModified, err)
 		}
 	}
 }
@@ -169,12 +173,12 @@ func TestSnapshotStreams(t *testing.T) {
 		_, _ = w.Write([]byte(`{"id":"b"}]`))
 	})
 	var ids []string
-	_, _, err := newClient(t, Config{BaseURL: m.URL}).FetchSnapshot(t.Context(), "ledger", tenant.Version{}, func(row tenant.Summary) {
-		if row.ID == "a" {
+	_, err := newClient(t, Config{BaseURL: m.URL}).FetchSnapshot(t.Context(), tenant.SnapshotRequest{Service: "ledger", Each: func(row tenant.Row) {
+		if string(row.ID) == "a" {
 			close(first)
 		}
-		ids = append(ids, row.ID)
-	})
+		ids = append(ids, string(row.ID))
+	}})
 	if err != nil || !reflect.DeepEqual(ids, []string{"a", "b"}) {
 		t.Errorf("got %v, %v", ids, err)
 	}
@@ -201,8 +205,8 @@ func TestListRetriesAfterCutBody(t *testing.T) {
 	})
 	t.Run("FetchSnapshot", func(t *testing.T) {
 		m := startManager(t, cutOnce())
-		rows, v, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL, BackoffBase: 1, BackoffMax: 1}), tenant.Version{})
-		if _, ok := errors.AsType[*DecodeError](err); !ok || !errors.Is(err, ErrUnavailable) || !v.IsZero() {
+		rows, v, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL, BackoffBase: 1, BackoffMax: 1}), tenant.Snapshot{})
+		if _, ok := errors.AsType[*DecodeError](err); !ok || !errors.Is(err, ErrUnavailable) || v != (tenant.Snapshot{}) {
 			t.Errorf("got %v, want a *DecodeError that is ErrUnavailable", err)
 		}
 		if len(rows) != 1 || len(m.requests()) != 1 {
@@ -220,7 +224,7 @@ func TestListRetriesAfterCutBody(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(oneRow))
 		})
-		rows, _, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL, BackoffBase: 1, BackoffMax: 1}), tenant.Version{})
+		rows, _, err := fetch(t.Context(), newClient(t, Config{BaseURL: m.URL, BackoffBase: 1, BackoffMax: 1}), tenant.Snapshot{})
 		if err != nil || len(rows) != 1 || len(m.requests()) != 2 {
 			t.Errorf("got %v, %v after %d requests; want one row after 2", rows, err, len(m.requests()))
 		}
@@ -234,7 +238,7 @@ func TestListEndsWithCtx(t *testing.T) {
 		<-r.Context().Done()
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	_, _, err := newClient(t, Config{BaseURL: m.URL}).FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) { cancel() })
+	_, err := newClient(t, Config{BaseURL: m.URL}).FetchSnapshot(ctx, tenant.SnapshotRequest{Service: "ledger", Each: func(tenant.Row) { cancel() }})
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v, want only the ctx's end", err)
 	}

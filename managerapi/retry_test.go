@@ -14,8 +14,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 var (
@@ -231,7 +229,7 @@ func TestCallersDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		c := newClient(t, Config{BaseURL: "http://127.0.0.1", Transport: transport, BackoffBase: 1, BackoffMax: 1})
-		_, _, err := c.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(tenant.Summary) {})
+		_, err := c.FetchSnapshot(ctx, plainly("ledger"))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "502") {
 			t.Errorf("got %v, want the deadline and the 502", err)
 		}

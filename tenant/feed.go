@@ -29,8 +29,8 @@ type SignalKind uint8
 // The kinds of a [Signal].
 const (
 	// SignalSubscribed means that the subscription was confirmed, for the first time or again. What was published
-	// before may have been missed. Err is nil, or says what the subscription lacks, such as heartbeats, although
-	// events come by it.
+	// before may have been missed, unless Version says that it was not. Err is nil, or says what the subscription lacks, such as
+	// heartbeats, although events come by it.
 	SignalSubscribed SignalKind = iota + 1
 	// SignalEvent brings Event.
 	SignalEvent
@@ -67,9 +67,16 @@ func (k SignalKind) String() string {
 
 // Signal is one thing that a [Feed] tells its sink. Which fields are set depends on Kind.
 type Signal struct {
-	Kind    SignalKind
-	Event   Event
+	Kind  SignalKind
+	Event Event
+	// Version, with SignalHeartbeat, is the manager's newest. With SignalSubscribed it is a promise: no event after this version
+	// will be missing, because the feed goes on where it was. A set that is as far as that asks for no list then. A feed that
+	// cannot be sure, as one over Redis, which may lose what it has taken when a replica becomes the master, leaves it zero.
 	Version Version
+	// Filtered, with SignalSubscribed, says that the feed leaves out events that do not concern the service, so that
+	// revisions jump. Such a feed has to bring its events in the order of their revisions, and a heartbeat of it means that
+	// all events up to its Version have come.
+	Filtered bool
 	// Heartbeats, with SignalSubscribed, says that the subscription to the manager's heartbeats is confirmed, so that
 	// a manager that sends versions is expected to be heard within 11 s (two of its intervals and a second).
 	Heartbeats bool

@@ -10,12 +10,6 @@ type Version struct {
 	Epoch string `json:"epoch,omitempty"`
 	// Revision counts the events of an epoch and environment, without holes and in commit order.
 	Revision uint64 `json:"revision,omitempty"`
-	// ETag is the entity tag of the list that this version came with, for a conditional request. It changes
-	// only when the list of that one service does. Empty means that the manager sent none.
-	ETag string `json:"etag,omitempty"`
-	// Environment is the one of the list that this version came with, as [ParseEnvironment] returns it. Empty means that
-	// the manager does not name it, and in an event's version, where [Event] has it.
-	Environment string `json:"environment,omitempty"`
 }
 
 // IsZero reports whether v says nothing at all.

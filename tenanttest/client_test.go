@@ -33,11 +33,13 @@ func TestClientAndManagerUnderstandEachOther(t *testing.T) {
 		t.Errorf("%+v, %+v, %s", association, got, []byte(connections.ConnectionSettings))
 	}
 	var ids []string
-	each := func(row tenant.Summary) { ids = append(ids, row.ID) }
-	v, _, err := client.FetchSnapshot(ctx, service, tenant.Version{}, each)
+	request := tenant.SnapshotRequest{Service: service, Each: func(row tenant.Row) { ids = append(ids, string(row.ID)) }}
+	request.Have, err = client.FetchSnapshot(ctx, request)
 	must(t, err)
-	if same, notModified, err := client.FetchSnapshot(ctx, service, v, each); err != nil || !notModified || same != v || len(ids) != 1 {
-		t.Errorf("second snapshot: %+v, not modified %v, %v, rows %q", same, notModified, err, ids)
+	want := request.Have
+	want.NotModified = true
+	if same, err := client.FetchSnapshot(ctx, request); err != nil || same != want || len(ids) != 1 {
+		t.Errorf("second snapshot: %+v, %v, rows %q; want %+v", same, err, ids, want)
 	}
 	must(t, s.SuspendService(ctx, created.ID, service))
 	_, err = client.Connections(ctx, created.ID, service)

@@ -28,7 +28,7 @@ func TestX01TheManagerNamesItsEnvironment(t *testing.T) {
 			if tc.fault != "" {
 				m.ListEnvironment(-1, tc.fault)
 			}
-			v, _, err := m.Fetcher().FetchSnapshot(t.Context(), "ledger", tenant.Version{}, func(tenant.Summary) {})
+			v, err := m.Fetcher().FetchSnapshot(t.Context(), tenant.SnapshotRequest{Service: "ledger", Each: func(tenant.Row) {}})
 			if err != nil || v.Environment != tc.want {
 				t.Errorf("the fetcher gives %q, %v; want %q", v.Environment, err, tc.want)
 			}

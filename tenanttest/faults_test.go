@@ -259,30 +259,30 @@ func TestDelayListReadsFirst(t *testing.T) {
 
 func TestFetchSnapshot(t *testing.T) {
 	m := seeded(t)
-	fetch := func(have tenant.Version) (tenant.Version, bool, string, error) {
+	fetch := func(have tenant.Snapshot) (tenant.Snapshot, string, error) {
 		var ids strings.Builder
-		v, same, err := m.Fetcher().FetchSnapshot(t.Context(), service, have, func(row tenant.Summary) { ids.WriteString(row.ID + ".") })
-		return v, same, ids.String(), err
+		got, err := m.Fetcher().FetchSnapshot(t.Context(), tenant.SnapshotRequest{Service: service, Have: have, Each: func(row tenant.Row) { ids.Write(append(row.ID, '.')) }})
+		return got, ids.String(), err
 	}
-	first, same, ids, err := fetch(tenant.Version{})
-	if err != nil || same || ids != "a.b.c.d." || first.Revision != 8 || first.Epoch == "" || first.ETag == "" {
-		t.Errorf("%+v %v %v %s", first, same, err, ids)
+	first, ids, err := fetch(tenant.Snapshot{})
+	if err != nil || first.NotModified || ids != "a.b.c.d." || first.Version.Revision != 8 || first.Version.Epoch == "" || first.ETag == "" {
+		t.Errorf("%+v %v %s", first, err, ids)
 	}
 	must(t, m.Add(t.Context(), "other", "e"))
-	if v, same, ids, err := fetch(first); err != nil || !same || ids != "" || v.Revision != 10 || v.ETag != first.ETag {
-		t.Errorf("unchanged: %+v %v %v %s", v, same, err, ids)
+	if v, ids, err := fetch(first); err != nil || !v.NotModified || ids != "" || v.Version.Revision != 10 || v.ETag != first.ETag {
+		t.Errorf("unchanged: %+v %v %s", v, err, ids)
 	}
 	m.CutList(1)
-	if v, same, ids, err := fetch(tenant.Version{}); describe(err) != "cut" || same || ids != "a.b." || !v.IsZero() {
-		t.Errorf("cut: %+v %v %v %s", v, same, err, ids)
+	if v, ids, err := fetch(tenant.Snapshot{}); describe(err) != "cut" || ids != "a.b." || v != (tenant.Snapshot{}) {
+		t.Errorf("cut: %+v %v %s", v, err, ids)
 	}
 	m.AnswerList(1, tenanttest.Answer{Body: []byte(`[null]`)})
-	if v, _, ids, err := fetch(first); err != nil || ids != "." || !v.IsZero() {
+	if v, ids, err := fetch(first); err != nil || ids != "." || v != (tenant.Snapshot{}) {
 		t.Errorf("null row: %+v %v %s", v, err, ids)
 	}
 	plain := tenanttest.NewManager(tenanttest.WithoutVersions())
-	v, same, err := plain.Fetcher().FetchSnapshot(t.Context(), service, tenant.Version{}, func(tenant.Summary) {})
-	if err != nil || same || !v.IsZero() {
-		t.Errorf("without versions: %+v %v %v", v, same, err)
+	v, err := plain.Fetcher().FetchSnapshot(t.Context(), tenant.SnapshotRequest{Service: service, Each: func(tenant.Row) {}})
+	if err != nil || v != (tenant.Snapshot{}) {
+		t.Errorf("without versions: %+v %v", v, err)
 	}
 }

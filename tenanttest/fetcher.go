@@ -36,30 +36,29 @@ func (f *Fetcher) GetActiveTenantsByService(ctx context.Context, service string)
 	return rows, nil
 }
 
-// FetchSnapshot calls each with every row, unless have has the list's ETag: then it returns true and calls nothing. A
-// null row is the zero Summary. The errors are those of [Fetcher.GetActiveTenantsByService]; each may have been called
-// before one.
-func (f *Fetcher) FetchSnapshot(
-	ctx context.Context, service string, have tenant.Version, each func(tenant.Summary),
-) (tenant.Version, bool, error) {
-	answer, err := f.fetch(ctx, service)
+// FetchSnapshot gives every row, unless the request has the list's ETag. A null is a row without values. The errors are those of
+// [Fetcher.GetActiveTenantsByService]; rows may have been given before one.
+func (f *Fetcher) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
+	answer, err := f.fetch(ctx, req.Service)
 	if err != nil {
-		return tenant.Version{}, false, err
+		return tenant.Snapshot{}, err
 	}
-	if have.ETag != "" && have.ETag == answer.version.ETag {
-		return answer.version, true, nil
+	out := answer.with
+	if req.Have.ETag != "" && req.Have.ETag == out.ETag {
+		out.NotModified = true
+		return out, nil
 	}
 	rows, err := answer.decode()
 	for _, row := range rows {
 		if row == nil {
 			row = &tenant.Summary{}
 		}
-		each(*row)
+		req.Each(tenant.RowOf(*row))
 	}
 	if err != nil {
-		return tenant.Version{}, false, err
+		return tenant.Snapshot{}, err
 	}
-	return answer.version, false, nil
+	return out, nil
 }
 
 // fetch turns the faults that need no body into errors.

@@ -14,8 +14,8 @@ type list struct {
 	failure *failure
 	answer  *Answer
 	rows    []tenant.Summary
-	version tenant.Version // zero without versions, and with answer
-	cut     bool           // only the first half arrives
+	with    tenant.Snapshot // zero without versions, and with answer
+	cut     bool            // only the first half arrives
 }
 
 // read makes the answer to one request for service's list, under the faults that are set. Its error is that of ctx.
@@ -39,15 +39,14 @@ func (m *Manager) compose(service string, p plan) list {
 	if p.empty {
 		rows = rows[:0]
 	}
+	out := list{dropped: p.drop, failure: p.failure, answer: p.answer, rows: rows, cut: p.cut}
 	if m.versions && p.answer == nil {
-		version.ETag, version.Environment = entityTag(version.Epoch, rows), m.environment
+		out.with = tenant.Snapshot{Version: version, ETag: entityTag(version.Epoch, rows), Environment: m.environment}
 		if p.environment != nil {
-			version.Environment = *p.environment
+			out.with.Environment = *p.environment
 		}
-	} else {
-		version = tenant.Version{}
 	}
-	return list{dropped: p.drop, failure: p.failure, answer: p.answer, rows: rows, version: version, cut: p.cut}
+	return out
 }
 
 // entityTag depends on the epoch and the rows alone, so that it stays while other services' sets change.

@@ -333,7 +333,7 @@ func TestManagerEventsLeadToTheList(t *testing.T) {
 		fold(t, set, evt)
 		m.StaleList(1, evt.Revision)
 		var got []string
-		v, _, err := m.Fetcher().FetchSnapshot(ctx, service, tenant.Version{}, func(row tenant.Summary) { got = append(got, row.ID) })
+		v, err := m.Fetcher().FetchSnapshot(ctx, tenant.SnapshotRequest{Service: service, Each: func(row tenant.Row) { got = append(got, string(row.ID)) }})
 		must(t, err)
 		slices.Sort(got)
 		want := make([]string, 0, len(set))
@@ -341,8 +341,8 @@ func TestManagerEventsLeadToTheList(t *testing.T) {
 			want = append(want, id)
 		}
 		slices.Sort(want)
-		if !slices.Equal(got, want) || v.Revision != evt.Revision {
-			t.Errorf("at %d (%s of %s): list %q of revision %d, want %q", evt.Revision, evt.EventType, evt.TenantID, got, v.Revision, want)
+		if !slices.Equal(got, want) || v.Version.Revision != evt.Revision {
+			t.Errorf("at %d (%s of %s): list %q of revision %d, want %q", evt.Revision, evt.EventType, evt.TenantID, got, v.Version.Revision, want)
 		}
 	}
 }

@@ -55,8 +55,8 @@ func (m *Manager) noteRequest(header http.Header) {
 func (m *Manager) writeList(w http.ResponseWriter, r *http.Request, l list) {
 	body := []byte(encode(l.rows))
 	if m.versions {
-		setVersion(w.Header(), l.version)
-		if matches(r.Header.Values("If-None-Match"), l.version.ETag) {
+		describe(w.Header(), l.with)
+		if matches(r.Header.Values("If-None-Match"), l.with.ETag) {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
@@ -74,12 +74,12 @@ func (m *Manager) writeList(w http.ResponseWriter, r *http.Request, l list) {
 	_, _ = w.Write(body) // the client is gone if this fails
 }
 
-func setVersion(h http.Header, v tenant.Version) {
-	h.Set("ETag", v.ETag)
-	h.Set(managerapi.HeaderEpoch, v.Epoch)
-	h.Set(managerapi.HeaderRevision, strconv.FormatUint(v.Revision, 10))
-	if v.Environment != "" {
-		h.Set(managerapi.HeaderEnvironment, v.Environment)
+func describe(h http.Header, with tenant.Snapshot) {
+	h.Set("ETag", with.ETag)
+	h.Set(managerapi.HeaderEpoch, with.Version.Epoch)
+	h.Set(managerapi.HeaderRevision, strconv.FormatUint(with.Version.Revision, 10))
+	if with.Environment != "" {
+		h.Set(managerapi.HeaderEnvironment, with.Environment)
 	}
 }
 

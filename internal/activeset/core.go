@@ -50,7 +50,8 @@ type Core struct {
 	nextLook     time.Time // when what is missing by then is a gap; zero when nothing is
 	doubts       []doubt
 	plan         schedule
-	have         tenant.Version // of the set, while it is exactly that of the last snapshot
+	span         span
+	have         tenant.Snapshot // of the set, while it is exactly that of the last snapshot
 	snapshotErr  error
 	fromFile     bool // the set is that of the snapshot file, and no snapshot has come since
 	failingSince time.Time

@@ -42,6 +42,7 @@ func (c *Core) Apply(now time.Time, signals []Judged) {
 	for _, j := range signals {
 		if j.signal.Kind == tenant.SignalEvent {
 			c.heardEvent(now, j.verdict)
+			c.reachedBefore(j.verdict)
 			c.applyVerdict(now, j.verdict)
 		} else {
 			c.applyLink(now, j.signal)
@@ -54,7 +55,7 @@ func (c *Core) Handle(now time.Time, evt Judged) { c.applyVerdict(now, evt.verdi
 
 // Overflow takes in that so many signals could not be delivered.
 func (c *Core) Overflow(now time.Time, dropped uint64) {
-	c.losses++
+	c.missed()
 	c.status.Counters.EventsDropped += dropped
 	c.log(Warn, "events arrived faster than they could be applied; a snapshot is asked for", "dropped", dropped)
 	c.openGap(now, "events arrived faster than they could be applied")
@@ -114,7 +115,7 @@ func (c *Core) applyEffect(now time.Time, v verdict) {
 	c.set = set
 	for _, change := range changes {
 		if change.Kind != tenant.Reconfigured {
-			c.have = tenant.Version{}
+			c.have = tenant.Snapshot{}
 		}
 		c.log(Info, "tenant "+string(change.Kind), "tenant_id", change.TenantID,
 			"cause", string(change.Cause), "event_type", string(v.eventType), "event_id", v.eventID)
@@ -137,11 +138,12 @@ func (c *Core) applyLink(now time.Time, sig tenant.Signal) {
 		c.status.Counters.EventsBad++
 		c.badEvent(now, sig.Err)
 	case tenant.SignalGap:
-		c.losses++
+		c.missed()
 		c.openGap(now, text(sig.Err, "the feed missed events"))
 	case tenant.SignalEvent: // applied elsewhere
 	case tenant.SignalHeartbeat:
 		c.heard(now, sig.Version)
+		c.reached(sig.Version)
 		if c.memory.behind(sig.Version) {
 			c.openGap(now, fmt.Sprintf("the manager is at %s, the set is not", sig.Version))
 		}
@@ -150,12 +152,15 @@ func (c *Core) applyLink(now time.Time, sig tenant.Signal) {
 
 func (c *Core) subscribed(now time.Time, sig tenant.Signal) {
 	c.feedUp, c.feedErr, c.unheard = true, nil, nil
-	c.losses++
 	c.hearing.subscribed(now, sig.Heartbeats)
 	c.status.Counters.Subscriptions++
 	if sig.Err != nil {
 		c.log(Warn, "subscribed, but not to everything", "error", sig.Err)
 	}
+	if c.spans(sig) {
+		return
+	}
+	c.losses++
 	c.openGap(now, "subscribed, and what was published before may have been missed")
 }
 
@@ -174,7 +179,7 @@ func (c *Core) feedLost(now time.Time, err error) {
 		c.alarms.lost = reason
 	}
 	c.losses++
-	c.feedUp, c.feedErr = false, err
+	c.feedUp, c.feedErr, c.span = false, err, span{}
 	c.log(level, "no subscription", "error", err)
 }
 

@@ -262,7 +262,7 @@ func (m *memory) overrideRow(r *Rows, key string, v tenant.Version, began uint64
 	switch {
 	case said.said.tick == 0:
 	case said.active && !listed:
-		r.Add(tenant.Summary{ID: said.id})
+		r.Add(tenant.Row{ID: []byte(said.id)})
 		listed = true
 	case !said.active:
 		delete(r.ids, key)
@@ -334,7 +334,7 @@ func (m *memory) past(epoch string) bool { return slices.Contains(m.left, epoch)
 // snapshot that brings one will tell.
 func (m *memory) behind(v tenant.Version) bool {
 	ahead := v.Epoch != "" && (v.Epoch != m.epoch || v.Revision > m.known().Revision)
-	if ahead && (m.epoch == "" || v.Epoch == m.epoch) {
+	if ours := m.promised.Epoch != "" && m.promised.Epoch == m.epoch; ahead && (v.Epoch == m.epoch || !ours && !m.past(v.Epoch)) {
 		m.tick++
 		m.promised, m.promisedAt = v, m.tick
 	}

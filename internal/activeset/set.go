@@ -41,16 +41,17 @@ type Rows struct {
 // Add takes one row of the manager's answer. A row without a valid id, one whose status is neither empty nor active, and
 // a second one of the same tenant are skipped and counted. That a tenant is suspended, or is listed already, can be
 // understood; a row without a valid id is of no use.
-func (r *Rows) Add(row tenant.Summary) {
+func (r *Rows) Add(row tenant.Row) {
+	id := string(row.ID)
 	r.given++
-	if !tenant.ValidID(row.ID) {
+	if !tenant.ValidID(id) {
 		r.unusable++
 	}
-	if !tenant.ValidID(row.ID) || row.Status != "" && !strings.EqualFold(row.Status, "active") {
+	if !tenant.ValidID(id) || len(row.Status) > 0 && !strings.EqualFold(string(row.Status), "active") {
 		r.skipped++
 		return
 	}
-	key := tenant.CanonicalID(row.ID)
+	key := tenant.CanonicalID(id)
 	if _, twice := r.ids[key]; twice {
 		r.skipped++
 		return
@@ -58,7 +59,7 @@ func (r *Rows) Add(row tenant.Summary) {
 	if r.ids == nil {
 		r.ids = make(map[string]string)
 	}
-	r.ids[key] = row.ID
+	r.ids[key] = id
 }
 
 // fewRows is how many rows a list has at most that is believed although most of its rows are of no use.

@@ -31,7 +31,7 @@ func idsOf(t Tree) string {
 func rowsOf(ids ...string) Rows {
 	var r Rows
 	for _, id := range ids {
-		r.Add(tenant.Summary{ID: id, Status: "active"})
+		r.Add(tenant.Row{ID: []byte(id), Status: []byte("active")})
 	}
 	return r
 }

@@ -23,7 +23,7 @@ var (
 // Request is one question for the snapshot: what was known when it began.
 type Request struct {
 	// Have is the version to ask with; zero when the list is wanted whatever it is. Cause is for telemetry.
-	Have  tenant.Version
+	Have  tenant.Snapshot
 	Cause string
 
 	tick   uint64         // of the memory
@@ -35,10 +35,10 @@ type Request struct {
 
 // Answer is what came of a request. Its error has been looked at.
 type Answer struct {
-	Rows      Rows
-	Version   tenant.Version
-	Unchanged bool // the list is that of the version which the request had
-	Err       error
+	tenant.Snapshot
+
+	Rows Rows
+	Err  error
 }
 
 // Saved is a set that was kept from before.
@@ -59,8 +59,8 @@ func (c *Core) Ask(now time.Time) Request {
 	if c.phase == phaseStarting {
 		req.Cause = "bootstrap"
 	}
-	if req.Have.Epoch != "" {
-		req.Have.Revision = req.known.Revision // events of other services have led there since
+	if req.Have.Version.Epoch != "" {
+		req.Have.Version.Revision = req.known.Revision // events of other services have led there since
 	}
 	c.plan.refresh, c.plan.lastBegin = false, now
 	return req
@@ -73,10 +73,10 @@ func (c *Core) Answer(now time.Time, req Request, ans Answer) error {
 	if c.phase == phaseStarting {
 		return c.bootstrap(now, req, ans)
 	}
-	if ans.Unchanged && ans.Version.Epoch == "" {
-		ans.Version.Epoch, ans.Version.Revision, ans.Version.ETag = req.Have.Epoch, req.Have.Revision, req.Have.ETag // a 304 need not repeat it
+	if ans.NotModified && ans.Version.Epoch == "" {
+		ans.Version, ans.ETag = req.Have.Version, req.Have.ETag // a 304 need not repeat it
 	}
-	if ans.Err == nil && ans.Unchanged && check(ans.Version, req.known.Epoch, req.heard) != nil {
+	if ans.Err == nil && ans.NotModified && check(ans.Version, req.known.Epoch, req.heard) != nil {
 		return c.askWhole(now)
 	}
 	if ans.Err == nil {
@@ -105,7 +105,7 @@ func (c *Core) Restore(now time.Time, saved Saved, req Request, failure error) {
 	c.phase, c.history.bootstrapped = phaseStarted, now
 	var snapshot Rows
 	for _, id := range saved.Tenants {
-		snapshot.Add(tenant.Summary{ID: id})
+		snapshot.Add(tenant.Row{ID: []byte(id)})
 	}
 	listed := snapshot.Len()
 	c.memory.override(&snapshot, tenant.Version{}, req.tick)
@@ -125,7 +125,7 @@ func (c *Core) failed(now time.Time, err error) {
 	failure := Known(err)
 	c.status.Counters.SnapshotsFailed++
 	if failure.RefusesCondition {
-		c.have = tenant.Version{} // a client of others, which may ask with the same ETag for ever
+		c.have = tenant.Snapshot{} // a client of others, which may ask with the same ETag for ever
 	}
 	level := Debug
 	if c.snapshotErr == nil {
@@ -140,7 +140,7 @@ func (c *Core) failed(now time.Time, err error) {
 // askWhole asks again, without the ETag: a 304 of a revision before events that were heard may be of a list that is old, or
 // of a manager that leaves its version out.
 func (c *Core) askWhole(now time.Time) error {
-	c.have = tenant.Version{}
+	c.have = tenant.Snapshot{}
 	c.plan.succeeded(now, c.interval())
 	c.plan.gapOpened(now, 0)
 	c.log(Debug, "the list is said to be the same, and events from after it were heard; it is asked for as a whole")
@@ -190,18 +190,18 @@ func (c *Core) checkAge(now time.Time, req Request, v tenant.Version) error {
 func (c *Core) take(now time.Time, req Request, ans Answer, cause tenant.Cause) {
 	explained := c.fromFile || !c.linked() || c.losses != c.covered
 	c.snapshotErr, c.failingSince, c.fromFile = nil, time.Time{}, false
-	if ans.Version.Environment != "" {
-		c.environment = ans.Version.Environment
+	if ans.Environment != "" {
+		c.environment = ans.Environment
 	}
 	c.status.LastSnapshot = now
 	held, doubtful := 0, false
-	if ans.Unchanged {
+	if ans.NotModified {
 		c.status.Counters.SnapshotsUnchanged++
 	} else {
 		held, doubtful = c.merge(now, req, ans, cause, explained)
 	}
 	c.plan.succeeded(now, c.interval())
-	if ans.Unchanged && c.have.ETag != req.Have.ETag {
+	if ans.NotModified && c.have.ETag != req.Have.ETag {
 		c.openGap(now, "the set has changed while the manager answered that its list has not")
 		return
 	}
@@ -213,7 +213,7 @@ func (c *Core) take(now time.Time, req Request, ans Answer, cause tenant.Cause) 
 		c.holdBack(now, held) // the set is not the snapshot's, so nothing is closed or forgotten
 		return
 	}
-	if ans.Version.Epoch != "" || !ans.Unchanged {
+	if ans.Version.Epoch != "" || !ans.NotModified {
 		c.status.Version = ans.Version
 	}
 	c.cover(now, req, ans)
@@ -226,13 +226,14 @@ func (c *Core) take(now time.Time, req Request, ans Answer, cause tenant.Cause) 
 func (c *Core) cover(now time.Time, req Request, ans Answer) {
 	before := c.memory.epoch
 	whole, newEpoch := c.memory.taken(ans.Version, req.tick)
+	c.memory.bridge(c.span)
 	if newEpoch {
 		c.hearing.listed(now)
 		c.log(Warn, "the manager has a new data set, as after a restore from a backup; the set is now that one's",
 			"epoch_before", before, "epoch", ans.Version.Epoch)
 	}
-	if !ans.Unchanged && c.memory.marked() == 0 {
-		c.have = ans.Version
+	if !ans.NotModified && c.memory.marked() == 0 {
+		c.have = ans.Snapshot
 	}
 	c.closed = req.gap
 	c.covered = req.losses
@@ -250,7 +251,7 @@ func (c *Core) merge(now time.Time, req Request, ans Answer, cause tenant.Cause,
 	listed := ans.Rows.Len()
 	doubtful = c.memory.override(&ans.Rows, ans.Version, req.tick)
 	set, changes, held := reconcile(c.set, ans.Rows, c.holds, cause, now)
-	c.set, c.have = set, tenant.Version{}
+	c.set, c.have = set, tenant.Snapshot{}
 	c.status.Counters.RowsSkipped += ans.Rows.skipped
 	if cause == tenant.CauseReconcile {
 		c.status.Counters.DriftFound += uint64(len(changes))

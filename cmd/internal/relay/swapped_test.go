@@ -27,20 +27,18 @@ func (l *listOf) GetActiveTenantsByService(context.Context, string) ([]*tenant.S
 	return nil, errors.New("it is asked by FetchSnapshot")
 }
 
-func (l *listOf) FetchSnapshot(
-	ctx context.Context, service string, _ tenant.Version, each func(tenant.Summary),
-) (v tenant.Version, notModified bool, err error) {
+func (l *listOf) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (out tenant.Snapshot, err error) {
 	l.mu.Lock()
 	l.asked++
 	l.mu.Unlock()
-	err = l.Active(ctx, service, func(a store.ActiveVersion) error {
-		v = tenant.Version{Epoch: a.Epoch, Revision: a.Revision, Environment: environment}
+	err = l.Active(ctx, req.Service, func(a store.ActiveVersion) error {
+		out = tenant.Snapshot{Version: a.Version, Environment: environment}
 		return nil
 	}, func(row tenant.Summary) error {
-		each(row)
+		req.Each(tenant.RowOf(row))
 		return nil
 	})
-	return v, notModified, err
+	return out, err
 }
 
 func (l *listOf) times() int {

@@ -32,13 +32,15 @@ func TestOurClientUnderstandsIt(t *testing.T) {
 	if _, err := client.CreateAssociation(ctx, created.ID, "ledger", managerapi.CreateAssociationRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	var rows []tenant.Summary
-	v, same, err := client.FetchSnapshot(ctx, "ledger", tenant.Version{}, func(row tenant.Summary) { rows = append(rows, row) })
-	if err != nil || same || len(rows) != 1 || v.Revision != 2 || v.ETag == "" {
-		t.Fatalf("%v of version %+v, not modified %v, %v", rows, v, same, err)
+	rows := 0
+	request := tenant.SnapshotRequest{Service: "ledger", Each: func(tenant.Row) { rows++ }}
+	v, err := client.FetchSnapshot(ctx, request)
+	if err != nil || v.NotModified || rows != 1 || v.Version.Revision != 2 || v.ETag == "" {
+		t.Fatalf("%d rows, %+v, %v", rows, v, err)
 	}
-	if _, same, err = client.FetchSnapshot(ctx, "ledger", v, func(tenant.Summary) {}); err != nil || !same {
-		t.Errorf("once more: not modified %v, %v", same, err)
+	request.Have = v
+	if again, err := client.FetchSnapshot(ctx, request); err != nil || !again.NotModified {
+		t.Errorf("once more: %+v, %v", again, err)
 	}
 	if err := client.SuspendAssociation(ctx, created.ID, "ledger"); err != nil {
 		t.Error(err)

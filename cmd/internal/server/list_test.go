@@ -251,7 +251,7 @@ func TestNotModifiedReadsNoRows(t *testing.T) {
 func TestABrokenListIsNoList(t *testing.T) {
 	recorded := &recorder{ResponseWriter: &discard{header: http.Header{}}}
 	l := &listWriter{w: recorded, compressed: true}
-	if err := l.begin(store.ActiveVersion{Version: tenant.Version{Epoch: "e", ETag: `"x"`}}); err != nil {
+	if err := l.begin(store.ActiveVersion{Version: tenant.Version{Epoch: "e"}, ETag: `"x"`}); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.finish(store.ErrUnavailable); err == nil || recorded.status != 0 {

@@ -102,11 +102,13 @@ type TenantPage struct {
 	Next    string
 }
 
-// ActiveVersion is the version of the list of one service. Set is the revision at which that list changed last.
+// ActiveVersion is the version of the list of one service, and its entity tag, which changes only when that list does. Set is the
+// revision at which it changed last.
 type ActiveVersion struct {
 	tenant.Version
 
-	Set uint64
+	ETag string
+	Set  uint64
 }
 
 // Event is a row of the outbox: one lifecycle event, and the bytes that are published each time.
