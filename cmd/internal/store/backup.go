@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"time"
 
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -282,6 +285,9 @@ func (l *sqlite) restore(ctx context.Context, path string, o Options) (err error
 func renewCopy(ctx context.Context, path string, o Options) (err error) {
 	o.restored = "the backup"
 	s, err := Open(ctx, "sqlite:"+path, o)
+	if broken, ok := errors.AsType[*driver.Error](err); ok && broken.Code()&codeMask == codes.SQLITE_NOTADB {
+		return fmt.Errorf("this is no backup: %w", err)
+	}
 	if err != nil {
 		return err
 	}

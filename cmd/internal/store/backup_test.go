@@ -106,7 +106,7 @@ func TestWhatCannotBeRestored(t *testing.T) {
 		"to nothing that we do": {"x", path, o, nil},
 	} {
 		err := Restore(t.Context(), tt.dsn, tt.path, tt.o)
-		if err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || name == "garbage" && !strings.Contains(err.Error(), "no backup") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if file := strings.TrimPrefix(tt.dsn, "sqlite:"); tt.want != ErrInUse && file != tt.dsn { //nolint:errorlint // it is the table's

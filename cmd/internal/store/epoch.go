@@ -22,8 +22,8 @@ func laterEpoch(before tenant.Version) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	at := max(uint64(time.Now().UnixMicro()), contract.SecretVersion(before)+1) //nolint:gosec // after 1970
-	fraction := (at%1000*4096 + 999) / 1000                                     // of a millisecond, as RFC 9562 has it, rounded up
+	at := max(uint64(time.Now().UnixMicro()), contract.SecretVersion(before)+1)
+	fraction := (at%1000*4096 + 999) / 1000 // of a millisecond, as RFC 9562 has it, rounded up
 	binary.BigEndian.PutUint64(id[:], at/1000<<16|7<<12|fraction)
 	return hex.EncodeToString(id[:]), nil
 }
