@@ -98,7 +98,7 @@ func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
 // conclude prints what was measured, and says how it ends. What the user has broken off is not judged: half of a measurement is
 // no result.
 func (c *benchAbuseCommand) conclude(ctx context.Context, std streams, results []abuse.Result, err error) error {
-	if printErr := c.print(std, results); printErr != nil {
+	if printErr := c.show(std, results); printErr != nil {
 		return errors.Join(printErr, benchFailure(ctx, err))
 	}
 	if err != nil && ctx.Err() != nil {
@@ -179,8 +179,8 @@ func (c *benchAbuseCommand) manager(ctx context.Context, b *bench) (abuse.Target
 	return abuse.Target{URL: c.ManagerURL, Token: token, TLS: cfg}, nil
 }
 
-// print makes the table, and says on standard error what that has no room for.
-func (c *benchAbuseCommand) print(std streams, results []abuse.Result) error {
+// show makes the table, and says on standard error what that has no room for.
+func (c *benchAbuseCommand) show(std streams, results []abuse.Result) error {
 	lines := [][]string{{"ATTACK", "SERVED", "REFUSED", "P99 WITHOUT", "P99 WITH", "RATIO", "GOOD CLIENT", "FAILED", ""}}
 	for _, r := range results {
 		if c.JSON {

@@ -23,7 +23,7 @@ import (
 )
 
 // bench runs "bench abuse" in a process of its own, since that is what it starts again.
-func runBench(t *testing.T, args ...string) *process {
+func runBench(t *testing.T, args ...string) *launched {
 	t.Helper()
 	return startProcess(t, nil, append([]string{"bench", "abuse"}, args...)...)
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/posener/complete"
 	"github.com/willabides/kongplete"
+
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 )
 
 // completionCommand prints what makes a shell complete the command line.
@@ -52,7 +54,7 @@ type helpCommand struct {
 // Run prints it.
 func (c *helpCommand) Run(std streams) error {
 	_, done, err := parse(append(c.Command, "--help"), std)
-	if done && !errors.Is(err, errOutput) {
+	if done && !errors.Is(err, process.ErrOutput) {
 		return nil // what follows the flag is not looked at
 	}
 	return err

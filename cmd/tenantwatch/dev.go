@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -96,7 +97,7 @@ func (c *devCommand) start(ctx context.Context, s *stack, std streams) error {
 
 // startFailure is nil when the start failed because the user ended it.
 func startFailure(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) || brokenPipe(cause) {
+	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) || process.BrokenPipe(cause) {
 		return nil
 	}
 	if _, advised := errors.AsType[*failure](err); advised {

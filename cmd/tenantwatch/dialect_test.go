@@ -62,7 +62,7 @@ func TestOneDialect(t *testing.T) {
 	work.await(&work.out, `"stopped"`)
 	command("key", "revoke", key.ID)
 	command("tenant", "delete", id, "--yes")
-	for _, p := range []*process{follow, work, serve.process} {
+	for _, p := range []*launched{follow, work, serve.launched} {
 		p.interrupt()
 		take("out of a process", p.out.String())
 		take("err of a process", p.err.String())
@@ -105,7 +105,7 @@ func byHand(t *testing.T) string {
 	var out bytes.Buffer
 	std := streams{out: &printer{w: &out}, err: &printer{w: &bytes.Buffer{}}}
 	s := &session{streams: std, asJSON: true}
-	if err := (&benchAbuseCommand{JSON: true}).print(std, []abuse.Result{{Attack: "lists", Passed: true}}); err != nil {
+	if err := (&benchAbuseCommand{JSON: true}).show(std, []abuse.Result{{Attack: "lists", Passed: true}}); err != nil {
 		t.Error(err)
 	}
 	if err := page(&listing{session: s, noun: "quarantined event"}, someGivenUp(), quarantinedCells); err != nil {

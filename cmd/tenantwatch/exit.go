@@ -7,6 +7,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -62,7 +63,7 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitDone
 	}
-	if brokenPipe(err) {
+	if process.BrokenPipe(err) {
 		return exitPipe
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -34,8 +35,8 @@ func TestX44WhatNoRetryMends(t *testing.T) {
 		{"nothing", nil, exitDone},
 		{"usage", &usageError{}, exitUsage},
 		{"anything", errors.New("x"), exitFailure},
-		{"a reader that is gone", fmt.Errorf("%w: %w", errOutput, syscall.EPIPE), exitPipe},
-		{"a full disk", fmt.Errorf("%w: %w", errOutput, syscall.ENOSPC), exitFailure},
+		{"a reader that is gone", fmt.Errorf("%w: %w", process.ErrOutput, syscall.EPIPE), exitPipe},
+		{"a full disk", fmt.Errorf("%w: %w", process.ErrOutput, syscall.ENOSPC), exitFailure},
 		{"another key", inDatabase(store.ErrWrongKey), exitLasting},
 		{"a newer schema", inDatabase(store.ErrSchemaTooNew), exitLasting},
 		{"an older server", inDatabase(errors.New("PostgreSQL is version 9")), exitLasting},

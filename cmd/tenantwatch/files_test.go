@@ -13,11 +13,11 @@ import (
 func TestDevRemovesWhatAKilledOneLeft(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	start := func() (*process, string) {
+	start := func() (*launched, string) {
 		p := startProcess(t, []string{"TMPDIR=" + folder}, "dev", "--no-churn", "--json")
 		return p, filepath.Dir(p.ready().APIKeyFile)
 	}
-	kill := func(p *process) {
+	kill := func(p *launched) {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 	}

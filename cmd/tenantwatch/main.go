@@ -12,7 +12,10 @@
 //	tenantwatch events     the lifecycle events that the manager keeps
 //	tenantwatch backup     a copy of the manager's SQLite database, while it runs
 //	tenantwatch restore    a backup in the place of the database, with a new epoch
+//	tenantwatch outbox     the events that could not be published, and another try
 //	tenantwatch bench      what a good client feels while a manager is attacked
+//	tenantwatch completion what makes a shell complete the command line
+//	tenantwatch help       the help of a command
 //	tenantwatch version    what this binary was built from
 //
 // All but serve, backup, restore and "token create --db" talk to a running manager.
@@ -24,19 +27,32 @@
 // takes down what it started, on Linux at once and elsewhere with the next line that it has to print, and ends with 141 and
 // without a word.
 //
-// # How work is built
+// # Files, in reading order
 //
-//	work.go                     the flags, and a worker.Group over a discovery's Changes; a second Ctrl-C
-//	runner.go                   the work of one tenant: a process, what its end means, and the signal of a new configuration
-//	child.go, child_*.go        a process and its group: started, asked to end, killed; by system
-//	keeper_*.go, census_linux.gohears of the end of processes, and looks what is left of their groups, for all at once; waits for them, and for orphans
-//	voice.go                    what happens, and the two ways of showing it:
-//	lines.go, outlet.go, drain.goa line for each; processes are written in turn, wait for a slow reader, and not for one that is stuck
-//	board.go, picture.go, terminal.gothe table; what is painted is pure
-//
-// A process has a goroutine for each of its streams; its run waits for the two, and for the one goroutine of the keeper to say
-// that nothing is left of the group. A process has no thread, except on systems that are not Linux. Whoever supervises waits
-// for no output.
+//	main.go                                   the commands, and how one is run
+//	pages.go                                  what the help of each adds: what it prints where, and an example
+//	completion.go, version.go                 completion, help, version
+//	argument.go, value.go                     what a value on the command line, or in a variable, may be
+//	variables.go                              which variable stands for which flag
+//	lookup.go, settings.go                    what a command looks for when it runs; all that is missing is told at once
+//	settingfile.go, keyfile.go                files with secrets
+//	redisflags.go, managertls.go              the settings of Redis, and of TLS with the manager
+//	exit.go, advice.go, words.go              errors: exit codes, what to do, and in whose words
+//	output.go, columns.go, confirm.go         what is printed, and asked
+//	status.go, standstill.go                  changes of state
+//	signals.go                                how the program ends
+//	connection.go                             a discovery, for:
+//	follow.go                                 follow
+//	work.go, runner.go                        work: a worker.Group over a discovery's Changes; the process of one tenant. The rest is in process
+//	manager.go                                a client of the manager, for:
+//	tenant.go, service.go, spelling.go        tenants and associations
+//	key.go, token.go, events.go, outbox.go    what administrators do
+//	database.go                               the database, for:
+//	servesettings.go, certificate.go, serve.go serve
+//	backup.go                                 backup and restore
+//	stack.go, files.go, files_*.go            what dev starts
+//	churn.go, report.go, banner.go, dev.go    dev: what it changes, and what it prints
+//	benchmanager.go, bench.go                 bench
 package main
 
 import (
@@ -49,10 +65,12 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 )
 
 func main() {
-	ctx, stop := whileRead(untilEnded(), os.Stdout)
+	ctx, stop := process.WhileRead(untilEnded(), os.Stdout)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -94,7 +112,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	quietDriver()
 	std := streams{in: stdin, out: &printer{w: stdout}, err: &printer{w: stderr, patience: errorPatience}}
 	command, done, err := parse(args, std)
-	if done && !errors.Is(err, errOutput) {
+	if done && !errors.Is(err, process.ErrOutput) {
 		return exitDone
 	}
 	name := "tenantwatch"
@@ -103,7 +121,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		command.BindTo(ctx, (*context.Context)(nil))
 		command.Bind(std)
 		err = command.Run()
-		if cause := context.Cause(ctx); err == nil && brokenPipe(cause) && lasting[command.Command()] {
+		if cause := context.Cause(ctx); err == nil && process.BrokenPipe(cause) && lasting[command.Command()] {
 			err = cause
 		}
 	}
@@ -130,7 +148,7 @@ func parse(args []string, std streams) (command *kong.Context, done bool, err er
 		return nil, true, nil
 	}
 	command, err = parser.Parse(args)
-	if err != nil && !errors.Is(err, errOutput) { // of the help
+	if err != nil && !errors.Is(err, process.ErrOutput) { // of the help
 		err = &usageError{text: hideSecrets(wrongArgument(err)), advice: "Run \"tenantwatch --help\" for what there is."}
 	}
 	return command, done, err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
@@ -75,7 +76,7 @@ func (f *managerFlags) do(ctx context.Context, std streams, interrupted error, w
 func whoeverReads(ctx context.Context) (context.Context, context.CancelFunc) {
 	going, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		if !brokenPipe(context.Cause(ctx)) {
+		if !process.BrokenPipe(context.Cause(ctx)) {
 			cancel()
 		}
 	})
@@ -123,7 +124,7 @@ func (s *session) explain(err error) error {
 	_, usage := errors.AsType[*usageError](err)
 	failed, advised := errors.AsType[*failure](err)
 	switch {
-	case err == nil || usage || errors.Is(err, errOutput):
+	case err == nil || usage || errors.Is(err, process.ErrOutput):
 		return err
 	case advised:
 		failed.words = spoken(failed.err, s.verbose)

@@ -5,30 +5,20 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// clock is how the time of what happens is shown to people: local, with how far that is from UTC.
-func clock(t time.Time) string {
-	return t.Local().Format("15:04:05.000Z07:00") //nolint:gosmopolitan // they compare it with the clock on the wall
-}
-
 // errorPatience is how long standard error may take for a line: nobody is held up by a reader of that which is stuck.
 const errorPatience = 5 * time.Second
-
-// errOutput means that the output cannot be written.
-var errOutput = errors.New("write the output")
 
 // printer writes whole lines, from any goroutine. The error of a write is for whoever prints on standard output; when
 // standard error is gone there is nobody left to tell.
@@ -48,7 +38,7 @@ func (p *printer) Write(b []byte) (int, error) {
 	defer p.mu.Unlock()
 	n, err := p.write(b)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errOutput, err)
+		err = fmt.Errorf("%w: %w", process.ErrOutput, err)
 	}
 	return n, err
 }
@@ -61,7 +51,7 @@ func (p *printer) write(b []byte) (int, error) {
 		select {
 		case <-p.stuck:
 		default:
-			return 0, errStuck
+			return 0, process.ErrStuck
 		}
 	}
 	var err error
@@ -79,7 +69,7 @@ func (p *printer) write(b []byte) (int, error) {
 		return len(b), err
 	case <-late.C:
 		p.stuck = written
-		return 0, errStuck
+		return 0, process.ErrStuck
 	}
 }
 
@@ -167,7 +157,7 @@ type table struct {
 // row returns the line of a change, without its end. extra goes into a last column.
 func (t *table) row(change tenant.Change, extra string) string {
 	t.width = max(t.width, len(change.TenantID))
-	line := fmt.Sprintf("%s  %s  %-*s  ", clock(change.At), sign(change.Kind), t.width, change.TenantID)
+	line := fmt.Sprintf("%s  %s  %-*s  ", process.Clock(change.At), sign(change.Kind), t.width, change.TenantID)
 	if extra == "" {
 		return line + why(change)
 	}
@@ -213,13 +203,4 @@ func duration(d time.Duration) string {
 // milliseconds rounds to what people can tell apart.
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
-}
-
-// brokenPipe reports whether err means that nobody reads the output any more.
-func brokenPipe(err error) bool {
-	errno, ok := errors.AsType[syscall.Errno](err)
-	if ok && runtime.GOOS == "windows" {
-		return errno == 109 || errno == 232 // ERROR_BROKEN_PIPE, ERROR_NO_DATA
-	}
-	return ok && errno == syscall.EPIPE || errors.Is(err, io.ErrClosedPipe)
 }

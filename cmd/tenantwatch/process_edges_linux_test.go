@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/discovery"
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/internal/test/edges"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/worker"
@@ -31,15 +31,15 @@ var processFaults = map[string]processFault{
 	"ends when it is asked to":           {script: "trap 'echo reloaded' HUP; echo ready; sleep NAP & wait; sleep NAP"},
 	"ignores SIGTERM":                    {script: "trap '' TERM; echo ready; sleep NAP", stubborn: true},
 	"has a child that ignores SIGTERM":   {script: "(trap '' TERM; exec sleep NAP) & sleep 0.1; echo ready; wait", stubborn: true},
-	"leaves a child that ignores it":     {script: "(trap '' TERM; exec sleep NAP) & sleep 0.1; echo ready; exit 3", ends: eventFailed, stubborn: true},
-	"leaves a child":                     {script: "sleep NAP & exit 3", ends: eventFailed},
+	"leaves a child that ignores it":     {script: "(trap '' TERM; exec sleep NAP) & sleep 0.1; echo ready; exit 3", ends: process.EventFailed, stubborn: true},
+	"leaves a child":                     {script: "sleep NAP & exit 3", ends: process.EventFailed},
 	"has a child that leaves the group":  {script: "setsid sleep NAP & sleep 0.1; echo ready; wait", leaves: 1},
 	"forks and is not the one that runs": {script: "(echo ready; exec sleep NAP) & wait"},
-	"exits with 0":                       {script: "exit 0", ends: eventDone},
-	"exits with 3":                       {script: "exit 3", ends: eventFailed},
-	"exits with 78":                      {script: "exit 78", ends: eventGivenUp},
-	"dies by a signal":                   {script: "kill -SEGV $$; sleep NAP", ends: eventFailed},
-	"never starts":                       {missing: true, ends: eventFailed},
+	"exits with 0":                       {script: "exit 0", ends: process.EventDone},
+	"exits with 3":                       {script: "exit 3", ends: process.EventFailed},
+	"exits with 78":                      {script: "exit 78", ends: process.EventGivenUp},
+	"dies by a signal":                   {script: "kill -SEGV $$; sleep NAP", ends: process.EventFailed},
+	"never starts":                       {missing: true, ends: process.EventFailed},
 	"writes without end":                 {script: "echo ready; yes"},
 	"closes its output":                  {script: "echo ready; exec >&- 2>&-; sleep NAP"},
 	"asks the terminal":                  {script: "(cat < /dev/tty) 2>/dev/null; echo ready; sleep NAP"},
@@ -130,24 +130,34 @@ func newProcessCell(t *testing.T, f processFault) *processCell {
 
 // The cell is the display of its runner, and the voice of its process.
 
-func (c *processCell) voice(string) voice                                           { return c }
-func (c *processCell) states(context.Context, discovery.Status)                     {}
-func (c *processCell) during(func() worker.Status, func(error), func() error) error { return nil }
+// Voice is called by the runner.
+func (c *processCell) Voice(string) process.Voice { return c }
 
-func (c *processCell) event(e event) {
+// During is not called.
+func (c *processCell) During(func(error), func() error) error { return nil }
+
+// Event notes it.
+func (c *processCell) Event(e process.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events = append(c.events, e.Type)
 }
 
-func (c *processCell) read(_ stream, r io.Reader) {
-	drain(r, func(line []byte, _ bool) {
+// Read keeps the beginning of what the process writes.
+func (c *processCell) Read(_ process.Stream, r io.Reader) {
+	const most = 64 << 10
+	buffer := make([]byte, 4096)
+	for {
+		n, err := r.Read(buffer)
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.said.Len() < maxQueued {
-			c.said.Write(append(line, '\n'))
+		if c.said.Len() < most {
+			c.said.Write(buffer[:n])
 		}
-	})
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
 }
 
 func (c *processCell) has(line string) bool {
@@ -183,7 +193,7 @@ func (c *processCell) do(operation string) {
 		c.start()
 		if c.fault.ends == "" {
 			c.cancel(worker.ErrRemoved)
-			c.wants(eventStopping, eventStopped)
+			c.wants(process.EventStopping, process.EventStopped)
 		} else {
 			c.wantsItsOwnEnd()
 		}
@@ -202,7 +212,7 @@ func (c *processCell) do(operation string) {
 		c.awaitReady()
 		c.cancel(worker.ErrStopping)
 		close(c.hurry)
-		c.wants(eventStopped)
+		c.wants(process.EventStopped)
 	}
 }
 
@@ -212,7 +222,7 @@ func (c *processCell) endedBy(cause error) {
 	c.start()
 	c.awaitReady() // also when it has ended and what it has left goes on
 	c.cancel(cause)
-	c.wants(eventStopped)
+	c.wants(process.EventStopped)
 }
 
 func (c *processCell) reconfigure() {
@@ -225,7 +235,7 @@ func (c *processCell) reconfigure() {
 		c.t.Errorf("got %v", err)
 	}
 	c.mu.Lock()
-	told := slices.Contains(c.events, eventSignalled)
+	told := slices.Contains(c.events, process.EventSignalled)
 	c.mu.Unlock()
 	if told != (c.fault.ends == "") {
 		c.t.Errorf("it was signalled: %v, in %q", told, c.events)
@@ -240,7 +250,7 @@ func (c *processCell) reconfigure() {
 func (c *processCell) wantsItsOwnEnd() {
 	c.t.Helper()
 	err := <-c.ended
-	if (err == nil) != (c.fault.ends == eventDone) || errors.Is(err, worker.ErrGiveUp) != (c.fault.ends == eventGivenUp) {
+	if (err == nil) != (c.fault.ends == process.EventDone) || errors.Is(err, worker.ErrGiveUp) != (c.fault.ends == process.EventGivenUp) {
 		c.t.Errorf("got %v, want what belongs to %s", err, c.fault.ends)
 	}
 	c.ended <- err
@@ -248,7 +258,7 @@ func (c *processCell) wantsItsOwnEnd() {
 	if c.fault.missing {
 		return
 	}
-	if killed := slices.Contains(c.events, eventKilled); c.events[0] != eventStarted || killed != c.fault.stubborn {
+	if killed := slices.Contains(c.events, process.EventKilled); c.events[0] != process.EventStarted || killed != c.fault.stubborn {
 		c.t.Errorf("told %q", c.events)
 	}
 }
@@ -257,11 +267,11 @@ func (c *processCell) wantsItsOwnEnd() {
 func (c *processCell) wants(last ...string) {
 	c.t.Helper()
 	c.wantsNothingLeft(<-c.ended)
-	events := slices.DeleteFunc(slices.Clone(c.events), func(e string) bool { return e == eventKilled })
+	events := slices.DeleteFunc(slices.Clone(c.events), func(e string) bool { return e == process.EventKilled })
 	if len(events) < len(last) || !slices.Equal(events[len(events)-len(last):], last) {
 		c.t.Errorf("told %q, want %q at the end", c.events, last)
 	}
-	if !c.fault.stubborn && c.runner.grace == time.Hour && slices.Contains(c.events, eventKilled) {
+	if !c.fault.stubborn && c.runner.grace == time.Hour && slices.Contains(c.events, process.EventKilled) {
 		select {
 		case <-c.hurry:
 		default:

@@ -19,8 +19,8 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
-// process is the program, running on its own.
-type process struct {
+// launched is the program, running on its own.
+type launched struct {
 	t        *testing.T
 	cmd      *exec.Cmd
 	out, err lockedBuffer
@@ -44,7 +44,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // startProcess starts it with no other settings in its environment than env.
-func startProcess(t *testing.T, env []string, args ...string) *process {
+func startProcess(t *testing.T, env []string, args ...string) *launched {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no Ctrl-C to send")
@@ -53,7 +53,7 @@ func startProcess(t *testing.T, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)}
+	p := &launched{t: t, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=" + noNap}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	if err := p.cmd.Start(); err != nil {
@@ -69,7 +69,7 @@ func startProcess(t *testing.T, env []string, args ...string) *process {
 }
 
 // await waits until the text is in the buffer.
-func (p *process) await(b *lockedBuffer, text string) {
+func (p *launched) await(b *lockedBuffer, text string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(patience); !strings.Contains(b.String(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -79,7 +79,7 @@ func (p *process) await(b *lockedBuffer, text string) {
 }
 
 // interrupt sends Ctrl-C and waits for the end.
-func (p *process) interrupt() {
+func (p *launched) interrupt() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		p.t.Fatal(err)
@@ -89,7 +89,7 @@ func (p *process) interrupt() {
 	}
 }
 
-func (p *process) ready() readyLine {
+func (p *launched) ready() readyLine {
 	p.t.Helper()
 	p.await(&p.out, "\n")
 	line, _, _ := strings.Cut(p.out.String(), "\n")
@@ -113,7 +113,7 @@ func (r readyLine) change(t *testing.T, method, path, body string) {
 	}
 }
 
-func (r readyLine) follow(t *testing.T) *process {
+func (r readyLine) follow(t *testing.T) *launched {
 	t.Helper()
 	return startProcess(t, nil, "follow", "--service", r.Service, "--environment", r.Environment,
 		"--manager-url", r.ManagerURL, "--redis-url", r.RedisURL, "--api-key-file", r.APIKeyFile)
@@ -171,7 +171,7 @@ func TestS08NoSecretShows(t *testing.T) {
 	refused := startProcess(t, append(settings, "MULTI_TENANT_REDIS_PASSWORD="+wrong), "follow", "--verbose")
 	refused.await(&refused.err, "no events from Redis: refused by Redis: subscribe to ")
 
-	for _, p := range []*process{follow, refused, dev} {
+	for _, p := range []*launched{follow, refused, dev} {
 		p.interrupt()
 	}
 	assertNoSecrets(t, follow, "canary", ready.APIKey, ready.Token)
@@ -179,7 +179,7 @@ func TestS08NoSecretShows(t *testing.T) {
 	assertNoSecrets(t, dev, "canary")
 }
 
-func assertNoSecrets(t *testing.T, p *process, secrets ...string) {
+func assertNoSecrets(t *testing.T, p *launched, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
 		if strings.Contains(p.out.String()+p.err.String(), secret) {

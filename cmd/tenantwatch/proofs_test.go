@@ -45,7 +45,7 @@ func prove(t *testing.T, dsn string, settings ...string) *proof {
 	p := &proof{t: t}
 	var token, apiKey string
 	for range 2 {
-		s := &serving{process: &process{t: t}, serve: append([]string{
+		s := &serving{launched: &launched{t: t}, serve: append([]string{
 			"TENANTWATCH_DB=" + dsn, "TENANTWATCH_ENVIRONMENT=staging", "TENANTWATCH_ENCRYPTION_KEY_FILE=" + key,
 			"TENANTWATCH_LISTEN=127.0.0.1:0", "TENANTWATCH_ADMIN_LISTEN=127.0.0.1:0",
 		}, settings...)}

@@ -108,7 +108,7 @@ func TestX10ACommandKnowsAClusterByOneAddress(t *testing.T) {
 	first, last := cluster.Nodes[0], cluster.Nodes[len(cluster.Nodes)-1]
 	dev := startProcess(t, nil, "dev", "--no-churn", "--json", "--tenants", "2", "--redis-url", "redis://"+first.Addr())
 	ready := dev.ready()
-	var followers []*process
+	var followers []*launched
 	for _, more := range [][]string{{"--redis-cluster", "--feed", "stream"}, {"--feed", "stream"}, {"--redis-cluster"}} {
 		args := append([]string{
 			"follow", "--service", ready.Service, "--environment", ready.Environment, "--manager-url", ready.ManagerURL,

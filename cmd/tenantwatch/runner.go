@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/tenant"
 	"github.com/tenantwatch/tenantwatch/worker"
 )
@@ -20,10 +21,10 @@ type runner struct {
 	args    []string
 	env     []string
 	grace   time.Duration
-	keeper  *keeper
+	keeper  *process.Keeper
 	hurry   <-chan struct{} // closed when nothing is given its grace any more
 	signal  os.Signal       // for a process whose tenant was reconfigured; nil: none
-	display display
+	display process.Display
 
 	mu      sync.Mutex // guards running
 	running map[string]*turn
@@ -31,14 +32,14 @@ type runner struct {
 
 // turn is one run of a tenant, and its process once that has been started.
 type turn struct {
-	voice voice
+	voice process.Voice
 	mu    sync.Mutex // held while the process is being started; guards child
-	child *child
+	child *process.Child
 }
 
 // work runs one process from its start to its end, and that of all it has left in its group.
 func (r *runner) work(ctx context.Context, tenantID string) error {
-	this := &turn{voice: r.display.voice(tenantID)}
+	this := &turn{voice: r.display.Voice(tenantID)}
 	key := tenant.CanonicalID(tenantID)
 	r.note(key, this)
 	defer r.note(key, nil)
@@ -47,24 +48,24 @@ func (r *runner) work(ctx context.Context, tenantID string) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		this.voice.event(event{Type: eventFailed, Reason: err.Error()})
+		this.voice.Event(process.Event{Type: process.EventFailed, Reason: err.Error()})
 		return err
 	}
-	c.run(ctx, r.grace, r.hurry, this.voice)
-	how, pid := c.cmd.ProcessState.String(), c.pid()
+	c.Run(ctx, r.grace, r.hurry, this.voice)
+	how, pid := c.State().String(), c.PID()
 	switch {
 	case ctx.Err() != nil:
-		this.voice.event(event{Type: eventStopped, PID: pid, Reason: how})
+		this.voice.Event(process.Event{Type: process.EventStopped, PID: pid, Reason: how})
 		return ctx.Err()
-	case c.err == nil:
-		this.voice.event(event{Type: eventDone, PID: pid})
+	case c.Err() == nil:
+		this.voice.Event(process.Event{Type: process.EventDone, PID: pid})
 		return nil
-	case c.cmd.ProcessState.ExitCode() == exitConfig:
-		this.voice.event(event{Type: eventGivenUp, PID: pid, Reason: how})
-		return fmt.Errorf("%w: %w", worker.ErrGiveUp, c.err)
+	case c.State().ExitCode() == exitConfig:
+		this.voice.Event(process.Event{Type: process.EventGivenUp, PID: pid, Reason: how})
+		return fmt.Errorf("%w: %w", worker.ErrGiveUp, c.Err())
 	default:
-		this.voice.event(event{Type: eventFailed, PID: pid, Reason: how})
-		return c.err
+		this.voice.Event(process.Event{Type: process.EventFailed, PID: pid, Reason: how})
+		return c.Err()
 	}
 }
 
@@ -78,14 +79,14 @@ func (r *runner) note(key string, this *turn) {
 	r.running[key] = this
 }
 
-func (r *runner) start(ctx context.Context, this *turn, tenantID string) (*child, error) {
+func (r *runner) start(ctx context.Context, this *turn, tenantID string) (*process.Child, error) {
 	this.mu.Lock()
 	defer this.mu.Unlock()
 	var err error
-	if this.child, err = startChild(ctx, r.keeper, r.path, r.args, environment(r.env, "TENANT_ID", tenantID)); err != nil {
+	if this.child, err = process.Start(ctx, r.keeper, r.path, r.args, process.Environment(r.env, "TENANT_ID", tenantID)); err != nil {
 		return nil, fmt.Errorf("start the process: %w", err)
 	}
-	this.voice.event(event{Type: eventStarted, PID: this.child.pid()})
+	this.voice.Event(process.Event{Type: process.EventStarted, PID: this.child.PID()})
 	return this.child, nil
 }
 
@@ -100,11 +101,11 @@ func (r *runner) reconfigured(_ context.Context, tenantID string, reason tenant.
 	}
 	this.mu.Lock()
 	defer this.mu.Unlock()
-	if this.child == nil || this.child.hasEnded() {
+	if this.child == nil || this.child.HasEnded() {
 		return nil
 	}
-	if err := this.child.cmd.Process.Signal(r.signal); err == nil {
-		this.voice.event(event{Type: eventSignalled, PID: this.child.pid(), Reason: fmt.Sprintf("%s, because of %s", r.signal, reason)})
+	if err := this.child.Signal(r.signal); err == nil {
+		this.voice.Event(process.Event{Type: process.EventSignalled, PID: this.child.PID(), Reason: fmt.Sprintf("%s, because of %s", r.signal, reason)})
 	}
 	return nil
 }

@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"runtime"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/worker"
 )
 
@@ -18,10 +18,10 @@ func jobRunner(t *testing.T, args ...string) *runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.env = environment(os.Environ(), "GORACE", noNap)
-	r.display = newBoard(terminal{}, "", nil)
-	r.keeper = newKeeper()
-	t.Cleanup(r.keeper.close)
+	r.env = process.Environment(os.Environ(), "GORACE", noNap)
+	r.display = process.NewBoard(process.Terminal{}, "")
+	r.keeper = process.NewKeeper()
+	t.Cleanup(r.keeper.Close)
 	return r
 }
 
@@ -76,21 +76,4 @@ func TestARunLeavesNoFileOpen(t *testing.T) {
 	if after := open(); after > before {
 		t.Errorf("%d files are open, %d were", after, before)
 	}
-}
-
-// A process that has left the group with our pipe in its hands is not waited for.
-func TestWhoLeavesTheGroupIsNotWaitedFor(t *testing.T) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = write.Close() }() // as if somebody else still had it
-	r := jobRunner(t, "exit", "1")
-	c, err := startChild(t.Context(), r.keeper, r.path, r.args, r.env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = c.pipes[0].Close()
-	c.pipes[0] = read
-	c.run(t.Context(), 0, nil, newLines(streams{out: &printer{w: io.Discard}, err: &printer{w: io.Discard}}, false).voice("t"))
 }

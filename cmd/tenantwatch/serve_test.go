@@ -28,7 +28,7 @@ import (
 
 // serving is a manager that runs as a process of its own.
 type serving struct {
-	*process
+	*launched
 
 	ready serveReady
 	redis *testserver.Redis
@@ -49,7 +49,7 @@ func startServe(t *testing.T, dsn string, more ...string) *serving {
 		"TENANTWATCH_DB=" + dsn, "TENANTWATCH_ENVIRONMENT=staging", "TENANTWATCH_ENCRYPTION_KEY_FILE=" + key,
 		"TENANTWATCH_REDIS_URL=redis://" + redis.Addr(), "TENANTWATCH_LISTEN=127.0.0.1:0", "TENANTWATCH_ADMIN_LISTEN=127.0.0.1:0",
 	}}
-	s.process = &process{t: t}
+	s.launched = &launched{t: t}
 	token := s.run(s.serve, "token", "create", "--db", dsn)
 	s.env = []string{"TENANTWATCH_TOKEN=" + strings.TrimSpace(token), "TENANTWATCH_REDIS_URL=redis://" + redis.Addr()}
 	s.start()
@@ -59,7 +59,7 @@ func startServe(t *testing.T, dsn string, more ...string) *serving {
 // start starts it, again if it has ended.
 func (s *serving) start() {
 	s.t.Helper()
-	s.process = startProcess(s.t, s.serve, append([]string{"serve", "--json"}, s.more...)...)
+	s.launched = startProcess(s.t, s.serve, append([]string{"serve", "--json"}, s.more...)...)
 	s.await(&s.out, "\n")
 	line, _, _ := strings.Cut(s.out.String(), "\n")
 	if err := json.Unmarshal([]byte(line), &s.ready); err != nil {
@@ -136,7 +136,7 @@ func TestServeOnEachDatabase(t *testing.T) {
 			}
 			follow.interrupt()
 			s.interrupt()
-			for _, p := range []*process{follow, s.process} {
+			for _, p := range []*launched{follow, s.launched} {
 				assertNoSecrets(t, p, apiKey, "twt_", strings.Repeat("0f", encryptionKey))
 			}
 		})

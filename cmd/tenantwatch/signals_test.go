@@ -105,7 +105,7 @@ func TestX48SIGHUPEndsTheOthers(t *testing.T) {
 	ready := dev.ready()
 	follow := ready.follow(t)
 	follow.await(&follow.err, "live with")
-	for _, p := range []*process{follow, dev} {
+	for _, p := range []*launched{follow, dev} {
 		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/discovery"
 )
 
@@ -26,7 +27,7 @@ func tellState(stderr *printer, asJSON bool, s discovery.Status, reason string) 
 		_ = stderr.object("state", s.Since, statusLine{State: s.State, Tenants: s.Tenants, Reason: reason})
 		return
 	}
-	_ = stderr.line("%s  %s with %s: %s", clock(s.Since), s.State, count(s.Tenants, "tenant"), reason)
+	_ = stderr.line("%s  %s with %s: %s", process.Clock(s.Since), s.State, count(s.Tenants, "tenant"), reason)
 }
 
 // tellDrift returns a function that writes a line about differences that no event has announced.

@@ -34,7 +34,7 @@ func TestX10EveryFlagHasAVariable(t *testing.T) {
 					t.Errorf("%s stands for --%s and --%s of %s", name, flag.Name, seen[name], commandOf(leaf))
 				}
 				seen[name] = flag.Name
-				if !strings.Contains(flag.Value.Help, "($") && !strings.Contains((&variables{of: map[*kong.Value][]string{flag.Value: names}}).help(flag.Value), "$"+name) {
+				if !strings.Contains(flag.Help, "($") && !strings.Contains((&variables{of: map[*kong.Value][]string{flag.Value: names}}).help(flag.Value), "$"+name) {
 					t.Errorf("the help of %s --%s does not name %s", commandOf(leaf), flag.Name, name)
 				}
 			}

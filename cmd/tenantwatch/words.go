@@ -17,7 +17,7 @@ import (
 func inWords(managerURL string, err error, verbose bool) string {
 	answer, answered := errors.AsType[*managerapi.Error](err)
 	_, unreadable := errors.AsType[*managerapi.DecodeError](err)
-	words := ""
+	var words string
 	switch {
 	case unreadable, answered && isElsewhere(answer):
 		words = "what answers at " + managerURL + " is not a tenant manager"

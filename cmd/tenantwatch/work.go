@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/process"
 	"github.com/tenantwatch/tenantwatch/discovery"
 	"github.com/tenantwatch/tenantwatch/worker"
 )
@@ -24,6 +24,10 @@ const (
 	// spareThreads is how many threads we make before there are processes: where these use up a limit of tasks, the system
 	// gives us no more, and the runtime of Go does not go on without one that it needs.
 	spareThreads = 12
+	// showEvery is how often the display is handed what there is, at most.
+	showEvery = 250 * time.Millisecond
+	// maxShowShare is the share of the time that this may take: one in so many.
+	maxShowShare = 10
 )
 
 // workCommand keeps a process running for each active tenant of a service.
@@ -73,10 +77,11 @@ func (c *workCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	r.env = environment(os.Environ(), "TENANTWATCH_SERVICE", s.service, "TENANTWATCH_ENVIRONMENT", s.environment)
-	r.display = c.display(std, s)
-	w := watcher{command: command, verbose: c.Verbose, asJSON: c.JSON, states: r.display.states}
-	return c.watch(ctx, std, s, w, func(d *discovery.TenantDiscovery) error { return c.supervise(ctx, std, d, r) })
+	r.env = process.Environment(os.Environ(), "TENANTWATCH_SERVICE", s.service, "TENANTWATCH_ENVIRONMENT", s.environment)
+	shown := c.view(std, s)
+	r.display = shown.Display
+	w := watcher{command: command, verbose: c.Verbose, asJSON: c.JSON, states: shown.states}
+	return c.watch(ctx, std, s, w, func(d *discovery.TenantDiscovery) error { return c.supervise(ctx, std, d, r, shown) })
 }
 
 // runner returns what starts the processes, or one error that names every flag that makes no sense.
@@ -95,7 +100,7 @@ func (c *workCommand) runner(command string) (*runner, error) {
 	r := &runner{grace: c.StopGrace, running: map[string]*turn{}}
 	var err error
 	if c.ReconfigureSignal != "" {
-		r.signal, err = parseSignal(c.ReconfigureSignal)
+		r.signal, err = process.ParseSignal(c.ReconfigureSignal)
 		demand(err == nil, fmt.Sprintf("--reconfigure-signal: %v", err))
 	}
 	words := c.Command
@@ -117,21 +122,42 @@ func (c *workCommand) runner(command string) (*runner, error) {
 	return r, nil
 }
 
-// display is a table on a terminal that nothing else is printed on, and otherwise lines.
-func (c *workCommand) display(std streams, s settings) display {
-	t, ok := terminalOf(std.out)
-	if !ok || c.JSON || c.Verbose && isTerminal(std.err) {
-		return newLines(std, c.JSON)
+// view is the display of the processes, and what is told beside them.
+type view struct {
+	process.Display
+
+	states func(context.Context, discovery.Status)
+	show   func(worker.Status) error // is handed what the supervisor says, now and then; nil when that is not shown
+}
+
+// view is a table on a terminal that nothing else is printed on, and otherwise lines.
+func (c *workCommand) view(std streams, s settings) view {
+	told := tellStatus(std.err, c.JSON)
+	t, ok := process.TerminalOf(std.out.w, std.out.Write)
+	if !ok || c.JSON || c.Verbose && process.IsTerminal(std.err.w) {
+		matter := func(text string) { _ = std.err.line("%s  %s", process.Clock(time.Now()), text) }
+		onTerminal := process.IsTerminal(std.out.w) || process.IsTerminal(std.err.w)
+		return view{Display: process.NewLines(std.out, std.err, c.JSON, onTerminal, matter), states: told}
 	}
-	told := tellStatus(std.err, false)
-	if isTerminal(std.err) {
-		told = nil
+	board := process.NewBoard(t, strings.TrimSuffix(s.service+"/"+s.environment, "/"))
+	return view{Display: board, show: board.Show, states: func(ctx context.Context, s discovery.Status) {
+		board.About(aboutState(s))
+		if !process.IsTerminal(std.err.w) {
+			told(ctx, s)
+		}
+	}}
+}
+
+// aboutState is the state in a few words, with its reason when it is not live.
+func aboutState(s discovery.Status) string {
+	if s.State == discovery.Live {
+		return s.State.String()
 	}
-	return newBoard(t, strings.TrimSuffix(s.service+"/"+s.environment, "/"), told)
+	return s.State.String() + " (" + shown(reasonOf(s)) + ")"
 }
 
 // supervise keeps the processes until ctx ends.
-func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.TenantDiscovery, r *runner) error {
+func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.TenantDiscovery, r *runner, shown view) error {
 	makeThreads(spareThreads)
 	cfg := worker.Config{
 		Work: r.work, Limit: c.Limit, RampPerSecond: c.Ramp, StopGrace: withTimeToKill(c.StopGrace),
@@ -152,13 +178,44 @@ func (c *workCommand) supervise(ctx context.Context, std streams, d *discovery.T
 	hurry, calm := untilHurried(ctx, signals)
 	defer calm()
 	r.hurry = hurry
-	r.keeper = newKeeper()
-	defer r.keeper.close()
-	err = r.display.during(g.Status, cancel, func() error { return g.Run(ctx, d.Changes(ctx)) })
+	r.keeper = process.NewKeeper()
+	defer r.keeper.Close()
+	err = shown.During(cancel, func() error {
+		return shown.handing(g.Status, cancel, func() error { return g.Run(ctx, d.Changes(ctx)) })
+	})
 	if _, ok := errors.AsType[*worker.StillRunningError](err); ok {
 		err = &failure{err: err, advice: "SIGKILL did not end them: look for processes that wait for a disk or for a file system on the network."}
 	}
 	return err
+}
+
+// handing hands the display what the supervisor says, a few times a second, until body has returned. One that fails is handed no more.
+func (v view) handing(status func() worker.Status, failed func(error), body func() error) error {
+	if v.show == nil {
+		return body()
+	}
+	over := make(chan struct{})
+	var handing sync.WaitGroup
+	handing.Go(func() {
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-timer.C:
+			}
+			began := time.Now()
+			if err := v.show(status()); err != nil {
+				failed(err)
+				return
+			}
+			timer.Reset(max(showEvery, maxShowShare*time.Since(began)))
+		}
+	})
+	defer handing.Wait()
+	defer close(over)
+	return body()
 }
 
 // withTimeToKill is how long the group waits for a process that has so long a grace. Nobody sees the end of the longest one.
@@ -216,6 +273,3 @@ func untilHurried(ctx context.Context, signals <-chan os.Signal) (hurry <-chan s
 		waiting.Wait()
 	}
 }
-
-// times is "once", or "3 times".
-func times(n int) string { return cmp.Or(map[int]string{1: "once"}[n], fmt.Sprintf("%d times", n)) }

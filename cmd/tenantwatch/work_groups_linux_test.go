@@ -81,7 +81,7 @@ func TestX30WhoEndsInTimeIsNotKilled(t *testing.T) {
 
 // inside starts "work" as the first process of a namespace of its own, as in a container. Options of unshare say whether /proc
 // is that of the namespace.
-func (r readyLine) inside(t *testing.T, options []string, args ...string) *process {
+func (r readyLine) inside(t *testing.T, options []string, args ...string) *launched {
 	t.Helper()
 	options = append([]string{"--pid", "--fork", "--kill-child"}, options...)
 	if out, err := exec.CommandContext(t.Context(), "unshare", append(options, "true")...).CombinedOutput(); err != nil {
@@ -91,7 +91,7 @@ func (r readyLine) inside(t *testing.T, options []string, args ...string) *proce
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t}
+	p := &launched{t: t}
 	p.cmd = exec.CommandContext(t.Context(), "unshare", slices.Concat(options, []string{path}, r.workArguments(args...))...)
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + noNap}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
@@ -175,7 +175,7 @@ func TestX32AClosedPipeEndsWhoWritesIntoIt(t *testing.T) {
 }
 
 // limited starts "work" as somebody who may have so many processes and threads.
-func (r readyLine) limited(t *testing.T, most int, args ...string) *process {
+func (r readyLine) limited(t *testing.T, most int, args ...string) *launched {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("NOT TESTED: it takes root to become somebody who has no processes yet")
@@ -184,7 +184,7 @@ func (r readyLine) limited(t *testing.T, most int, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t}
+	p := &launched{t: t}
 	p.cmd = exec.CommandContext(t.Context(), "prlimit", append([]string{fmt.Sprintf("--nproc=%d", most), path}, r.workArguments(args...)...)...)
 	uid := uint32(2_000_000 + os.Getpid()%100_000)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,7 +34,7 @@ func openTerminal(t *testing.T, width, height uint16) (outside, inside *os.File)
 }
 
 // onTerminal starts "work" on a terminal of its own. typeCtrlC types that there, and waits for the end.
-func (r readyLine) onTerminal(t *testing.T, width, height uint16, names *roll, args ...string) (work *process, outside *os.File, typeCtrlC func()) {
+func (r readyLine) onTerminal(t *testing.T, width, height uint16, names *roll, args ...string) (work *launched, outside *os.File, typeCtrlC func()) {
 	t.Helper()
 	outside, inside := openTerminal(t, width, height)
 	work = r.unstarted(t, names, args...)
@@ -83,35 +82,9 @@ func TestWorkShowsATableOnATerminal(t *testing.T) {
 	typeCtrlC()
 	names.awaitNobody()
 	out := work.out.String()
-	_, table, _ := strings.Cut(out, openScreen)
-	if _, rest, closed := strings.Cut(table, closeScreen); !closed || !strings.HasPrefix(rest, "in ") || strings.Count(rest, "\n") != 1 {
+	_, table, _ := strings.Cut(out, "\x1b[?1049h\x1b[?25l\x1b[?7l")
+	if _, rest, closed := strings.Cut(table, "\x1b[?7h\x1b[?25h\x1b[?1049l"); !closed || !strings.HasPrefix(rest, "in ") || strings.Count(rest, "\n") != 1 {
 		t.Errorf("the terminal is left so:\n%q", out[max(len(out)-300, 0):])
 	}
 	dev.interrupt()
-}
-
-// Who waits for orphans is somebody else's business: one for whom nobody has waited has ended all the same.
-func TestX30ADeadOrphanDoesNotLive(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), jobRunner(t).path, "wait")
-	ownGroup(cmd)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	id := cmd.Process.Pid
-	lives := func() bool {
-		living, _, err := takeCensus()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return living[id]
-	}
-	if !lives() {
-		t.Error("a process does not live")
-	}
-	_ = cmd.Process.Kill()
-	until(t, func() bool { return !lives() }, "it lives after SIGKILL")
-	if err := syscall.Kill(-id, 0); err != nil {
-		t.Errorf("a signal does not find it, so this proves nothing: %v", err)
-	}
-	_ = cmd.Wait()
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The device has no room: what is printed is lost, and the work goes on.
@@ -41,13 +44,13 @@ func TestX34AFullDiskEndsNobody(t *testing.T) {
 }
 
 // unstarted is "work" before its start.
-func (r readyLine) unstarted(t *testing.T, names *roll, args ...string) *process {
+func (r readyLine) unstarted(t *testing.T, names *roll, args ...string) *launched {
 	t.Helper()
 	path, err := exec.LookPath("tenantwatch")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.CommandContext(t.Context(), path, r.workArguments(args...)...)}
+	p := &launched{t: t, cmd: exec.CommandContext(t.Context(), path, r.workArguments(args...)...)}
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + noNap, names.env()}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	return p
@@ -72,7 +75,7 @@ func endWithStuckReader(t *testing.T, errorsToo bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = read.Close() }()
+	defer func() { _ = errors.Join(read.Close(), write.Close()) }()
 	work := ready.unstarted(t, names, "--", "tenantjob", "flood")
 	work.cmd.Stdout = write
 	if errorsToo {
@@ -81,9 +84,13 @@ func endWithStuckReader(t *testing.T, errorsToo bool) {
 	if err := work.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_ = write.Close()
 	names.await("flood tenant-0001", 1)
 	names.await("flood tenant-0002", 1)
+	until(t, func() bool { // or all that there is would fit
+		writable := []unix.PollFd{{Fd: int32(write.Fd()), Events: unix.POLLOUT}} //nolint:gosec // it is one
+		n, err := unix.Poll(writable, 0)
+		return n == 0 && err == nil
+	}, "the pipe is not full")
 	if err := work.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

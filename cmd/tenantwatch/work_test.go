@@ -14,7 +14,7 @@ import (
 )
 
 // startWork starts "work" for the tenants of dev, with a roll of what it starts.
-func (r readyLine) startWork(t *testing.T, names *roll, args ...string) *process {
+func (r readyLine) startWork(t *testing.T, names *roll, args ...string) *launched {
 	t.Helper()
 	return startProcess(t, []string{names.env()}, r.workArguments(args...)...)
 }
@@ -26,7 +26,7 @@ func (r readyLine) workArguments(args ...string) []string {
 	}, args...)
 }
 
-func startDev(t *testing.T, tenants string) (dev *process, ready readyLine) {
+func startDev(t *testing.T, tenants string) (dev *launched, ready readyLine) {
 	t.Helper()
 	dev = startProcess(t, nil, "dev", "--no-churn", "--json", "--tenants", tenants)
 	ready = dev.ready()
@@ -64,7 +64,7 @@ func TestWorkFollowsTheTenants(t *testing.T) {
 }
 
 // awaitTimes waits until the text is in the buffer so often.
-func (p *process) awaitTimes(b *lockedBuffer, text string, want int) {
+func (p *launched) awaitTimes(b *lockedBuffer, text string, want int) {
 	p.t.Helper()
 	for deadline := time.Now().Add(patience); strings.Count(b.String(), text) < want; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"internal/contract":        {"tenant"},
 	"internal/lifecycle":       {"tenant", "internal/contract"},
 	"cmd/internal/store":       {"tenant", "internal/contract", "internal/lifecycle"},
+	"cmd/internal/process":     {"worker"},
 	"cmd/internal/relay":       {"tenant", "redisevents", "cmd/internal/store"},
 	"cmd/internal/server":      {"tenant", "managerapi", "internal/contract", "cmd/internal/store"},
 	"internal/test/testserver": {},
@@ -42,7 +43,7 @@ var mayImport = map[string][]string{
 	"internal/test/planted":    {"internal/test/schedule"},
 	"internal/test/archtest":   {},
 	"cmd/tenantwatch": {
-		"tenant", "managerapi", "redisevents", "discovery", "worker", "cmd/internal/store", "cmd/internal/relay", "cmd/internal/server", "cmd/internal/abuse",
+		"tenant", "managerapi", "redisevents", "discovery", "worker", "cmd/internal/store", "cmd/internal/relay", "cmd/internal/server", "cmd/internal/abuse", "cmd/internal/process",
 		"internal/urlproblem",
 	},
 }

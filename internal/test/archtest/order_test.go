@@ -19,10 +19,11 @@ import (
 // mostBackwards is how many arrows between the files of a package may run against the best order to read them in. An arrow leads from
 // a file to one that declares what it uses. In a package that reads well from the first file to the last there is none.
 var mostBackwards = map[string]int{
-	"discovery":          10,
-	"internal/activeset": 10,
-	"cmd/internal/store": 16,
-	"cmd/tenantwatch":    40,
+	"discovery":            10,
+	"internal/activeset":   10,
+	"cmd/internal/store":   16,
+	"cmd/internal/process": 10,
+	"cmd/tenantwatch":      40,
 }
 
 // TestFilesCanBeReadInAnOrder prints the figures of each package, and the order.

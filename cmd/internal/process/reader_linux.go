@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// whileRead returns a ctx that ends, with EPIPE as its cause, when out is a pipe that nobody reads any more. A service of
+// WhileRead returns a ctx that ends, with EPIPE as its cause, when out is a pipe that nobody reads any more. A service of
 // which nothing is told for days would otherwise not notice before its next line. stop ends the watching.
-func whileRead(parent context.Context, out *os.File) (ctx context.Context, stop func()) {
+func WhileRead(parent context.Context, out *os.File) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	if info, err := out.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
 		return ctx, func() { cancel(nil) }

@@ -1,6 +1,7 @@
-package main
+package process
 
 import (
+	"io"
 	"os"
 	"strings"
 	"unicode"
@@ -9,26 +10,27 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is what a table is painted on.
-type terminal struct {
+// Terminal is what a table is painted on.
+type Terminal struct {
 	write func(text []byte) error
 	size  func() (width, height int, err error)
 }
 
-// terminalOf is the terminal that p prints on; false when that is none, or one that cannot do more than print.
-func terminalOf(p *printer) (terminal, bool) {
-	file, ok := p.w.(*os.File)
-	if !ok || !isTerminal(p) || os.Getenv("TERM") == "dumb" || !obeys(file) {
-		return terminal{}, false
+// TerminalOf is the terminal that out is, which write writes on; false when that is none, or one that cannot do more than print.
+func TerminalOf(out io.Writer, write func(text []byte) (int, error)) (Terminal, bool) {
+	file, ok := out.(*os.File)
+	if !ok || !IsTerminal(out) || os.Getenv("TERM") == "dumb" || !obeys(file) {
+		return Terminal{}, false
 	}
-	return terminal{
-		write: func(text []byte) error { _, err := p.Write(text); return err },
+	return Terminal{
+		write: func(text []byte) error { _, err := write(text); return err },
 		size:  func() (width, height int, err error) { return term.GetSize(int(file.Fd())) },
 	}, true
 }
 
-func isTerminal(p *printer) bool {
-	file, ok := p.w.(*os.File)
+// IsTerminal reports whether w is a terminal.
+func IsTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 

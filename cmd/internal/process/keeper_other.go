@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package process
 
 import (
 	"context"
@@ -11,15 +11,17 @@ import (
 // lookEvery is how often it is looked whether the last of a group that was asked to end is gone.
 const lookEvery = 100 * time.Millisecond
 
-// keeper waits for processes, for each on a thread of its own.
-type keeper struct{}
+// Keeper waits for processes, for each on a thread of its own.
+type Keeper struct{}
 
-func newKeeper() *keeper { return &keeper{} }
+// NewKeeper returns a keeper.
+func NewKeeper() *Keeper { return &Keeper{} }
 
-func (*keeper) close() {}
+// Close does nothing.
+func (*Keeper) Close() {}
 
 // start starts the process of c.
-func (*keeper) start(ctx context.Context, c *child) error {
+func (*Keeper) start(ctx context.Context, c *Child) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -40,7 +42,7 @@ func (*keeper) start(ctx context.Context, c *child) error {
 }
 
 // watch returns a channel that is closed once the process and all of its group have ended. stop ends the watching.
-func (*keeper) watch(c *child) (gone <-chan struct{}, stop func()) {
+func (*Keeper) watch(c *Child) (gone <-chan struct{}, stop func()) {
 	all, quit := make(chan struct{}), make(chan struct{})
 	go func() {
 		look := time.NewTicker(lookEvery)
@@ -63,4 +65,4 @@ func (*keeper) watch(c *child) (gone <-chan struct{}, stop func()) {
 }
 
 // reap lets go of a process that has ended.
-func (*keeper) reap(c *child) { c.group.close() }
+func (*Keeper) reap(c *Child) { c.group.close() }

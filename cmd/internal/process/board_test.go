@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -14,24 +14,24 @@ import (
 
 // The board says what was written last, even when the line is not ended or was overwritten.
 func TestTheLastLine(t *testing.T) {
-	b := newBoard(terminal{}, "", nil)
-	v, ok := b.voice("t").(*boardVoice)
+	b := NewBoard(Terminal{}, "")
+	v, ok := b.Voice("t").(*boardVoice)
 	if !ok {
 		t.Fatal("another voice")
 	}
 	for _, step := range []struct {
-		to         stream
+		to         Stream
 		text, want string
 	}{
-		{standardOutput, "one\ntwo\n\n", "two"},
-		{standardOutput, "10 %\r20 %\r", "20 %"},
-		{standardOutput, "$ ", "$"},
-		{standardError, "\x1b[31mfailed\n", "failed"},
-		{standardError, "\n", "failed"},
-		{standardOutput, strings.Repeat("x", 3*maxTail) + "\nthe end", "the end"},
-		{standardOutput, strings.Repeat("y", 3*maxTail), strings.Repeat("y", maxTail)},
+		{StandardOutput, "one\ntwo\n\n", "two"},
+		{StandardOutput, "10 %\r20 %\r", "20 %"},
+		{StandardOutput, "$ ", "$"},
+		{StandardError, "\x1b[31mfailed\n", "failed"},
+		{StandardError, "\n", "failed"},
+		{StandardOutput, strings.Repeat("x", 3*maxTail) + "\nthe end", "the end"},
+		{StandardOutput, strings.Repeat("y", 3*maxTail), strings.Repeat("y", maxTail)},
 	} {
-		v.read(step.to, strings.NewReader(step.text))
+		v.Read(step.to, strings.NewReader(step.text))
 		if got := v.lastLine(); got != step.want {
 			t.Errorf("after %.20q: got %q, want %q", step.text, got, step.want)
 		}
@@ -41,29 +41,35 @@ func TestTheLastLine(t *testing.T) {
 	}
 }
 
-// The table is painted a few times a second, follows the size of the window, and gives the terminal back as it was.
+// The table follows the size of the window, and gives the terminal back as it was.
 func TestTheBoardOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var painted []string
 		var height atomic.Int64 // of the window, which is asked for where the table is painted
 		height.Store(5)
-		b := newBoard(terminal{
+		b := NewBoard(Terminal{
 			write: func(text []byte) error { painted = append(painted, string(text)); return nil },
 			size:  func() (width, h int, err error) { return 80, int(height.Load()), nil },
-		}, "ledger", nil)
+		}, "ledger")
 		const tenants = 20
 		s := statusOf(time.Now(), slices.Repeat([]worker.State{worker.Running}, tenants)...)
-		err := b.during(func() worker.Status { return s }, nil, func() error {
+		err := b.During(func(err error) { t.Error(err) }, func() error {
 			for range 100 {
-				b.voice("t0").event(event{Type: eventStarted})
+				b.Voice("t0").Event(Event{Type: EventStarted})
 			}
-			time.Sleep(2*time.Second + paintEvery/2)
+			time.Sleep(2 * time.Second)
+			if err := b.Show(s); err != nil {
+				return err
+			}
 			height.Store(40)
 			time.Sleep(time.Second)
+			if err := b.Show(s); err != nil {
+				return err
+			}
 			return nil
 		})
-		if err != nil || len(painted) < 4 || len(painted) > 20 {
-			t.Fatalf("painted %d times in 3 s, %v", len(painted), err)
+		if err != nil || len(painted) != 5 {
+			t.Fatalf("written %d times, %v", len(painted), err)
 		}
 		last := len(painted) - 1
 		if painted[0] != openScreen || painted[last-1] != closeScreen || !strings.HasPrefix(painted[last], "in 3s: started 100 times") {
@@ -77,37 +83,36 @@ func TestTheBoardOnATerminal(t *testing.T) {
 
 // What is kept of tenants goes with them.
 func TestTheBoardForgets(t *testing.T) {
-	b := newBoard(terminal{}, "", nil)
+	b := NewBoard(Terminal{}, "")
 	for i := range 1000 {
-		b.voice(fmt.Sprint("t", i))
+		b.Voice(fmt.Sprint("t", i))
 	}
 	b.terminal.size = func() (width, height int, err error) { return 80, 24, nil }
 	b.terminal.write = func([]byte) error { return nil }
-	status := func() worker.Status { return statusOf(time.Now(), worker.Running, worker.Done) }
-	if err := b.paintOnce(status); err != nil || len(b.voices) != 2 {
-		t.Errorf("%d are kept, want 2; %v", len(b.voices), err)
+	for range 2 { // one more than what is handed could know of
+		if err := b.Show(statusOf(time.Now(), worker.Running, worker.Done)); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(b.voices) != 2 {
+		t.Errorf("%d are kept, want 2", len(b.voices))
 	}
 }
 
-// A process is started while the table is painted, after the status was asked for: what it says shows all the same.
+// A process is started after the status was taken that is painted: what it says shows all the same.
 func TestX34WhatBeginsDuringAPaintingShows(t *testing.T) {
 	var painted string
-	b := newBoard(terminal{
+	b := NewBoard(Terminal{
 		write: func(text []byte) error { painted = string(text); return nil },
 		size:  func() (width, height int, err error) { return 80, 24, nil },
-	}, "ledger", nil)
-	early := b.voice("t0") // of one that goes, and comes again during the painting
-	early.read(standardOutput, strings.NewReader("early\n"))
-	for _, status := range []func() worker.Status{
-		func() worker.Status {
-			for _, id := range []string{"t0", "t1"} {
-				b.voice(id).read(standardOutput, strings.NewReader("answered by "+id+"\n"))
-			}
-			return worker.Status{}
-		},
-		func() worker.Status { return statusOf(time.Now(), worker.Running, worker.Running) },
-	} {
-		if err := b.paintOnce(status); err != nil {
+	}, "ledger")
+	early := b.Voice("t0") // of one that goes, and comes again
+	early.Read(StandardOutput, strings.NewReader("early\n"))
+	for _, id := range []string{"t0", "t1"} {
+		b.Voice(id).Read(StandardOutput, strings.NewReader("answered by "+id+"\n"))
+	}
+	for _, s := range []worker.Status{{}, statusOf(time.Now(), worker.Running, worker.Running)} {
+		if err := b.Show(s); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package process
 
 import (
 	"fmt"
@@ -35,8 +35,8 @@ func (g group) kill() { g.signal(syscall.SIGKILL) }
 // was not waited for.
 func (g group) signal(sig syscall.Signal) { _ = syscall.Kill(-g.id, sig) } // who is gone has ended
 
-// parseSignal knows the names of signals, with SIG before them or without.
-func parseSignal(name string) (os.Signal, error) {
+// ParseSignal knows the names of signals, with SIG before them or without.
+func ParseSignal(name string) (os.Signal, error) {
 	upper := strings.ToUpper(name)
 	sig := unix.SignalNum("SIG" + strings.TrimPrefix(upper, "SIG"))
 	if sig == 0 {

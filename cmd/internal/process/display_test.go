@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -14,7 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tenantwatch/tenantwatch/discovery"
+	"go.uber.org/goleak"
+
 	"github.com/tenantwatch/tenantwatch/worker"
 )
 
@@ -91,8 +92,8 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	return w.text.Write(p)
 }
 
-func plainLines(out io.Writer) *lines {
-	return newLines(streams{out: &printer{w: out}, err: &printer{w: io.Discard}}, false)
+func plainLines(out io.Writer) *Lines {
+	return NewLines(out, io.Discard, false, false, func(string) {})
 }
 
 // One that prints without end has to wait, and loses nothing; another's line waits for one write, not for all of them.
@@ -104,15 +105,15 @@ func TestAChattyProcessWaitsAndLosesNothing(t *testing.T) {
 		chatted, err := make(chan struct{}), error(nil)
 		go func() {
 			defer close(chatted)
-			err = l.during(nil, nil, func() error {
-				l.voice("chatty").read(standardOutput, strings.NewReader(strings.Repeat("a lot to say\n", chatter)))
+			err = l.During(nil, func() error {
+				l.Voice("chatty").Read(StandardOutput, strings.NewReader(strings.Repeat("a lot to say\n", chatter)))
 				return nil
 			})
 		}()
 		synctest.Wait()
-		quiet := l.voice("quiet")
-		quiet.event(event{Type: eventDone}) // does not wait
-		quiet.read(standardOutput, strings.NewReader("a word\n"))
+		quiet := l.Voice("quiet")
+		quiet.Event(Event{Type: EventDone}) // does not wait
+		quiet.Read(StandardOutput, strings.NewReader("a word\n"))
 		for range 3 {
 			out.permits <- struct{}{}
 			synctest.Wait()
@@ -134,14 +135,14 @@ func TestAStuckOutputStopsNoProcess(t *testing.T) {
 		out := &slowWriter{permits: make(chan struct{})}
 		l := plainLines(out)
 		const chatter = 10_000
-		err := l.during(nil, nil, func() error {
-			v := l.voice("chatty")
+		err := l.During(nil, func() error {
+			v := l.Voice("chatty")
 			began := time.Now()
-			v.read(standardOutput, strings.NewReader(strings.Repeat("a lot to say\n", chatter)))
+			v.Read(StandardOutput, strings.NewReader(strings.Repeat("a lot to say\n", chatter)))
 			if waited := time.Since(began); waited != stalledAfter {
 				t.Errorf("waited %s, want %s once", waited, stalledAfter)
 			}
-			v.event(event{Type: eventDone})
+			v.Event(Event{Type: EventDone})
 			close(out.permits)
 			return nil
 		})
@@ -157,22 +158,22 @@ func TestAStuckOutputStopsNoProcess(t *testing.T) {
 
 func TestAnOutputThatFailsStopsAll(t *testing.T) {
 	refused := syscall.EPIPE // nobody reads any more
-	for name, show := range map[string]display{
+	for name, show := range map[string]Display{
 		"lines": plainLines(&failingWriter{left: 1, err: refused}),
-		"board": newBoard(terminal{
+		"board": NewBoard(Terminal{
 			write: func(text []byte) error { _, err := (&failingWriter{err: refused}).Write(text); return err },
 			size:  func() (width, height int, err error) { return 80, 24, nil },
-		}, "t", nil),
+		}, "t"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
-			err := show.during(func() worker.Status { return worker.Status{} }, cancel, func() error {
+			err := show.During(cancel, func() error {
 				for ctx.Err() == nil {
-					show.voice("t").event(event{Type: eventDone})
+					show.Voice("t").Event(Event{Type: EventDone})
 					time.Sleep(time.Millisecond)
 				}
-				v := show.voice("t")
-				v.read(standardOutput, strings.NewReader(strings.Repeat("waits for nobody any more\n", 10_000)))
+				v := show.Voice("t")
+				v.Read(StandardOutput, strings.NewReader(strings.Repeat("waits for nobody any more\n", 10_000)))
 				return nil
 			})
 			if !errors.Is(err, refused) || !errors.Is(context.Cause(ctx), refused) {
@@ -186,11 +187,11 @@ func TestAnOutputThatFailsStopsAll(t *testing.T) {
 func TestX34WhatADiskHasNoRoomForIsCounted(t *testing.T) {
 	disk := &fullDisk{room: 3}
 	var said bytes.Buffer
-	l := newLines(streams{out: &printer{w: disk}, err: &printer{w: &said}}, false)
-	err := l.during(nil, func(err error) { t.Errorf("all are ended by %v", err) }, func() error {
-		v := l.voice("t")
-		disk.free(t, l, func() { v.event(event{Type: eventDone}) })
-		v.read(standardOutput, strings.NewReader("a\nb\n"))
+	l := NewLines(disk, &said, false, false, func(text string) { said.WriteString(text + "\n") })
+	err := l.During(func(err error) { t.Errorf("all are ended by %v", err) }, func() error {
+		v := l.Voice("t")
+		disk.free(t, l, func() { v.Event(Event{Type: EventDone}) })
+		v.Read(StandardOutput, strings.NewReader("a\nb\n"))
 		return nil
 	})
 	if err == nil || !strings.Contains(err.Error(), "lines lost because it failed: 1") {
@@ -226,7 +227,7 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 }
 
 // free makes room once a write has failed that something was done for.
-func (d *fullDisk) free(t *testing.T, l *lines, something func()) {
+func (d *fullDisk) free(t *testing.T, l *Lines, something func()) {
 	t.Helper()
 	something()
 	failed := func() bool {
@@ -249,20 +250,20 @@ func TestX34WhatAStuckReaderKeepsWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &slowWriter{permits: make(chan struct{})}
 		l := plainLines(out)
-		err := l.during(nil, nil, func() error {
+		err := l.During(nil, func() error {
 			for i := range 3 * maxQueuedInAll / maxQueued {
-				v := l.voice(fmt.Sprint("t", i%100)) // each run of a tenant has its own
-				v.event(event{Type: eventStarted})
-				v.read(standardOutput, strings.NewReader(strings.Repeat(strings.Repeat("x", 1000)+"\n", 2*maxQueued/1000)))
-				v.event(event{Type: eventFailed})
+				v := l.Voice(fmt.Sprint("t", i%100)) // each run of a tenant has its own
+				v.Event(Event{Type: EventStarted})
+				v.Read(StandardOutput, strings.NewReader(strings.Repeat(strings.Repeat("x", 1000)+"\n", 2*maxQueued/1000)))
+				v.Event(Event{Type: EventFailed})
 			}
 			return nil
 		})
 		if size := l.outlet.size; size > maxQueuedInAll+maxQueued || l.outlet.dropped == 0 {
 			t.Errorf("%d bytes wait, and %d were dropped", size, l.outlet.dropped)
 		}
-		if !errors.Is(err, errStuck) {
-			t.Errorf("got %v, want %v", err, errStuck)
+		if !errors.Is(err, ErrStuck) {
+			t.Errorf("got %v, want %v", err, ErrStuck)
 		}
 		close(out.permits)
 	})
@@ -283,12 +284,12 @@ func TestThePicture(t *testing.T) {
 	s.Tenants[3].Place = 4
 	s.Tenants[5].LastError = fmt.Errorf("%w: %w", worker.ErrGiveUp, errors.New("exit status 78"))
 	p := picture{
-		title: "ledger/dev", now: now, status: s, state: discovery.Status{State: discovery.Live},
+		title: "ledger/dev", now: now, status: s, about: "live",
 		last:  func(id string) string { return map[string]string{"t0": "hello", "t1": "boom"}[id] },
 		width: 60, height: 9,
 	}
 	want := []string{
-		cut(clock(now)+"  ledger/dev  live: 1 overstaying, 1 given up, 1 restarting, 1 waiting", p.width),
+		cut(Clock(now)+"  ledger/dev  live: 1 overstaying, 1 given up, 1 restarting, 1 waiting", p.width),
 		"",
 		"TENANT  STATE        SINCE  RESTARTS  LAST LINE",
 		"t4      overstaying     1m         0",
@@ -314,3 +315,22 @@ func TestThePicture(t *testing.T) {
 		}
 	}
 }
+
+// failingWriter takes some writes and refuses those after them.
+type failingWriter struct {
+	left int
+	err  error
+}
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	if w.left == 0 {
+		return 0, w.err
+	}
+	w.left--
+	return len(p), nil
+}
+
+// patience is how long something may take that takes no time.
+const patience = 10 * time.Second
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

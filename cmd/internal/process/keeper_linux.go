@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -21,13 +21,13 @@ const (
 	maxLookShare = 10
 )
 
-// keeper knows the processes that were started and were not waited for. One goroutine hears of their ends and looks what is
+// Keeper knows the processes that were started and were not waited for. One goroutine hears of their ends and looks what is
 // left of their groups, for all at once: a process costs no thread, which a limit of tasks counts, and a thousand groups that
 // end are one look at the list of processes. The first process of a group is waited for last, so that nobody else can have
 // its id while the group is signalled by it.
 //
 // Where we are the first process of a container, or a subreaper, the keeper waits for orphans too, whatever group they are in.
-type keeper struct {
+type Keeper struct {
 	room     chan struct{} // has one for each process that is being started
 	starting sync.RWMutex  // held for writing while orphans are waited for: none of them is one that is being started
 	signals  chan os.Signal
@@ -38,16 +38,16 @@ type keeper struct {
 	blind    bool // there is no list of processes, or it is not that of our ids
 
 	mu       sync.Mutex // guards what follows
-	children map[int]*child
-	watched  map[*child]chan struct{}
+	children map[int]*Child
+	watched  map[*Child]chan struct{}
 	orphans  bool // there may be some
 }
 
-// newKeeper returns a keeper that close ends.
-func newKeeper() *keeper {
-	k := &keeper{
+// NewKeeper returns a keeper that Close ends.
+func NewKeeper() *Keeper {
+	k := &Keeper{
 		room: make(chan struct{}, startsAtOnce), signals: make(chan os.Signal, 1), nudges: make(chan struct{}, 1), quit: make(chan struct{}),
-		children: map[int]*child{}, watched: map[*child]chan struct{}{}, adopts: adopts(), blind: !seesItself(),
+		children: map[int]*Child{}, watched: map[*Child]chan struct{}{}, adopts: adopts(), blind: !seesItself(),
 	}
 	k.orphans = k.adopts
 	signal.Notify(k.signals, syscall.SIGCHLD)
@@ -62,14 +62,15 @@ func adopts() bool {
 	return os.Getpid() == 1 || err == nil && subreaper != 0
 }
 
-func (k *keeper) close() {
+// Close ends the hearing. What it kept has ended before.
+func (k *Keeper) Close() {
 	signal.Stop(k.signals)
 	close(k.quit)
 	k.running.Wait()
 }
 
 // start starts the process of c, unless ctx ends before there is room for that.
-func (k *keeper) start(ctx context.Context, c *child) error {
+func (k *Keeper) start(ctx context.Context, c *Child) error {
 	select {
 	case k.room <- struct{}{}:
 		defer func() { <-k.room }()
@@ -81,18 +82,18 @@ func (k *keeper) start(ctx context.Context, c *child) error {
 	if err := c.cmd.Start(); err != nil {
 		return err
 	}
-	c.group = group{id: c.pid()}
+	c.group = group{id: c.PID()}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.children[c.pid()] = c
+	k.children[c.PID()] = c
 	k.notice(c) // it may have ended before we knew of it
 	return nil
 }
 
 // notice closes exited when the process has ended. It is not waited for by that. The caller has the lock.
-func (k *keeper) notice(c *child) {
+func (k *Keeper) notice(c *Child) {
 	var info unix.Siginfo
-	err := unix.Waitid(unix.P_PID, c.pid(), &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	err := unix.Waitid(unix.P_PID, c.PID(), &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	if info.Signo != 0 || err == unix.ECHILD {
 		close(c.exited)
 		c.over = true
@@ -100,7 +101,7 @@ func (k *keeper) notice(c *child) {
 }
 
 // watch returns a channel that is closed once the process and all of its group have ended. stop ends the watching.
-func (k *keeper) watch(c *child) (gone <-chan struct{}, stop func()) {
+func (k *Keeper) watch(c *Child) (gone <-chan struct{}, stop func()) {
 	all := make(chan struct{})
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -117,18 +118,18 @@ func (k *keeper) watch(c *child) (gone <-chan struct{}, stop func()) {
 }
 
 // reap waits for a process that has ended, after it has killed what is left of its group, if anything is.
-func (k *keeper) reap(c *child) {
+func (k *Keeper) reap(c *Child) {
 	c.group.kill()
 	c.err = c.cmd.Wait()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.children[c.pid()] == c { // else another one has its id already
-		delete(k.children, c.pid())
+	if k.children[c.PID()] == c { // else another one has its id already
+		delete(k.children, c.PID())
 	}
 }
 
 // run hears and looks until quit is closed.
-func (k *keeper) run() {
+func (k *Keeper) run() {
 	var sweeps, looks pace
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
@@ -171,7 +172,7 @@ func (p *pace) do(what func(), least time.Duration) {
 }
 
 // sweep notices which processes have ended.
-func (k *keeper) sweep() {
+func (k *Keeper) sweep() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.orphans = k.adopts
@@ -183,7 +184,7 @@ func (k *keeper) sweep() {
 }
 
 // hasToLook reports whether somebody waits for the rest of a group, or orphans may wait for us.
-func (k *keeper) hasToLook() bool {
+func (k *Keeper) hasToLook() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.orphans {
@@ -198,9 +199,9 @@ func (k *keeper) hasToLook() bool {
 }
 
 // look tells whoever watches a group of which nothing is left, and waits for orphans that have ended.
-func (k *keeper) look() {
+func (k *Keeper) look() {
 	k.mu.Lock()
-	asked := make(map[*child]chan struct{}, len(k.watched))
+	asked := make(map[*Child]chan struct{}, len(k.watched))
 	for c, all := range k.watched {
 		if c.over {
 			asked[c] = all
@@ -233,7 +234,7 @@ func (k *keeper) look() {
 }
 
 // bury waits for those that nobody else waits for.
-func (k *keeper) bury(ended []int) {
+func (k *Keeper) bury(ended []int) {
 	k.starting.Lock()
 	defer k.starting.Unlock()
 	k.mu.Lock()
@@ -247,7 +248,7 @@ func (k *keeper) bury(ended []int) {
 
 // buryUnseen does the same without a list of processes. The system names one that has ended, and the same one until it was
 // waited for: behind one of ours there may be others, and it is looked again.
-func (k *keeper) buryUnseen() {
+func (k *Keeper) buryUnseen() {
 	k.starting.Lock()
 	defer k.starting.Unlock()
 	k.mu.Lock()

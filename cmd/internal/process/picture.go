@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"cmp"
@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/tenantwatch/tenantwatch/discovery"
 	"github.com/tenantwatch/tenantwatch/worker"
 )
 
@@ -18,7 +17,7 @@ const maxIDWidth = 40
 // picture is what is painted.
 type picture struct {
 	title         string
-	state         discovery.Status
+	about         string // what goes before the counts
 	now           time.Time
 	status        worker.Status
 	last          func(tenantID string) string // the last line of output
@@ -52,18 +51,14 @@ func (p picture) lines() []string {
 }
 
 func (p picture) head() []string {
-	about := p.state.State.String()
-	if p.state.State != discovery.Live {
-		about += " (" + shown(reasonOf(p.state)) + ")"
-	}
-	return []string{fmt.Sprintf("%s  %s  %s: %s", clock(p.now), p.title, about, cmp.Or(states(p.status.Tenants), "no tenants")), ""}
+	return []string{fmt.Sprintf("%s  %s  %s: %s", Clock(p.now), p.title, p.about, cmp.Or(states(p.status.Tenants), "no tenants")), ""}
 }
 
 func (p picture) rows(seen []worker.TenantStatus) []string {
 	ids := make([]string, len(seen))
 	width := len("TENANT")
 	for i, t := range seen {
-		ids[i] = cut(shown(t.TenantID), maxIDWidth)
+		ids[i] = cut(harmless([]byte(t.TenantID)), maxIDWidth)
 		width = max(width, utf8.RuneCountInString(ids[i]))
 	}
 	rows := []string{fmt.Sprintf("%-*s  %-11s  %5s  %8s  %s", width, "TENANT", "STATE", "SINCE", "RESTARTS", "LAST LINE")}
@@ -78,7 +73,7 @@ func (p picture) rows(seen []worker.TenantStatus) []string {
 func (p picture) said(t worker.TenantStatus) string {
 	said, reason := p.last(t.TenantID), ""
 	if t.LastError != nil {
-		reason = strings.TrimPrefix(shown(t.LastError.Error()), worker.ErrGiveUp.Error()+": ")
+		reason = strings.TrimPrefix(harmless([]byte(t.LastError.Error())), worker.ErrGiveUp.Error()+": ")
 	}
 	switch {
 	case t.State == worker.Waiting && t.Place > 0 && said == "":

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"errors"
@@ -60,7 +60,7 @@ func (g group) empty() bool {
 
 func (g group) close() { _ = windows.CloseHandle(g.job) }
 
-// parseSignal knows none.
-func parseSignal(string) (os.Signal, error) {
+// ParseSignal knows none.
+func ParseSignal(string) (os.Signal, error) {
 	return nil, errors.New("there are no signals on Windows")
 }

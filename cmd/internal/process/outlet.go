@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -21,9 +21,6 @@ const (
 	// A reader that takes nothing for endStalledAfter holds the end up no longer, nor does one that is slow, after endPatience.
 	endStalledAfter, endPatience = 2 * time.Second, 10 * time.Second
 )
-
-// errStuck means that a write does not come to an end.
-var errStuck = errors.New("nobody takes it")
 
 // outlet writes what many processes have to say, in turn, so that one that says a lot leaves room for the others. A process
 // that writes faster than we can has to wait, until a write does not come to an end: supervision never waits for it. When
@@ -60,7 +57,7 @@ type queue struct {
 
 // piece is some lines for the same stream.
 type piece struct {
-	to   stream
+	to   Stream
 	text []byte
 }
 
@@ -71,7 +68,7 @@ func newOutlet(out, err io.Writer, notice func(lines int) []byte, tell func(text
 }
 
 // add queues a line that has to be shown, and waits for nothing.
-func (q *queue) add(to stream, text []byte) {
+func (q *queue) add(to Stream, text []byte) {
 	o := q.outlet
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -86,7 +83,7 @@ func (q *queue) add(to stream, text []byte) {
 func (q *queue) full() bool { return q.size >= maxQueued || q.outlet.size >= maxQueuedInAll }
 
 // addOrDrop queues a line when there is room for it, and waits for that as long as anything is written at all.
-func (q *queue) addOrDrop(to stream, text []byte) {
+func (q *queue) addOrDrop(to Stream, text []byte) {
 	o := q.outlet
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -104,7 +101,7 @@ func (q *queue) addOrDrop(to stream, text []byte) {
 }
 
 // put queues. The caller has the lock.
-func (q *queue) put(to stream, text []byte) {
+func (q *queue) put(to Stream, text []byte) {
 	o := q.outlet
 	if o.broken != nil {
 		return
@@ -127,7 +124,7 @@ func (o *outlet) run() error {
 	for {
 		pieces, ok := o.take()
 		if !ok {
-			o.refuse(errOutput)
+			o.refuse(ErrOutput)
 			return nil
 		}
 		for _, p := range pieces {
@@ -153,10 +150,10 @@ func (o *outlet) take() ([]piece, bool) {
 	o.ready = o.ready[1:]
 	pieces := q.pieces
 	if q.dropped > 0 {
-		pieces = append(pieces, piece{to: standardOutput, text: q.notice(q.dropped)})
+		pieces = append(pieces, piece{to: StandardOutput, text: q.notice(q.dropped)})
 	}
 	if o.dropped > 0 {
-		pieces = append(pieces, piece{to: standardOutput, text: o.notice(o.dropped)})
+		pieces = append(pieces, piece{to: StandardOutput, text: o.notice(o.dropped)})
 	}
 	o.size -= q.size
 	q.pieces, q.size, q.dropped, o.dropped = nil, 0, 0, 0
@@ -170,7 +167,7 @@ func (o *outlet) write(p piece) error {
 	o.mu.Lock()
 	o.writing++
 	this, text := o.writing, p.text
-	if o.torn && p.to == standardOutput {
+	if o.torn && p.to == StandardOutput {
 		text = append([]byte("\n"), text...)
 	}
 	o.mu.Unlock()
@@ -186,7 +183,7 @@ func (o *outlet) write(p piece) error {
 	o.writing++ // whoever comes late knows that it is over
 	o.stalled = false
 	o.mu.Unlock()
-	if p.to == standardOutput {
+	if p.to == StandardOutput {
 		return o.judge(err, text[:n], bytes.Count(p.text, []byte("\n")))
 	}
 	return nil
@@ -194,7 +191,7 @@ func (o *outlet) write(p piece) error {
 
 // judge takes in what came of a write to standard output, and tells when that changes.
 func (o *outlet) judge(err error, written []byte, lines int) error {
-	if err != nil && (brokenPipe(err) || errors.Is(err, syscall.EBADF)) {
+	if err != nil && (BrokenPipe(err) || errors.Is(err, syscall.EBADF)) {
 		return err
 	}
 	o.mu.Lock()
@@ -225,11 +222,11 @@ func (o *outlet) await(done <-chan struct{}) error {
 		case <-done:
 			return o.loss()
 		case <-end.C:
-			return fmt.Errorf("%w: %w", errOutput, errStuck)
+			return fmt.Errorf("%w: %w", ErrOutput, ErrStuck)
 		case <-stuck.C:
 			now := o.writes()
 			if now == last {
-				return fmt.Errorf("%w: %w", errOutput, errStuck)
+				return fmt.Errorf("%w: %w", ErrOutput, ErrStuck)
 			}
 			last = now
 		}
@@ -250,7 +247,7 @@ func (o *outlet) loss() error {
 	if o.lost == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: lines lost because it failed: %d", errOutput, o.lost)
+	return fmt.Errorf("%w: lines lost because it failed: %d", ErrOutput, o.lost)
 }
 
 // refuse: nothing is written any more.

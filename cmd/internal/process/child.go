@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -19,20 +19,20 @@ const (
 	pipePatience = 2 * time.Second
 )
 
-// child is a process, and whatever it starts without taking that out of its group.
-type child struct {
+// Child is a process, and whatever it starts without taking that out of its group.
+type Child struct {
 	cmd    *exec.Cmd
 	group  group
-	keeper *keeper
+	keeper *Keeper
 	pipes  [2]*os.File   // its standard output and standard error, for reading
 	exited chan struct{} // closed when the process has ended
 	over   bool          // the same, for the keeper
 	err    error         // how it ended; to be read once run has returned
 }
 
-// startChild starts a process in a group of its own. Its standard input is empty.
-func startChild(ctx context.Context, k *keeper, path string, args, env []string) (*child, error) {
-	c := &child{keeper: k, exited: make(chan struct{})}
+// Start starts a process in a group of its own. Its standard input is empty.
+func Start(ctx context.Context, k *Keeper, path string, args, env []string) (*Child, error) {
+	c := &Child{keeper: k, exited: make(chan struct{})}
 	// It is ended by its group, which a context knows nothing of.
 	c.cmd = exec.CommandContext(context.Background(), path, args...) //nolint:gosec // to run what the user says is what it is for
 	c.cmd.Env = env
@@ -65,17 +65,17 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// run reads what the process writes until nothing of its group is left, which is when the process has ended by itself, or
+// Run reads what the process writes until nothing of its group is left, which is when the process has ended by itself, or
 // what ctx's end brings about: a request to end, and after the grace, or when hurry is closed, SIGKILL.
-func (c *child) run(ctx context.Context, grace time.Duration, hurry <-chan struct{}, v voice) {
+func (c *Child) Run(ctx context.Context, grace time.Duration, hurry <-chan struct{}, v Voice) {
 	var reading sync.WaitGroup
 	for i, pipe := range c.pipes {
-		reading.Go(func() { v.read(stream(i), pipe) })
+		reading.Go(func() { v.Read(Stream(i), pipe) })
 	}
 	select {
 	case <-c.exited:
 	case <-ctx.Done():
-		v.event(event{Type: eventStopping, PID: c.pid(), Reason: stopReason(ctx)})
+		v.Event(Event{Type: EventStopping, PID: c.PID(), Reason: stopReason(ctx)})
 	}
 	c.end(grace, hurry, v)
 	<-c.exited
@@ -86,9 +86,11 @@ func (c *child) run(ctx context.Context, grace time.Duration, hurry <-chan struc
 	closeAll(c.pipes[:])
 }
 
-func (c *child) pid() int { return c.cmd.Process.Pid }
+// PID is the id of the process.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
 
-func (c *child) hasEnded() bool {
+// HasEnded reports whether the process has ended.
+func (c *Child) HasEnded() bool {
 	select {
 	case <-c.exited:
 		return true
@@ -97,14 +99,23 @@ func (c *child) hasEnded() bool {
 	}
 }
 
+// Signal sends to the process alone.
+func (c *Child) Signal(sig os.Signal) error { return c.cmd.Process.Signal(sig) }
+
+// State is how the process ended, once Run has returned.
+func (c *Child) State() *os.ProcessState { return c.cmd.ProcessState }
+
+// Err is nil for exit code 0, once Run has returned.
+func (c *Child) Err() error { return c.err }
+
 // end asks what there still is of the group to end, and kills what does not: all of it, without looking first.
-func (c *child) end(grace time.Duration, hurry <-chan struct{}, v voice) {
+func (c *Child) end(grace time.Duration, hurry <-chan struct{}, v Voice) {
 	c.group.terminate()
 	if c.await(grace, hurry) {
 		return
 	}
 	c.group.kill()
-	v.event(event{Type: eventKilled, PID: c.pid(), Reason: killReason(grace, hurry)})
+	v.Event(Event{Type: EventKilled, PID: c.PID(), Reason: killReason(grace, hurry)})
 	<-c.exited
 	c.await(killPatience, nil)
 }
@@ -119,7 +130,7 @@ func killReason(grace time.Duration, hurry <-chan struct{}) string {
 }
 
 // await waits until the group is gone, the time is up or hurry is closed. It reports whether the group is gone.
-func (c *child) await(most time.Duration, hurry <-chan struct{}) bool {
+func (c *Child) await(most time.Duration, hurry <-chan struct{}) bool {
 	gone, stop := c.keeper.watch(c)
 	defer stop()
 	late := time.NewTimer(most)
@@ -133,8 +144,8 @@ func (c *child) await(most time.Duration, hurry <-chan struct{}) bool {
 	return false
 }
 
-// environment is that of a process: ours, with what the pairs of name and value say.
-func environment(ours []string, pairs ...string) []string {
+// Environment is that of a process: ours, with what the pairs of name and value say.
+func Environment(ours []string, pairs ...string) []string {
 	env := slices.Clone(ours)
 	for pair := range slices.Chunk(pairs, 2) {
 		env = append(env, pair[0]+"="+pair[1]) // the last one of a name counts
