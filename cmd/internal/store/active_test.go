@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -194,27 +196,26 @@ func heap() uint64 {
 func seed(t *testing.T, s *Store, n int) {
 	t.Helper()
 	id, name := `printf('%032x', n)`, `'name of ' || printf('%032x', n)`
-	if _, ok := s.db.(*postgres); ok {
+	if onPostgres(t) {
 		id, name = `lpad(to_hex(n), 32, '0')`, `'name of ' || lpad(to_hex(n), 32, '0')`
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // the race detector makes SQLite slow
 	defer cancel()
-	do(t, s.write(ctx, "seed", func(ctx context.Context, tx tx) error {
+	do(t, s.db.Write(ctx, "seed", func(ctx context.Context, tx sqldb.Tx) error {
 		numbers := fmt.Sprintf(`WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d) `, n)
-		if _, err := tx.exec(ctx, `INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner, search,
+		if _, err := tx.Exec(ctx, `INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner, search,
 			created_at, updated_at) `+numbers+`SELECT 1, n, `+id+`, `+id+`, `+name+`, `+id+`, 'active', '', '{}', '', '', 0, 0 FROM numbers`); err != nil {
 			return err
 		}
-		if _, err := tx.exec(ctx, `UPDATE environments SET tenants = ?1`, n); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE environments SET tenants = ?1`, n); err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, `INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, rotations, created_at, updated_at)
+		_, err := tx.Exec(ctx, `INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, rotations, created_at, updated_at)
 			SELECT 1, 'ledger', seq, 'active', '', '', 0, 0, 0 FROM tenants`)
 		return err
 	}))
-	if _, ok := s.db.(*postgres); ok {
-		_, err := s.writer.ExecContext(t.Context(), `ANALYZE`)
-		do(t, err)
+	if onPostgres(t) {
+		run(t, s, `ANALYZE`)
 	}
 	associate(t, s, create(t, s, named("elsewhere")).ID, "billing")
 }
@@ -224,7 +225,7 @@ func wantPlans(t *testing.T, s *Store) {
 	t.Helper()
 	list, version := plan(t, s, activeList), plan(t, s, activeVersion)
 	t.Logf("list:\n%s\nversion:\n%s", list, version)
-	if _, ok := s.db.(*postgres); !ok {
+	if !onPostgres(t) {
 		if strings.Contains(list+version, "SCAN") || strings.Contains(list, "TEMP B-TREE") || !strings.Contains(list, "associations_active") {
 			t.Error("SQLite does not go along the indexes")
 		}
@@ -246,17 +247,12 @@ var actualRows = regexp.MustCompile(`actual rows=(\d+)`)
 func plan(t *testing.T, s *Store, query string) string {
 	t.Helper()
 	var lines []string
-	do(t, s.read(t.Context(), "explain", func(ctx context.Context, tx tx) error {
+	do(t, s.db.Read(t.Context(), "explain", func(ctx context.Context, tx sqldb.Tx) error {
 		explain, columns := `EXPLAIN QUERY PLAN `, 4
-		if _, ok := s.db.(*postgres); ok {
+		if onPostgres(t) {
 			explain, columns = `EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) `, 1
 		}
-		rows, err := tx.on.QueryContext(ctx, s.db.rebind(explain+query), s.env, "ledger")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
+		return tx.Each(ctx, func(rows *sql.Rows) error {
 			fields := make([]any, columns)
 			for i := range fields {
 				fields[i] = new(string)
@@ -265,8 +261,8 @@ func plan(t *testing.T, s *Store, query string) string {
 				return err
 			}
 			lines = append(lines, *fields[columns-1].(*string))
-		}
-		return rows.Err()
+			return nil
+		}, explain+query, s.env, "ledger")
 	}))
 	return strings.Join(lines, "\n")
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -40,19 +41,18 @@ var (
 	ErrNotFound = lifecycle.ErrNotFound
 	// ErrUnavailable means that the database is locked, full, read-only or gone. The change was not made, or, where the
 	// connection broke during the commit, it is not known whether it was.
-	ErrUnavailable = errors.New("the database is unavailable")
+	ErrUnavailable = sqldb.ErrUnavailable
 	// ErrSchemaTooNew means that a newer version has migrated the database.
-	ErrSchemaTooNew = errors.New("the database's schema is newer than this program")
+	ErrSchemaTooNew = sqldb.ErrSchemaTooNew
 	// ErrInUse means that another manager has the SQLite file open, or that one runs where none may.
-	ErrInUse = errors.New("another manager has the database open")
+	ErrInUse = sqldb.ErrInUse
 	// ErrWrongKey means that the data was encrypted with another key.
 	ErrWrongKey = errors.New("the encryption key is not the one that the data was written with")
 	// ErrWeakKey means that the key is 32 zeros. Data that was begun with it is opened all the same.
 	ErrWeakKey = errors.New("the encryption key is 32 zeros, which anybody can guess")
 	// ErrNoSessions means that a pooler in the way gives each transaction another session: the lock of the relay, and what is set
 	// for a session, would be another's.
-	ErrNoSessions = errors.New("what is between here and PostgreSQL gives each transaction another session, and the lock of the relay " +
-		"belongs to a session: have it pool sessions (PgBouncer: pool_mode = session), or name PostgreSQL itself")
+	ErrNoSessions = sqldb.ErrNoSessions
 	// ErrTwoSpellings means that the database has two environments whose names differ in case alone, or that both the former and
 	// the current one have had tenants.
 	ErrTwoSpellings = errors.New("two environments of the database would become one, and both may have data")
@@ -61,6 +61,9 @@ var (
 )
 
 type (
+	// Room is how many calls of each kind the store works on at the same time; further ones wait. Lists are calls of Active, lookups
+	// those of keys and tokens.
+	Room = sqldb.Room
 	// Tenant is that of the lifecycle.
 	Tenant = lifecycle.Tenant
 	// Owner is encrypted at rest.

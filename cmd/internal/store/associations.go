@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 )
@@ -13,7 +14,7 @@ import (
 // a *[NotFound] when there is no such tenant.
 func (s *Store) Associations(ctx context.Context, id string) ([]Association, error) {
 	out := []Association{}
-	err := s.read(ctx, "list associations", func(ctx context.Context, t tx) error {
+	err := s.db.Read(ctx, "list associations", func(ctx context.Context, t sqldb.Tx) error {
 		r, err := s.byID(ctx, t, id)
 		if err != nil {
 			return err
@@ -124,8 +125,8 @@ func (s *Store) InvalidateCache(ctx context.Context, id, service, reason string)
 // Services are the names of the services that have a tenant or a key that holds, sorted, at most limit of them.
 func (s *Store) Services(ctx context.Context, limit int) ([]string, error) {
 	out := []string{}
-	err := s.look(ctx, "list services", func(ctx context.Context, t tx) error {
-		return t.each(ctx, func(rows *sql.Rows) error {
+	err := s.db.Query(ctx, "list services", func(ctx context.Context, t sqldb.Tx) error {
+		return t.Each(ctx, func(rows *sql.Rows) error {
 			var name string
 			err := rows.Scan(&name)
 			out = append(out, name)
@@ -146,7 +147,7 @@ func (s *Store) Services(ctx context.Context, limit int) ([]string, error) {
 func (s *Store) Connections(ctx context.Context, id, service string) (Tenant, Association, error) {
 	var r *record
 	var a *Association
-	err := s.read(ctx, "read connections", func(ctx context.Context, t tx) (err error) {
+	err := s.db.Read(ctx, "read connections", func(ctx context.Context, t sqldb.Tx) (err error) {
 		if r, err = s.byID(ctx, t, id); err != nil {
 			return err
 		}
@@ -230,11 +231,11 @@ func (c *change) association(ctx context.Context, id, service string) (*record, 
 
 // connected is association with the connections.
 func (c *change) connected(ctx context.Context, id, service string) (*record, *Association, error) {
-	r, err := c.store.byID(ctx, c.tx, id)
+	r, err := c.store.byID(ctx, c.Tx, id)
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := c.store.withConnections(ctx, c.tx, r, service)
+	a, err := c.store.withConnections(ctx, c.Tx, r, service)
 	if err == nil && a.Status == lifecycle.Purged {
 		err = &NotFound{Of: lifecycle.OfAssociation}
 	}
@@ -252,7 +253,7 @@ func (c *change) checkNewService(ctx context.Context, service string) error {
 		return nil
 	}
 	var known bool
-	if err := c.row(ctx, `SELECT EXISTS (SELECT 1 FROM associations WHERE env = ?1 AND service = ?2)
+	if err := c.Row(ctx, `SELECT EXISTS (SELECT 1 FROM associations WHERE env = ?1 AND service = ?2)
 		OR EXISTS (SELECT 1 FROM keys WHERE env = ?1 AND service = ?2 AND revoked_at IS NULL)`,
 		c.store.env, service).Scan(&known); err != nil {
 		return err
@@ -272,14 +273,14 @@ func (c *change) insertAssociation(ctx context.Context, r *record, a *Associatio
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, connections,
+	_, err = c.Exec(ctx, `INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, connections,
 		rotations, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)`,
 		c.store.env, a.Service, r.seq, a.Status, a.IsolationMode, data.settings, data.connections, a.Rotations, micros(a.CreatedAt))
 	return err
 }
 
 func (c *change) dropAssociation(ctx context.Context, r *record, service string) error {
-	_, err := c.exec(ctx, `DELETE FROM associations WHERE env = ?1 AND service = ?2 AND tenant = ?3`,
+	_, err := c.Exec(ctx, `DELETE FROM associations WHERE env = ?1 AND service = ?2 AND tenant = ?3`,
 		c.store.env, service, r.seq)
 	return err
 }
@@ -287,7 +288,7 @@ func (c *change) dropAssociation(ctx context.Context, r *record, service string)
 // saveAssociation leaves the connections alone.
 func (c *change) saveAssociation(ctx context.Context, r *record, a *Association) error {
 	c.touch("tenants/" + r.ID + "/associations/" + a.Service) // also where it announces nothing
-	_, err := c.exec(ctx, `UPDATE associations SET status = ?1, rotations = ?2, updated_at = ?3
+	_, err := c.Exec(ctx, `UPDATE associations SET status = ?1, rotations = ?2, updated_at = ?3
 		WHERE env = ?4 AND service = ?5 AND tenant = ?6`,
 		a.Status, a.Rotations, micros(a.UpdatedAt), c.store.env, a.Service, r.seq)
 	return err
@@ -301,15 +302,15 @@ func (c *change) saveConnections(ctx context.Context, r *record, a *Association)
 	if a.Status == lifecycle.Purged {
 		data.connections = nil
 	}
-	_, err = c.exec(ctx, `UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,
+	_, err = c.Exec(ctx, `UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,
 		data.settings, data.connections, c.store.env, a.Service, r.seq)
 	return err
 }
 
 // associations reads those of a tenant without their connections.
-func (s *Store) associations(ctx context.Context, t tx, r *record) ([]*Association, error) {
+func (s *Store) associations(ctx context.Context, t sqldb.Tx, r *record) ([]*Association, error) {
 	var out []*Association
-	err := t.each(ctx, func(rows *sql.Rows) error {
+	err := t.Each(ctx, func(rows *sql.Rows) error {
 		a := &Association{TenantID: r.ID}
 		var created, changed int64
 		if err := rows.Scan(&a.Service, &a.Status, &a.IsolationMode, &a.Rotations, &created, &changed); err != nil {
@@ -324,11 +325,11 @@ func (s *Store) associations(ctx context.Context, t tx, r *record) ([]*Associati
 }
 
 // withConnections reads one association whole.
-func (s *Store) withConnections(ctx context.Context, t tx, r *record, service string) (*Association, error) {
+func (s *Store) withConnections(ctx context.Context, t sqldb.Tx, r *record, service string) (*Association, error) {
 	a := &Association{TenantID: r.ID, Service: service}
 	var data sealed
 	var created, changed int64
-	row := t.row(ctx, `SELECT status, isolation_mode, settings, connections, rotations, created_at, updated_at FROM associations
+	row := t.Row(ctx, `SELECT status, isolation_mode, settings, connections, rotations, created_at, updated_at FROM associations
 		WHERE env = ?1 AND service = ?2 AND tenant = ?3`, s.env, service, r.seq)
 	err := row.Scan(&a.Status, &a.IsolationMode, &data.settings, &data.connections, &a.Rotations, &created, &changed)
 	if errors.Is(err, sql.ErrNoRows) {

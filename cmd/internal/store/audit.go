@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 )
 
 // Deed is what somebody asked for, and, once it is done, what it was done to. It goes with the ctx of a call and becomes a
@@ -59,8 +61,8 @@ type Audited struct {
 // Audit returns the rows after an id, oldest first, at most limit.
 func (s *Store) Audit(ctx context.Context, after int64, limit int) ([]Audited, error) {
 	var out []Audited
-	err := s.look(ctx, "read the audit", func(ctx context.Context, t tx) error {
-		return t.each(ctx, func(rows *sql.Rows) error {
+	err := s.db.Query(ctx, "read the audit", func(ctx context.Context, t sqldb.Tx) error {
+		return t.Each(ctx, func(rows *sql.Rows) error {
 			var a Audited
 			var at int64
 			err := rows.Scan(&a.ID, &at, &a.Actor, &a.Request, &a.Address, &a.Call, &a.Target, &a.Result)
@@ -78,8 +80,8 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (int64, error)
 	var pruned int64
 	for {
 		var n int64
-		err := s.write(ctx, "prune the audit", func(ctx context.Context, t tx) (err error) {
-			n, err = t.exec(ctx, `DELETE FROM audit WHERE id IN
+		err := s.db.Write(ctx, "prune the audit", func(ctx context.Context, t sqldb.Tx) (err error) {
+			n, err = t.Exec(ctx, `DELETE FROM audit WHERE id IN
 				(SELECT id FROM audit WHERE env = ?1 AND at < ?2 ORDER BY at LIMIT ?3)`, s.env, micros(before), atOnce)
 			return err
 		})
@@ -106,22 +108,22 @@ func callOf(what string) string {
 }
 
 // audit writes a row in the transaction.
-func (s *Store) audit(ctx context.Context, t tx, at time.Time, d Deed) error {
+func (s *Store) audit(ctx context.Context, t sqldb.Tx, at time.Time, d Deed) error {
 	_, err := auditOf(ctx, t, s.env, at, d)
 	return err
 }
 
-func auditOf(ctx context.Context, t tx, env int64, at time.Time, d Deed) (id int64, err error) {
-	err = t.row(ctx, `INSERT INTO audit (env, at, actor, request, address, call, target, result)
+func auditOf(ctx context.Context, t sqldb.Tx, env int64, at time.Time, d Deed) (id int64, err error) {
+	err = t.Row(ctx, `INSERT INTO audit (env, at, actor, request, address, call, target, result)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id`,
 		env, micros(at), d.Actor, d.Request, d.Address, d.Call, d.Target, d.Result).Scan(&id)
 	return id, err
 }
 
 // audited is write for what belongs into the audit. fn returns what it has done, without a result for nothing.
-func (s *Store) audited(ctx context.Context, what string, fn func(context.Context, tx) (Deed, error)) error {
+func (s *Store) audited(ctx context.Context, what string, fn func(context.Context, sqldb.Tx) (Deed, error)) error {
 	var done Deed
-	err := s.write(ctx, what, func(ctx context.Context, t tx) (err error) {
+	err := s.db.Write(ctx, what, func(ctx context.Context, t sqldb.Tx) (err error) {
 		if done, err = fn(ctx, t); err != nil || done.Result == "" {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 )
 
@@ -166,8 +167,8 @@ func TestX41AReadingIsNotCountedInTheRowOfAnother(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		ctx := WithDeed(t.Context(), &Deed{Actor: "key k", Address: "192.0.2.1", Call: "read"})
 		do(t, s.noteReading(ctx, "read", "tenants/a"))
-		do(t, s.write(t.Context(), "as after a failover that has lost the row and given its number to another", func(ctx context.Context, t tx) error {
-			_, err := t.exec(ctx, `UPDATE audit SET actor = 'token t', call = 'delete-tenant', result = 'revision 1'`)
+		do(t, s.db.Write(t.Context(), "as after a failover that has lost the row and given its number to another", func(ctx context.Context, t sqldb.Tx) error {
+			_, err := t.Exec(ctx, `UPDATE audit SET actor = 'token t', call = 'delete-tenant', result = 'revision 1'`)
 			return err
 		}))
 		for range 2 {
@@ -187,8 +188,8 @@ func TestX41WhatCannotBeNotedIsNotHandedOut(t *testing.T) {
 		made := create(t, s, acme())
 		_, err := s.Associate(t.Context(), made.ID, "ledger", NewAssociation{})
 		do(t, err)
-		do(t, s.write(t.Context(), "break", func(ctx context.Context, t tx) error {
-			_, err := t.exec(ctx, `DROP TABLE audit`)
+		do(t, s.db.Write(t.Context(), "break", func(ctx context.Context, t sqldb.Tx) error {
+			_, err := t.Exec(ctx, `DROP TABLE audit`)
 			return err
 		}))
 		ctx, deed := doing(t, "get-connections")
@@ -206,7 +207,7 @@ func TestX41WhatCannotBeNotedIsNotHandedOut(t *testing.T) {
 
 func TestX41TheAuditIsPruned(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
-		do(t, s.write(t.Context(), "fill", func(ctx context.Context, t tx) error {
+		do(t, s.db.Write(t.Context(), "fill", func(ctx context.Context, t sqldb.Tx) error {
 			for range 2*atOnce + 10 {
 				if err := s.audit(ctx, t, time.Now().Add(-time.Hour), Deed{Call: "old"}); err != nil {
 					return err

@@ -8,13 +8,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // change is a transaction that announces what it does.
 type change struct {
-	tx
+	sqldb.Tx
 
 	store    *Store
 	epoch    string
@@ -30,9 +31,9 @@ type change struct {
 // environment waiting from the beginning to the end, so that revisions are in the order of commits, none is left out, and
 // what fn has read is true when it writes.
 func (s *Store) change(ctx context.Context, what string, fn func(context.Context, *change) error) error {
-	return s.audited(ctx, what, func(ctx context.Context, t tx) (Deed, error) {
-		c := &change{tx: t, store: s}
-		row := t.row(ctx, `SELECT epoch, revision, tenants FROM environments WHERE id = ?1`+s.db.lockRow(), s.env)
+	return s.audited(ctx, what, func(ctx context.Context, t sqldb.Tx) (Deed, error) {
+		c := &change{Tx: t, store: s}
+		row := t.Row(ctx, `SELECT epoch, revision, tenants FROM environments WHERE id = ?1`+t.LockRow(), s.env)
 		if err := row.Scan(&c.epoch, &c.revision, &c.tenants); err != nil {
 			return Deed{}, err
 		}
@@ -54,7 +55,7 @@ func (c *change) finish(ctx context.Context, what string, before uint64) (Deed, 
 	if c.revision == before {
 		return done, nil
 	}
-	_, err := c.exec(ctx, `UPDATE environments SET revision = ?1, tenants = ?2 WHERE id = ?3`, c.revision, c.tenants, c.store.env)
+	_, err := c.Exec(ctx, `UPDATE environments SET revision = ?1, tenants = ?2 WHERE id = ?3`, c.revision, c.tenants, c.store.env)
 	return done, err
 }
 
@@ -71,12 +72,12 @@ func (c *change) announce(ctx context.Context, happened []lifecycle.Happening) e
 			return err
 		}
 		c.touch(target)
-		if _, err := c.exec(ctx, `INSERT INTO outbox (env, revision, data, committed_at, services) VALUES (?1, ?2, ?3, ?4, ?5)`,
+		if _, err := c.Exec(ctx, `INSERT INTO outbox (env, revision, data, committed_at, services) VALUES (?1, ?2, ?3, ?4, ?5)`,
 			c.store.env, c.revision, data, micros(c.now), string(services)); err != nil {
 			return err
 		}
 		for _, service := range h.Lists {
-			if _, err := c.exec(ctx, `INSERT INTO active_sets (env, service, revision) VALUES (?1, ?2, ?3)
+			if _, err := c.Exec(ctx, `INSERT INTO active_sets (env, service, revision) VALUES (?1, ?2, ?3)
 				ON CONFLICT (env, service) DO UPDATE SET revision = excluded.revision`,
 				c.store.env, service, c.revision); err != nil {
 				return err

@@ -16,7 +16,7 @@ func onManagers(t *testing.T, n int, fn func(t *testing.T, managers []*Store)) {
 	onEach(t, func(t *testing.T, db database) {
 		managers := []*Store{db.open(t)}
 		for len(managers) < n {
-			if _, ok := managers[0].db.(*sqlite); ok {
+			if !onPostgres(t) {
 				managers = append(managers, managers[0])
 			} else {
 				managers = append(managers, db.open(t))
@@ -262,7 +262,7 @@ func TestEnvironmentsShareADatabase(t *testing.T) {
 		associate(t, staging, id, "ledger")
 		_, secret, err := staging.CreateKey(t.Context(), "ledger", "")
 		do(t, err)
-		if _, ok := staging.db.(*sqlite); ok {
+		if !onPostgres(t) {
 			do(t, staging.Close())
 		}
 		production := db.openAs(t, "production")

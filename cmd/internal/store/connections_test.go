@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -128,8 +129,8 @@ func TestX16WhatAnOlderProgramPurgesIsGone(t *testing.T) {
 		associate(t, s, id, "ledger")
 		put(t, s, id, `{"streaming":{"m":{"kafka":{"password":"canary"}}},"zone":"canary"}`)
 		writeBefore(t, s, id, contract.Before{}, false)
-		do(t, s.write(t.Context(), "purge as before", func(ctx context.Context, q tx) error {
-			_, err := q.exec(ctx, `UPDATE associations SET status = 'purged'`)
+		do(t, s.db.Write(t.Context(), "purge as before", func(ctx context.Context, q sqldb.Tx) error {
+			_, err := q.Exec(ctx, `UPDATE associations SET status = 'purged'`)
 			return err
 		}))
 		do(t, s.Close())
@@ -145,9 +146,9 @@ func TestX16WhatAnOlderProgramPurgesIsGone(t *testing.T) {
 
 func wantNoConnections(t *testing.T, s *Store) {
 	t.Helper()
-	do(t, s.read(t.Context(), "look", func(ctx context.Context, q tx) error {
+	do(t, s.db.Read(t.Context(), "look", func(ctx context.Context, q sqldb.Tx) error {
 		var n int
-		err := q.row(ctx, `SELECT COUNT(*) FROM associations WHERE connections IS NOT NULL`).Scan(&n)
+		err := q.Row(ctx, `SELECT COUNT(*) FROM associations WHERE connections IS NOT NULL`).Scan(&n)
 		if n > 0 {
 			t.Error("what was purged is there still")
 		}
@@ -265,8 +266,8 @@ func TestX20NamesHaveRulesAndOldOnesStay(t *testing.T) {
 
 		old := acme()
 		old.Name, old.Slug = "Old One", "old/one"
-		do(t, s.write(t.Context(), "as before", func(ctx context.Context, x tx) error {
-			_, err := x.exec(ctx, `UPDATE tenants SET slug = ?1 WHERE env = ?2 AND seq = 1`, old.Slug, s.env)
+		do(t, s.db.Write(t.Context(), "as before", func(ctx context.Context, x sqldb.Tx) error {
+			_, err := x.Exec(ctx, `UPDATE tenants SET slug = ?1 WHERE env = ?2 AND seq = 1`, old.Slug, s.env)
 			return err
 		}))
 		old.Name = shouted.Name
@@ -345,8 +346,8 @@ func readBefore(t *testing.T, s *Store, id string) contract.Before {
 	t.Helper()
 	var sealed []byte
 	var before contract.Before
-	do(t, s.read(t.Context(), "read as before", func(ctx context.Context, x tx) error {
-		return x.row(ctx, `SELECT settings FROM associations WHERE env = ?1 AND service = 'ledger'`, s.env).Scan(&sealed)
+	do(t, s.db.Read(t.Context(), "read as before", func(ctx context.Context, x sqldb.Tx) error {
+		return x.Row(ctx, `SELECT settings FROM associations WHERE env = ?1 AND service = 'ledger'`, s.env).Scan(&sealed)
 	}))
 	do(t, s.openJSON(&before, sealed, settingsOf(id, "ledger")...))
 	return before
@@ -360,8 +361,8 @@ func writeBefore(t *testing.T, s *Store, id string, before contract.Before, made
 	if made {
 		change += `, connections = NULL`
 	}
-	do(t, s.write(t.Context(), "write as before", func(ctx context.Context, x tx) error {
-		_, err := x.exec(ctx, `UPDATE associations SET `+change+` WHERE env = ?2 AND service = 'ledger'`, sealed, s.env)
+	do(t, s.db.Write(t.Context(), "write as before", func(ctx context.Context, x sqldb.Tx) error {
+		_, err := x.Exec(ctx, `UPDATE associations SET `+change+` WHERE env = ?2 AND service = 'ledger'`, sealed, s.env)
 		return err
 	}))
 }
@@ -372,8 +373,8 @@ func insertBefore(t *testing.T, s *Store, id, service string) {
 	associate(t, s, id, "tmp")
 	sealed, err := s.sealJSON(json.RawMessage(`{}`), settingsOf(id, service)...)
 	do(t, err)
-	do(t, s.write(t.Context(), "insert as before", func(ctx context.Context, x tx) error {
-		_, err := x.exec(ctx, `UPDATE associations SET service = ?1, settings = ?2, connections = NULL WHERE env = ?3 AND service = 'tmp'`,
+	do(t, s.db.Write(t.Context(), "insert as before", func(ctx context.Context, x sqldb.Tx) error {
+		_, err := x.Exec(ctx, `UPDATE associations SET service = ?1, settings = ?2, connections = NULL WHERE env = ?3 AND service = 'tmp'`,
 			service, sealed, s.env)
 		return err
 	}))

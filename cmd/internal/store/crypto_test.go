@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
@@ -45,7 +46,7 @@ func TestS11SecretsAreEncryptedAtRest(t *testing.T) {
 // dump is all that a thief of the disk would have.
 func dump(t *testing.T, s *Store, dsn string) []byte {
 	t.Helper()
-	if _, ok := s.db.(*postgres); ok {
+	if onPostgres(t) {
 		return []byte(testserver.SharedPostgres(t).Run(t, "pg_dump", "--column-inserts", dsn))
 	}
 	var all []byte
@@ -90,8 +91,8 @@ func TestS11WhatIsSealedOpensOnlyWhereItBelongs(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		id := create(t, s, acme()).ID
 		associate(t, s, id, "ledger", "billing")
-		do(t, s.write(t.Context(), "move", func(ctx context.Context, t tx) error {
-			_, err := t.exec(ctx, `UPDATE associations SET settings = (SELECT settings FROM associations WHERE service = 'ledger')
+		do(t, s.db.Write(t.Context(), "move", func(ctx context.Context, t sqldb.Tx) error {
+			_, err := t.Exec(ctx, `UPDATE associations SET settings = (SELECT settings FROM associations WHERE service = 'ledger')
 				WHERE service = 'billing'`)
 			return err
 		}))
@@ -136,8 +137,8 @@ func TestX43AKeyThatAnybodyWouldTryBeginsNothing(t *testing.T) {
 		makeEvents(t, s, 1)
 		seal, err := newSealer(zeros)
 		do(t, err)
-		do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
-			_, err := q.exec(ctx, `UPDATE environments SET canary = ?1`, seal.seal([]byte(canaryText), testEnvironment, canaryText))
+		do(t, s.db.Write(t.Context(), "as if begun so", func(ctx context.Context, q sqldb.Tx) error {
+			_, err := q.Exec(ctx, `UPDATE environments SET canary = ?1`, seal.seal([]byte(canaryText), testEnvironment, canaryText))
 			return err
 		}))
 		do(t, s.Close())

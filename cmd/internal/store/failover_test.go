@@ -1,15 +1,11 @@
 package store
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
@@ -89,11 +85,7 @@ func TestX08AStandbyThatStaysOneIsLeft(t *testing.T) {
 // TestX08ASessionThatTakesNoChangesIsDropped though it is open and works.
 func TestX08ASessionThatTakesNoChangesIsDropped(t *testing.T) {
 	s := database{dsn: testserver.SharedPostgres(t).Database(t)}.open(t)
-	conn, err := s.writer.Conn(t.Context())
-	do(t, err)
-	_, err = conn.ExecContext(t.Context(), `SET default_transaction_read_only = on`)
-	do(t, err)
-	do(t, conn.Close())
+	run(t, s, `SET default_transaction_read_only = on`)
 	if err := s.Ping(t.Context()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("the change that meets it: %v", err)
 	}
@@ -140,18 +132,6 @@ func TestX08NobodyLeadsOnAStandby(t *testing.T) {
 	if _, err := s.Lead(soon(t)); err == nil {
 		t.Error("it leads on a standby")
 	}
-	conn, err := pgx.Connect(t.Context(), through(t, p.standby.Addr(), p.db.dsn))
-	do(t, err)
-	defer func() { _ = conn.Close(context.Background()) }()
-	_, err = conn.Exec(t.Context(), `SELECT pg_advisory_lock($1, $2)`, lockRelay, s.env)
-	do(t, err)
-	pool := openAt(t, through(t, p.standby.Addr(), p.db.dsn))
-	held, err := pool.Conn(t.Context())
-	do(t, err)
-	defer func() { _ = held.Close() }()
-	if err := holds(t.Context(), held, lockRelay, s.env); !errors.Is(err, errRecovery) {
-		t.Errorf("a lock on a standby: %v", err)
-	}
 }
 
 // TestX08OneLeadsThoughTheAddressLeadsElsewhere: the first goes on with a server that nobody has stopped, on which it has the
@@ -191,12 +171,4 @@ func TestX08OneLeadsThoughTheAddressLeadsElsewhere(t *testing.T) {
 	}
 	do(t, <-done)
 	do(t, second.Leading(t.Context()))
-}
-
-func openAt(t *testing.T, dsn string) *sql.DB {
-	t.Helper()
-	pool, err := sql.Open("pgx", dsn)
-	do(t, err)
-	t.Cleanup(func() { _ = pool.Close() })
-	return pool
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -18,6 +20,22 @@ func do(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// run has the connections for changes run a statement.
+func run(t testing.TB, s *Store, statement string) {
+	t.Helper()
+	do(t, s.db.Write(t.Context(), "run a statement", func(ctx context.Context, t sqldb.Tx) error {
+		_, err := t.Exec(ctx, statement)
+		return err
+	}))
+}
+
+// show is what a setting is in a session of one kind of call, as db.Read.
+func show(t testing.TB, call func(context.Context, string, func(context.Context, sqldb.Tx) error) error, setting string) (got string) {
+	t.Helper()
+	do(t, call(t.Context(), "look", func(ctx context.Context, t sqldb.Tx) error { return t.Row(ctx, setting).Scan(&got) }))
+	return got
 }
 
 func create(t testing.TB, s *Store, n NewTenant) Tenant {

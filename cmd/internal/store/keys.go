@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 )
@@ -75,7 +76,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string, force bool) error {
 			return err
 		}
 		var others int
-		if err := c.row(ctx, `SELECT COUNT(*) FROM keys WHERE env = ?1 AND service = '' AND revoked_at IS NULL AND id <> ?2`,
+		if err := c.Row(ctx, `SELECT COUNT(*) FROM keys WHERE env = ?1 AND service = '' AND revoked_at IS NULL AND id <> ?2`,
 			s.env, id).Scan(&others); err != nil {
 			return err
 		}
@@ -89,7 +90,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string, force bool) error {
 
 // key reads one of that kind.
 func (c *change) key(ctx context.Context, kind, id string) (Key, error) {
-	k, _, err := scanKey(c.row(ctx, `SELECT `+keyColumns+` FROM keys WHERE env = ?1 AND id = ?2`, c.store.env, id))
+	k, _, err := scanKey(c.Row(ctx, `SELECT `+keyColumns+` FROM keys WHERE env = ?1 AND id = ?2`, c.store.env, id))
 	if errors.Is(err, sql.ErrNoRows) || err == nil && (k.Service == "") != (kind == lifecycle.OfToken) {
 		return Key{}, &NotFound{Of: kind}
 	}
@@ -98,7 +99,7 @@ func (c *change) key(ctx context.Context, kind, id string) (Key, error) {
 
 func (c *change) revoke(ctx context.Context, kind, id string) error {
 	c.touch(kind + id)
-	_, err := c.exec(ctx, `UPDATE keys SET revoked_at = ?1 WHERE env = ?2 AND id = ?3`, micros(c.now), c.store.env, id)
+	_, err := c.Exec(ctx, `UPDATE keys SET revoked_at = ?1 WHERE env = ?2 AND id = ?3`, micros(c.now), c.store.env, id)
 	return err
 }
 
@@ -149,7 +150,7 @@ func (s *Store) createKey(ctx context.Context, prefix, service, name string) (Ke
 
 func (c *change) insertKey(ctx context.Context, k Key, secret string) error {
 	var live int
-	if err := c.row(ctx, `SELECT COUNT(*) FROM keys WHERE env = ?1 AND service = ?2 AND revoked_at IS NULL`,
+	if err := c.Row(ctx, `SELECT COUNT(*) FROM keys WHERE env = ?1 AND service = ?2 AND revoked_at IS NULL`,
 		c.store.env, k.Service).Scan(&live); err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (c *change) insertKey(ctx context.Context, k Key, secret string) error {
 		kind = "keys/"
 	}
 	c.touch(kind + k.ID)
-	_, err := c.exec(ctx, `INSERT INTO keys (id, env, service, name, digest, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
+	_, err := c.Exec(ctx, `INSERT INTO keys (id, env, service, name, digest, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
 		k.ID, c.store.env, k.Service, k.Name, digestOf(secret), micros(k.CreatedAt))
 	return err
 }
@@ -173,8 +174,8 @@ const keyColumns = `id, service, name, digest, created_at, revoked_at, last_used
 
 func (s *Store) keys(ctx context.Context, condition string, arg any) ([]Key, error) {
 	out := []Key{}
-	err := s.look(ctx, "list keys", func(ctx context.Context, t tx) error {
-		return t.each(ctx, func(rows *sql.Rows) error {
+	err := s.db.Query(ctx, "list keys", func(ctx context.Context, t sqldb.Tx) error {
+		return t.Each(ctx, func(rows *sql.Rows) error {
 			k, _, err := scanKey(rows)
 			out = append(out, k)
 			return err
@@ -194,8 +195,8 @@ func (s *Store) check(ctx context.Context, prefix, secret string) (Key, error) {
 	}
 	want := digestOf(secret)
 	var k Key
-	err := s.lookIn(ctx, s.pools.keys, "check a key", func(ctx context.Context, t tx) error {
-		found, digest, err := scanKey(t.row(ctx, `SELECT `+keyColumns+` FROM keys
+	err := s.db.Lookup(ctx, "check a key", func(ctx context.Context, t sqldb.Tx) error {
+		found, digest, err := scanKey(t.Row(ctx, `SELECT `+keyColumns+` FROM keys
 			WHERE digest = ?1 AND env = ?2 AND revoked_at IS NULL`, want, s.env))
 		if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(digest, want) != 1 {
 			return ErrNotFound
@@ -219,8 +220,8 @@ func (s *Store) noteUse(ctx context.Context, k Key) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, noteLimit)
 	defer cancel()
-	if err := s.write(ctx, "note the use of a key", func(ctx context.Context, t tx) error {
-		_, err := t.exec(ctx, `UPDATE keys SET last_used = ?1 WHERE id = ?2`, micros(now.Truncate(noteEvery)), k.ID)
+	if err := s.db.Write(ctx, "note the use of a key", func(ctx context.Context, t sqldb.Tx) error {
+		_, err := t.Exec(ctx, `UPDATE keys SET last_used = ?1 WHERE id = ?2`, micros(now.Truncate(noteEvery)), k.ID)
 		return err
 	}); err != nil {
 		s.logger.WarnContext(ctx, "the last use of a key was not written", slog.String("key", k.ID), slog.Any("error", err))

@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -19,7 +21,6 @@ func TestMain(m *testing.M) {
 		children[role](os.Getenv(childDSN))
 		return
 	}
-	logLimit = 2 << 20
 	goleak.VerifyTestMain(testserver.Main(m))
 }
 
@@ -30,8 +31,7 @@ const (
 
 // children is what such a process does.
 var children = map[string]func(dsn string){
-	"open":    childOpens,
-	"migrate": childMigrates,
+	"open": childOpens,
 }
 
 // startChild returns once the process has said that it is where the test wants it.
@@ -75,6 +75,11 @@ func childOpens(dsn string) {
 
 const testEnvironment = "staging"
 
+const filePerm = 0o600 // of all files that are made
+
+// patience is for a busy machine.
+const patience = time.Minute
+
 var testKey = []byte("0123456789abcdef0123456789abcdef")
 
 // database is a fresh one of some kind.
@@ -91,6 +96,12 @@ func onEach(t *testing.T, fn func(t *testing.T, db database)) {
 	t.Run("postgres", func(t *testing.T) {
 		fn(t, database{dsn: testserver.SharedPostgres(t).Database(t)})
 	})
+}
+
+// onPostgres is for tests of onEach.
+func onPostgres(t testing.TB) bool {
+	t.Helper()
+	return strings.Contains(t.Name(), "/postgres")
 }
 
 func sqliteFile(t testing.TB) database {

@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -21,16 +24,13 @@ import (
 // The errors that all methods share are [ErrUnavailable], and that of a ctx which was cancelled. What else one returns
 // stands at it. After an error of a change nothing is changed, except as ErrUnavailable says.
 type Store struct {
-	pools
-
-	db          dialect
+	db          *sqldb.DB
 	environment string
 	formerly    string // see Options
 	restored    string // see Options
 	env         int64  // its row
 	seal        *sealer
 	readings    *readLog
-	reserve     reserve
 	migrating   func() // Options.Migrating; nil is nobody
 	tenantID    func(n int64) string
 	logger      *slog.Logger
@@ -39,9 +39,15 @@ type Store struct {
 	closed  error // of Close
 
 	mu     sync.Mutex // guards what is below
-	leader *lease
+	leader *sqldb.Lease
 	noted  map[string]time.Time // when a key's last use was written, by its id
 }
+
+//go:embed migrations
+var embedded embed.FS
+
+// migrations has a set for each kind of database.
+var migrations, _ = fs.Sub(embedded, "migrations") // its error would be a wrong path
 
 // Open opens the database, brings its schema up to date and returns the store. dsn is "sqlite:FILE", whose directory has to
 // be there, or "postgres://…".
@@ -50,7 +56,7 @@ type Store struct {
 // ErrNoSessions, and ErrUnavailable when there is no reaching the database. A migration that was broken off is taken up where it was. Without a deadline of ctx, what
 // is to be migrated may take hours, and everything else half a minute.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s, err := open(ctx, dsn, o, migrationFiles)
+	s, err := open(ctx, dsn, o, migrations)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -65,9 +71,9 @@ func (s *Store) Close() error {
 		leader := s.leader
 		s.mu.Unlock()
 		if leader != nil {
-			leader.release()
+			leader.Release()
 		}
-		s.closed = errors.Join(s.closeAll(), s.db.close())
+		s.closed = s.db.Close()
 	})
 	return s.closed
 }
@@ -78,13 +84,13 @@ func (s *Store) Environment() string { return s.environment }
 // Version returns the epoch and the newest revision.
 func (s *Store) Version(ctx context.Context) (tenant.Version, error) {
 	var v tenant.Version
-	err := s.look(ctx, "read the version", func(ctx context.Context, t tx) error {
-		return t.row(ctx, `SELECT epoch, revision FROM environments WHERE id = ?1`, s.env).Scan(&v.Epoch, &v.Revision)
+	err := s.db.Query(ctx, "read the version", func(ctx context.Context, t sqldb.Tx) error {
+		return t.Row(ctx, `SELECT epoch, revision FROM environments WHERE id = ?1`, s.env).Scan(&v.Epoch, &v.Revision)
 	})
 	return v, err
 }
 
-func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (*Store, error) {
+func open(ctx context.Context, dsn string, o Options, migrations fs.FS) (*Store, error) {
 	environment, err := normal(o.Environment)
 	if err != nil {
 		return nil, err
@@ -93,12 +99,8 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	if err != nil {
 		return nil, err
 	}
-	db, err := dialectOf(dsn)
-	if err != nil {
-		return nil, err
-	}
 	s := &Store{
-		db: db, environment: environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
+		environment: environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
 		readings: newReadLog(), migrating: o.Migrating, formerly: o.Formerly, restored: o.restored,
 	}
 	if s.logger == nil {
@@ -110,7 +112,7 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	if err := s.checkFormerly(); err != nil {
 		return nil, err
 	}
-	if err := s.connect(ctx); err != nil {
+	if s.db, err = sqldb.Open(ctx, dsn, sqldb.Options{Logger: s.logger, Answer: isAnswer}); err != nil {
 		return nil, err
 	}
 	if err := s.prepare(ctx, migrations); err != nil {
@@ -119,41 +121,22 @@ func open(ctx context.Context, dsn string, o Options, migrations migrationSet) (
 	return s, nil
 }
 
-func (s *Store) connect(ctx context.Context) (err error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	s.pools, err = s.db.open(ctx, s.logger)
-	return s.explain(ctx, "connect", err)
-}
-
-// dialectOf never shows the dsn in an error: it may hold a password.
-func dialectOf(dsn string) (dialect, error) {
-	scheme, rest, _ := strings.Cut(dsn, ":")
-	switch scheme {
-	case "sqlite":
-		return newSQLite(rest)
-	case "postgres", "postgresql":
-		return newPostgres(dsn)
-	}
-	return nil, errors.New("the database is neither sqlite:FILE nor postgres://…")
-}
-
 // prepare migrates, takes an environment over that has another spelling, makes the environment if it is not there, and looks whether the key is its key.
-func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
+func (s *Store) prepare(ctx context.Context, migrations fs.FS) error {
 	if s.restored != "" {
 		if err := s.wantEnvironment(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.migrate(ctx, migrations, s.takeOver); err != nil {
+	if err := s.db.Migrate(ctx, migrations, s.tellMigrating, s.takeOver); err != nil {
 		return err
 	}
 	if err := s.nameTheLost(ctx); err != nil {
 		return err
 	}
-	return s.write(ctx, "prepare the environment", func(ctx context.Context, t tx) error {
+	return s.db.Write(ctx, "prepare the environment", func(ctx context.Context, t sqldb.Tx) error {
 		canary := s.seal.seal([]byte(canaryText), s.environment, canaryText)
-		begun, err := t.exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary)
+		begun, err := t.Exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary)
 			VALUES (?1, ?2, 0, 0, ?3) ON CONFLICT (name) DO NOTHING`, s.environment, newEpoch(), canary)
 		if err == nil {
 			err = s.checkKey(ctx, begun > 0)
@@ -161,10 +144,10 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 		if err != nil {
 			return err
 		}
-		if err := t.row(ctx, `SELECT id, canary FROM environments WHERE name = ?1`, s.environment).Scan(&s.env, &canary); err != nil {
+		if err := t.Row(ctx, `SELECT id, canary FROM environments WHERE name = ?1`, s.environment).Scan(&s.env, &canary); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `INSERT INTO relays (env, sent, pruned, pinged) VALUES (?1, 0, 0, 0)
+		if _, err := t.Exec(ctx, `INSERT INTO relays (env, sent, pruned, pinged) VALUES (?1, 0, 0, 0)
 			ON CONFLICT (env) DO NOTHING`, s.env); err != nil {
 			return err
 		}
@@ -176,8 +159,8 @@ func (s *Store) prepare(ctx context.Context, migrations migrationSet) error {
 }
 
 // finishPurges removes what a program of before leaves of an association that it purges: it does not know of the connections.
-func (s *Store) finishPurges(ctx context.Context, t tx) error {
-	_, err := t.exec(ctx, `UPDATE associations SET connections = NULL WHERE env = ?1 AND status = 'purged' AND connections IS NOT NULL`, s.env)
+func (s *Store) finishPurges(ctx context.Context, t sqldb.Tx) error {
+	_, err := t.Exec(ctx, `UPDATE associations SET connections = NULL WHERE env = ?1 AND status = 'purged' AND connections IS NOT NULL`, s.env)
 	return err
 }
 
@@ -190,6 +173,29 @@ func (s *Store) checkKey(ctx context.Context, begun bool) error {
 		s.logger.LogAttrs(ctx, slog.LevelError, ErrWeakKey.Error()+"; what is encrypted with it is open to whoever has a copy of the database")
 	}
 	return nil
+}
+
+func (s *Store) tellMigrating() {
+	if s.migrating != nil {
+		s.migrating()
+	}
+}
+
+// isAnswer reports whether err is one of this package, or what a caller's own function returned.
+func isAnswer(err error) bool {
+	for _, known := range []error{ErrNotFound, ErrWrongKey, ErrWeakKey, ErrTwoSpellings, ErrGone} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	if _, ok := errors.AsType[*Conflict](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*Invalid](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*Inactive](err)
+	return ok
 }
 
 func micros(t time.Time) int64 { return t.UnixMicro() }

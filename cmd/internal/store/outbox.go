@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -42,7 +43,7 @@ func (s *Store) MarkSent(ctx context.Context, events ...EventRef) error {
 	if len(events) == 0 {
 		return nil
 	}
-	return s.write(ctx, "mark events as sent", func(ctx context.Context, t tx) error {
+	return s.db.Write(ctx, "mark events as sent", func(ctx context.Context, t sqldb.Tx) error {
 		now := micros(time.Now())
 		var newest uint64
 		for chunk := range slices.Chunk(events, atOnce) {
@@ -52,19 +53,19 @@ func (s *Store) MarkSent(ctx context.Context, events ...EventRef) error {
 			}
 			newest = max(newest, marked)
 		}
-		_, err := t.exec(ctx, `UPDATE relays SET sent = ?1 WHERE env = ?2 AND sent < ?1`, newest, s.env)
+		_, err := t.Exec(ctx, `UPDATE relays SET sent = ?1 WHERE env = ?2 AND sent < ?1`, newest, s.env)
 		return err
 	})
 }
 
 // markSent returns the newest revision that it has marked.
-func (s *Store) markSent(ctx context.Context, t tx, now int64, events []EventRef) (newest uint64, err error) {
+func (s *Store) markSent(ctx context.Context, t sqldb.Tx, now int64, events []EventRef) (newest uint64, err error) {
 	args, pairs := []any{now, s.env}, make([]string, len(events))
 	for i, event := range events {
 		pairs[i] = fmt.Sprintf("(CAST(?%d AS BIGINT), CAST(?%d AS BIGINT))", len(args)+1, len(args)+2)
 		args = append(args, event.Revision, micros(event.At))
 	}
-	err = t.each(ctx, func(rows *sql.Rows) error {
+	err = t.Each(ctx, func(rows *sql.Rows) error {
 		var revision uint64
 		err := rows.Scan(&revision)
 		newest = max(newest, revision)
@@ -77,8 +78,8 @@ func (s *Store) markSent(ctx context.Context, t tx, now int64, events []EventRef
 // MarkFailed notes that an event could not be published, and returns how often that has been. It returns a *[NotFound] when
 // the event is not there, or another one has its revision.
 func (s *Store) MarkFailed(ctx context.Context, event EventRef, reason string) (attempts int, err error) {
-	err = s.write(ctx, "mark an event as failed", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, `UPDATE outbox SET attempts = attempts + 1, failure = ?1
+	err = s.db.Write(ctx, "mark an event as failed", func(ctx context.Context, t sqldb.Tx) error {
+		n, err := t.Exec(ctx, `UPDATE outbox SET attempts = attempts + 1, failure = ?1
 			WHERE env = ?2 AND revision = ?3 AND committed_at = ?4`, shorten(reason), s.env, event.Revision, micros(event.At))
 		if err != nil {
 			return err
@@ -86,7 +87,7 @@ func (s *Store) MarkFailed(ctx context.Context, event EventRef, reason string) (
 		if n == 0 {
 			return &NotFound{Of: lifecycle.OfEvent}
 		}
-		return t.row(ctx, `SELECT attempts FROM outbox WHERE env = ?1 AND revision = ?2`, s.env, event.Revision).Scan(&attempts)
+		return t.Row(ctx, `SELECT attempts FROM outbox WHERE env = ?1 AND revision = ?2`, s.env, event.Revision).Scan(&attempts)
 	})
 	return attempts, err
 }
@@ -94,8 +95,8 @@ func (s *Store) MarkFailed(ctx context.Context, event EventRef, reason string) (
 // Quarantine takes an event that cannot be sent out of the way of the others. It is kept. It returns a *[NotFound] when there
 // is no such event that waits to be sent, or another one has its revision.
 func (s *Store) Quarantine(ctx context.Context, event EventRef, reason string) error {
-	return s.write(ctx, "quarantine an event", func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, `UPDATE outbox SET quarantined_at = ?1, failure = ?2
+	return s.db.Write(ctx, "quarantine an event", func(ctx context.Context, t sqldb.Tx) error {
+		n, err := t.Exec(ctx, `UPDATE outbox SET quarantined_at = ?1, failure = ?2
 			WHERE env = ?3 AND revision = ?4 AND committed_at = ?5 AND sent_at IS NULL`,
 			micros(time.Now()), shorten(reason), s.env, event.Revision, micros(event.At))
 		if err == nil && n == 0 {
@@ -108,16 +109,16 @@ func (s *Store) Quarantine(ctx context.Context, event EventRef, reason string) e
 // Outbox returns how far the relay is.
 func (s *Store) Outbox(ctx context.Context) (OutboxStatus, error) {
 	var status OutboxStatus
-	err := s.read(ctx, "read the outbox's status", func(ctx context.Context, t tx) error {
+	err := s.db.Read(ctx, "read the outbox's status", func(ctx context.Context, t sqldb.Tx) error {
 		var oldest sql.NullInt64
 		// The first is the oldest, since revisions are in the order of commits. So the index is all that is read of the others.
-		if err := t.row(ctx, `SELECT COUNT(*), (SELECT committed_at FROM outbox
+		if err := t.Row(ctx, `SELECT COUNT(*), (SELECT committed_at FROM outbox
 			WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL ORDER BY revision LIMIT 1)
 			FROM outbox WHERE env = ?1 AND sent_at IS NULL AND quarantined_at IS NULL`, s.env).Scan(&status.Pending, &oldest); err != nil {
 			return err
 		}
 		status.Oldest = fromNullMicros(oldest)
-		return t.row(ctx, `SELECT e.epoch, e.revision, r.sent,
+		return t.Row(ctx, `SELECT e.epoch, e.revision, r.sent,
 			(SELECT COUNT(*) FROM outbox o WHERE o.env = e.id AND o.quarantined_at IS NOT NULL)
 			FROM environments e JOIN relays r ON r.env = e.id WHERE e.id = ?1`,
 			s.env).Scan(&status.Epoch, &status.Newest, &status.Sent, &status.Quarantined)
@@ -131,7 +132,7 @@ func (s *Store) Prune(ctx context.Context, sentBefore time.Time) (int64, error) 
 	var pruned int64
 	for {
 		var n int64
-		err := s.write(ctx, "prune the outbox", func(ctx context.Context, t tx) (err error) {
+		err := s.db.Write(ctx, "prune the outbox", func(ctx context.Context, t sqldb.Tx) (err error) {
 			n, err = s.prune(ctx, t, micros(sentBefore))
 			return err
 		})
@@ -145,9 +146,9 @@ func (s *Store) Prune(ctx context.Context, sentBefore time.Time) (int64, error) 
 // EventsAfter returns the events after v, in the order of revisions, at most limit, and their epoch. An empty Epoch of v is the
 // present one. It returns ErrGone when v is of another epoch, ahead of what there is, or older than what was pruned.
 func (s *Store) EventsAfter(ctx context.Context, v tenant.Version, limit int) (events []Event, epoch string, err error) {
-	err = s.read(ctx, "read events", func(ctx context.Context, t tx) error {
+	err = s.db.Read(ctx, "read events", func(ctx context.Context, t sqldb.Tx) error {
 		var newest, pruned uint64
-		if err := t.row(ctx, `SELECT e.epoch, e.revision, r.pruned FROM environments e JOIN relays r ON r.env = e.id
+		if err := t.Row(ctx, `SELECT e.epoch, e.revision, r.pruned FROM environments e JOIN relays r ON r.env = e.id
 			WHERE e.id = ?1`, s.env).Scan(&epoch, &newest, &pruned); err != nil {
 			return err
 		}
@@ -164,7 +165,7 @@ func (s *Store) EventsAfter(ctx context.Context, v tenant.Version, limit int) (e
 
 func (s *Store) events(ctx context.Context, what, query string, args ...any) ([]Event, error) {
 	var out []Event
-	err := s.look(ctx, what, func(ctx context.Context, t tx) (err error) {
+	err := s.db.Query(ctx, what, func(ctx context.Context, t sqldb.Tx) (err error) {
 		out, err = selectEvents(ctx, t, query, args...)
 		return err
 	})
@@ -172,9 +173,9 @@ func (s *Store) events(ctx context.Context, what, query string, args ...any) ([]
 }
 
 // selectEvents runs a query for eventColumns.
-func selectEvents(ctx context.Context, t tx, query string, args ...any) ([]Event, error) {
+func selectEvents(ctx context.Context, t sqldb.Tx, query string, args ...any) ([]Event, error) {
 	var out []Event
-	err := t.each(ctx, func(rows *sql.Rows) error {
+	err := t.Each(ctx, func(rows *sql.Rows) error {
 		var evt Event
 		var revision uint64
 		var at int64
@@ -197,10 +198,10 @@ func selectEvents(ctx context.Context, t tx, query string, args ...any) ([]Event
 }
 
 // prune deletes at most atOnce events, and notes up to where some are missing.
-func (s *Store) prune(ctx context.Context, t tx, before int64) (int64, error) {
+func (s *Store) prune(ctx context.Context, t sqldb.Tx, before int64) (int64, error) {
 	var last int64
 	args := []any{s.env}
-	if err := t.each(ctx, func(rows *sql.Rows) error {
+	if err := t.Each(ctx, func(rows *sql.Rows) error {
 		var revision int64
 		err := rows.Scan(&revision)
 		args, last = append(args, revision), max(last, revision)
@@ -211,10 +212,10 @@ func (s *Store) prune(ctx context.Context, t tx, before int64) (int64, error) {
 	if len(args) == 1 {
 		return 0, nil
 	}
-	if _, err := t.exec(ctx, `UPDATE relays SET pruned = ?1 WHERE env = ?2 AND pruned < ?1`, last, s.env); err != nil {
+	if _, err := t.Exec(ctx, `UPDATE relays SET pruned = ?1 WHERE env = ?2 AND pruned < ?1`, last, s.env); err != nil {
 		return 0, err
 	}
-	return t.exec(ctx, `DELETE FROM outbox WHERE env = ?1 AND sent_at IS NOT NULL
+	return t.Exec(ctx, `DELETE FROM outbox WHERE env = ?1 AND sent_at IS NOT NULL
 		AND revision IN (`+placeholders(2, len(args)-1)+`)`, args...)
 }
 

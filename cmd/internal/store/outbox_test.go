@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -132,10 +133,10 @@ func TestX08AMarkIsOfOneEventAlone(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 2)
 		lost := refs(t, s, 1, 2)
-		do(t, s.write(t.Context(), "lose the last", func(ctx context.Context, x tx) error {
-			_, err := x.exec(ctx, `DELETE FROM outbox WHERE revision = 2`)
+		do(t, s.db.Write(t.Context(), "lose the last", func(ctx context.Context, x sqldb.Tx) error {
+			_, err := x.Exec(ctx, `DELETE FROM outbox WHERE revision = 2`)
 			if err == nil {
-				_, err = x.exec(ctx, `UPDATE environments SET revision = 1`)
+				_, err = x.Exec(ctx, `UPDATE environments SET revision = 1`)
 			}
 			return err
 		}))
@@ -219,8 +220,8 @@ func TestANewEpochLeavesWhatIsNoEventAsItIs(t *testing.T) {
 		makeEvents(t, s, 3)
 		do(t, s.MarkSent(t.Context(), refs(t, s, 1)...))
 		const broken = `{"event_id":"x","payload":{`
-		do(t, s.write(t.Context(), "break a row", func(ctx context.Context, x tx) error {
-			_, err := x.exec(ctx, `UPDATE outbox SET data = ?1 WHERE revision = 2`, []byte(broken))
+		do(t, s.db.Write(t.Context(), "break a row", func(ctx context.Context, x sqldb.Tx) error {
+			_, err := x.Exec(ctx, `UPDATE outbox SET data = ?1 WHERE revision = 2`, []byte(broken))
 			return err
 		}))
 		do(t, s.NewEpoch(t.Context()))

@@ -28,9 +28,7 @@ func TestX12APoolerThatKeepsSessions(t *testing.T) {
 	for setting, want := range map[string]string{
 		"idle_in_transaction_session_timeout": "10s", "default_transaction_isolation": "read committed", "application_name": "tenantwatch",
 	} {
-		var got string
-		do(t, first.writer.QueryRowContext(t.Context(), `SHOW `+setting).Scan(&got))
-		if got != want {
+		if got := show(t, first.db.Write, `SHOW `+setting); got != want {
 			t.Errorf("%s is %s, want %s", setting, got, want)
 		}
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"net/url"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
@@ -72,9 +72,7 @@ func TestADatabaseMayHaveAnotherIsolationByDefault(t *testing.T) {
 	db := database{dsn: testserver.SharedPostgres(t).Database(t)}
 	address, err := url.Parse(db.dsn)
 	do(t, err)
-	_, err = db.open(t).writer.ExecContext(t.Context(),
-		`ALTER DATABASE `+strings.TrimPrefix(address.Path, "/")+` SET default_transaction_isolation = 'serializable'`)
-	do(t, err)
+	run(t, db.open(t), `ALTER DATABASE `+strings.TrimPrefix(address.Path, "/")+` SET default_transaction_isolation = 'serializable'`)
 	s := db.open(t)
 	var all sync.WaitGroup
 	for i := range 20 {
@@ -92,12 +90,10 @@ func TestADatabaseMayHaveAnotherIsolationByDefault(t *testing.T) {
 func TestASlowReaderOfAListIsNotTakenForAFrozenManager(t *testing.T) {
 	s := database{dsn: testserver.SharedPostgres(t).Database(t)}.open(t)
 	for name, tt := range map[string]struct {
-		pool *sql.DB
+		call func(context.Context, string, func(context.Context, sqldb.Tx) error) error
 		want string
-	}{"writer": {s.writer, "10s"}, "reader": {s.reader, "10s"}, "lists": {s.lists, "10min"}} {
-		var got string
-		do(t, tt.pool.QueryRowContext(t.Context(), `SHOW idle_in_transaction_session_timeout`).Scan(&got))
-		if got != tt.want {
+	}{"writer": {s.db.Write, "10s"}, "reader": {s.db.Read, "10s"}, "lists": {s.db.Stream, "10min"}} {
+		if got := show(t, tt.call, `SHOW idle_in_transaction_session_timeout`); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
@@ -178,29 +174,6 @@ func TestM08AnotherTakesOverFromARelayWhoseConnectionBroke(t *testing.T) {
 	do(t, second.Leading(t.Context()))
 }
 
-// TestALockOfAnotherSessionIsNoLock: behind a pooler the connection may have become another session.
-func TestALockOfAnotherSessionIsNoLock(t *testing.T) {
-	s := database{dsn: testserver.SharedPostgres(t).Database(t)}.open(t)
-	release, err := s.Lead(t.Context())
-	do(t, err)
-	defer release()
-	conn, err := s.writer.Conn(t.Context())
-	do(t, err)
-	defer func() { do(t, conn.Close()) }()
-	if err := holds(t.Context(), conn, lockRelay, s.env); err == nil {
-		t.Error("a session that has no lock holds it")
-	}
-	for setting, want := range map[string]string{
-		"idle_in_transaction_session_timeout": "10s", "tcp_keepalives_idle": "10", "application_name": "tenantwatch", "synchronous_commit": "on",
-	} {
-		var got string
-		do(t, conn.QueryRowContext(t.Context(), `SHOW `+setting).Scan(&got))
-		if got != want {
-			t.Errorf("%s is %s, want %s", setting, got, want)
-		}
-	}
-}
-
 // TestAFrozenManagerDoesNotKeepOthersWaiting: the server ends its session, and its change is not made.
 func TestAFrozenManagerDoesNotKeepOthersWaiting(t *testing.T) {
 	dsn := testserver.SharedPostgres(t).Database(t)
@@ -242,35 +215,5 @@ func TestAddressesThatAreRefused(t *testing.T) {
 		if _, err := Open(t.Context(), sqliteFile(t).dsn, Options{Environment: environment, Key: testKey}); err == nil {
 			t.Errorf("the environment %q is taken", environment)
 		}
-	}
-}
-
-func TestS07TLSIsVerifiedUnlessItIsToldOtherwise(t *testing.T) {
-	t.Setenv("PGSSLMODE", "")
-	for dsn, want := range map[string]bool{
-		"postgres://db.example/x":                      true,
-		"postgres://db.example:5432/x?a=b":             true,
-		"postgres:///x?host=db.example":                true,
-		"postgres://127.0.0.1,db.example/x":            true,
-		"postgres://db.example/x?sslmode=disable":      false,
-		"postgres://db.example/x?sslmode=verify-ca":    false,
-		"postgres://localhost/x":                       false,
-		"postgres://127.0.0.1:5432,localhost:5432/x":   false,
-		"postgres://[::1]:5432/x":                      false,
-		"postgres:///x?host=/var/run/postgresql":       false,
-		"postgres:///x":                                false,
-		"postgres:///x?service=y":                      true,
-		"postgres:///x?service=y&sslmode=disable":      false,
-		"postgres://localhost/x?service=y":             false,
-		"postgres://u:p@localhost.evil.example:5432/x": true,
-	} {
-		got, err := verified(dsn)
-		if err != nil || strings.Contains(got, "sslmode=verify-full") != want {
-			t.Errorf("%s became %s, %v", dsn, got, err)
-		}
-	}
-	t.Setenv("PGSERVICE", "y")
-	if got, err := verified("postgres:///x"); err != nil || !strings.Contains(got, "sslmode=verify-full") {
-		t.Errorf("with PGSERVICE it became %s, %v", got, err)
 	}
 }

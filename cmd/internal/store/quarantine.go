@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -24,8 +25,8 @@ type Quarantined struct {
 // Quarantined returns the events that were given up, after a revision and in the order of revisions, at most limit.
 func (s *Store) Quarantined(ctx context.Context, after uint64, limit int) ([]Quarantined, error) {
 	var out []Quarantined
-	err := s.look(ctx, "read the quarantine", func(ctx context.Context, t tx) error {
-		return t.each(ctx, func(rows *sql.Rows) error {
+	err := s.db.Query(ctx, "read the quarantine", func(ctx context.Context, t sqldb.Tx) error {
+		return t.Each(ctx, func(rows *sql.Rows) error {
 			var q Quarantined
 			var revision uint64
 			var at, since int64
@@ -48,12 +49,12 @@ func (s *Store) Quarantined(ctx context.Context, after uint64, limit int) ([]Qua
 // tenant was sent already, or may have been: who knows no revisions would take the event for the newest.
 func (s *Store) Retry(ctx context.Context, revision uint64, force bool) error {
 	const what = "retry an event"
-	return s.audited(ctx, what, func(ctx context.Context, t tx) (Deed, error) {
+	return s.audited(ctx, what, func(ctx context.Context, t sqldb.Tx) (Deed, error) {
 		if revision > math.MaxInt64 { // more than there ever are, and than the database knows numbers
 			return Deed{}, &NotFound{Of: lifecycle.OfEvent}
 		}
 		var data []byte
-		err := t.row(ctx, `SELECT data FROM outbox WHERE env = ?1 AND revision = ?2 AND quarantined_at IS NOT NULL`+s.db.lockRow(),
+		err := t.Row(ctx, `SELECT data FROM outbox WHERE env = ?1 AND revision = ?2 AND quarantined_at IS NOT NULL`+t.LockRow(),
 			s.env, revision).Scan(&data)
 		if errors.Is(err, sql.ErrNoRows) {
 			return Deed{}, &NotFound{Of: lifecycle.OfEvent}
@@ -64,19 +65,19 @@ func (s *Store) Retry(ctx context.Context, revision uint64, force bool) error {
 		if err != nil {
 			return Deed{}, err
 		}
-		_, err = t.exec(ctx, `UPDATE outbox SET quarantined_at = NULL, attempts = 0 WHERE env = ?1 AND revision = ?2`, s.env, revision)
+		_, err = t.Exec(ctx, `UPDATE outbox SET quarantined_at = NULL, attempts = 0 WHERE env = ?1 AND revision = ?2`, s.env, revision)
 		return deedOf(ctx).row(what, "events/"+strconv.FormatUint(revision, 10), "done"), err
 	})
 }
 
 // overtaken is a Conflict if later news of the event's tenant was sent, or was deleted after it may have been.
-func (s *Store) overtaken(ctx context.Context, t tx, revision uint64, data []byte) error {
+func (s *Store) overtaken(ctx context.Context, t sqldb.Tx, revision uint64, data []byte) error {
 	evt, _ := tenant.ParseEvent(data)
 	if evt.TenantID == "" {
 		return nil // of nobody, and so not sent either
 	}
 	var pruned uint64
-	if err := t.row(ctx, `SELECT pruned FROM relays WHERE env = ?1`, s.env).Scan(&pruned); err != nil {
+	if err := t.Row(ctx, `SELECT pruned FROM relays WHERE env = ?1`, s.env).Scan(&pruned); err != nil {
 		return err
 	}
 	if pruned > revision {
@@ -88,13 +89,13 @@ func (s *Store) overtaken(ctx context.Context, t tx, revision uint64, data []byt
 	}
 	later := false
 	// The database looks for the id in the bytes, so that not all that was sent has to come here.
-	err = t.each(ctx, func(rows *sql.Rows) error {
+	err = t.Each(ctx, func(rows *sql.Rows) error {
 		var sent []byte
 		err := rows.Scan(&sent)
 		other, _ := tenant.ParseEvent(sent)
 		later = later || other.TenantID == evt.TenantID
 		return err
-	}, `SELECT data FROM outbox WHERE env = ?1 AND revision > ?2 AND sent_at IS NOT NULL AND `+contains(t.db, "data", "?3")+` > 0`,
+	}, `SELECT data FROM outbox WHERE env = ?1 AND revision > ?2 AND sent_at IS NOT NULL AND `+t.Contains("data", "?3")+` > 0`,
 		s.env, revision, mark)
 	if err == nil && later {
 		err = &Conflict{Code: codeOvertaken, Message: "a later event of the same tenant was sent already"}
@@ -103,11 +104,3 @@ func (s *Store) overtaken(ctx context.Context, t tx, revision uint64, data []byt
 }
 
 const codeOvertaken = "EVENT_OVERTAKEN"
-
-// contains is where in a column of bytes others are, in SQL; 0 if nowhere.
-func contains(db dialect, column, what string) string {
-	if _, ok := db.(*postgres); ok {
-		return "position(CAST(" + what + " AS bytea) IN " + column + ")"
-	}
-	return "instr(" + column + ", " + what + ")"
-}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 )
 
 func TestM06WhatWasGivenUpIsShownAndTriedAgain(t *testing.T) {
@@ -45,8 +47,8 @@ func TestM06OldNewsIsNotSentAfterNewer(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		first := create(t, s, named("first"))
 		create(t, s, named("second"))
-		do(t, s.write(t.Context(), "speak of the first", func(ctx context.Context, x tx) error {
-			_, err := x.exec(ctx, `UPDATE outbox SET data = ?1 WHERE revision = 2`,
+		do(t, s.db.Write(t.Context(), "speak of the first", func(ctx context.Context, x sqldb.Tx) error {
+			_, err := x.Exec(ctx, `UPDATE outbox SET data = ?1 WHERE revision = 2`,
 				[]byte(`{"event_type":"tenant.created","tenant_id":"second","payload":{"tenant_id":"`+first.ID+`"}}`))
 			return err
 		}))
@@ -73,8 +75,8 @@ func TestM06WhatIsNoEventIsShownToo(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 1)
 		const broken = `{"event_id":"x","payload":{`
-		do(t, s.write(t.Context(), "break a row", func(ctx context.Context, x tx) error {
-			_, err := x.exec(ctx, `UPDATE outbox SET data = ?1`, []byte(broken))
+		do(t, s.db.Write(t.Context(), "break a row", func(ctx context.Context, x sqldb.Tx) error {
+			_, err := x.Exec(ctx, `UPDATE outbox SET data = ?1`, []byte(broken))
 			return err
 		}))
 		do(t, s.Quarantine(t.Context(), ref(t, s, 1), "no event"))

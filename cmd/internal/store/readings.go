@@ -6,10 +6,15 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 )
 
 // foldEvery is for how long the readings of one target by one caller are one row.
 const foldEvery = time.Minute
+
+// readingLimit is for a transaction that writes them, whoever waits for it.
+const readingLimit = 30 * time.Second
 
 // readLog writes the rows of what was read and is secret. Those that come while one transaction is written are written by the
 // next, all together, so that however many read at once, changes wait for one more transaction and not for as many.
@@ -66,7 +71,7 @@ func (s *Store) noteReading(ctx context.Context, what, target string) error {
 	case <-mine.done:
 	case <-ctx.Done():
 		s.readings.leave(mine, one)
-		return s.explain(ctx, what, ctx.Err())
+		return s.db.Explain(ctx, what, ctx.Err())
 	}
 	if mine.err == nil {
 		d.Target, d.Result = one.Target, one.Result
@@ -111,10 +116,10 @@ func (s *Store) writeReadings(ctx context.Context, what string) {
 	if len(b.deeds) == 0 {
 		return // they have all left
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readingLimit)
 	defer cancel()
 	folded := s.readings.recent(time.Now())
-	b.err = s.write(ctx, what, func(ctx context.Context, t tx) error {
+	b.err = s.db.Write(ctx, what, func(ctx context.Context, t sqldb.Tx) error {
 		for _, one := range b.deeds {
 			if err := s.fold(ctx, t, folded, one); err != nil {
 				return err
@@ -139,12 +144,12 @@ func (l *readLog) recent(now time.Time) map[readingKey]foldedRow {
 }
 
 // fold counts a reading in the row of the same, or begins one.
-func (s *Store) fold(ctx context.Context, t tx, folded map[readingKey]foldedRow, one *pendingReading) error {
+func (s *Store) fold(ctx context.Context, t sqldb.Tx, folded map[readingKey]foldedRow, one *pendingReading) error {
 	key := readingKey{one.Actor, one.Address, one.Call, one.Target}
 	if row, ok := folded[key]; ok {
 		row.times++
 		// All of it is compared: after a failover that has lost rows the number may be that of another deed.
-		n, err := t.exec(ctx, `UPDATE audit SET result = ?3 WHERE env = ?1 AND id = ?2 AND at = ?4 AND actor = ?5 AND address = ?6
+		n, err := t.Exec(ctx, `UPDATE audit SET result = ?3 WHERE env = ?1 AND id = ?2 AND at = ?4 AND actor = ?5 AND address = ?6
 			AND call = ?7 AND target = ?8`, s.env, row.id, fmt.Sprintf("%s %d times", ResultRead, row.times),
 			micros(row.since), key.actor, key.address, key.call, key.target)
 		if err != nil {

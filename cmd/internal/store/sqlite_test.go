@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 )
 
 // soon is a deadline that a call has to keep.
@@ -46,7 +49,7 @@ func TestM07SQLiteIsLocked(t *testing.T) {
 	db := sqliteFile(t)
 	s := db.open(t)
 	makeEvents(t, s, 2)
-	other, err := s.db.(*sqlite).pool("_txlock=immediate", 1, 1)
+	other, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(db.dsn, "sqlite:")+"?_txlock=immediate")
 	do(t, err)
 	defer func() { do(t, other.Close()) }()
 	held, err := other.BeginTx(t.Context(), nil)
@@ -63,8 +66,7 @@ func TestM07SQLiteIsFull(t *testing.T) {
 	s := sqliteFile(t).open(t)
 	limit := func(pages int) {
 		t.Helper()
-		_, err := s.writer.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
-		do(t, err)
+		run(t, s, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
 	}
 	limit(1) // which is taken as: no more than there are
 	acknowledged := 0
@@ -82,22 +84,12 @@ func TestM07SQLiteIsFull(t *testing.T) {
 	wantRecovered(t, s, acknowledged)
 }
 
-func TestM07SQLiteIsReadOnly(t *testing.T) {
-	s := sqliteFile(t).open(t)
-	makeEvents(t, s, 2)
-	_, err := s.writer.ExecContext(t.Context(), `PRAGMA query_only = 1`)
-	do(t, err)
-	wantUnavailable(t, s, "read-only")
-	_, err = s.writer.ExecContext(t.Context(), `PRAGMA query_only = 0`)
-	do(t, err)
-	wantRecovered(t, s, 2)
-}
-
 // TestM07SQLiteIsGone moves the file away, and puts another in its place.
 func TestM07SQLiteIsGone(t *testing.T) {
-	s := sqliteFile(t).open(t)
+	db := sqliteFile(t)
+	s := db.open(t)
 	makeEvents(t, s, 2)
-	path := s.db.(*sqlite).path
+	path := strings.TrimPrefix(db.dsn, "sqlite:")
 	do(t, os.Rename(path, path+".away"))
 	wantUnavailable(t, s, "gone")
 	do(t, os.WriteFile(path, nil, filePerm))
@@ -171,13 +163,14 @@ func TestFilesMayHaveStrangeNames(t *testing.T) {
 func TestSQLiteIsDurable(t *testing.T) {
 	s := sqliteFile(t).open(t)
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"} {
-		var got string
-		do(t, s.writer.QueryRowContext(t.Context(), `PRAGMA `+pragma).Scan(&got))
-		if got != want {
+		if got := show(t, s.db.Write, `PRAGMA `+pragma); got != want {
 			t.Errorf("%s is %s, want %s", pragma, got, want)
 		}
 	}
-	if _, err := s.reader.ExecContext(t.Context(), `DELETE FROM tenants`); err == nil {
+	if err := s.db.Query(t.Context(), "delete", func(ctx context.Context, t sqldb.Tx) error {
+		_, err := t.Exec(ctx, `DELETE FROM tenants`)
+		return err
+	}); err == nil {
 		t.Error("a reader may write")
 	}
 }

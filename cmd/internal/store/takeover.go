@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -31,9 +30,9 @@ type stored struct {
 // another spelling, and seals again what is sealed with the name. It takes as long as there are tenants. What an older program, which
 // has no lock of migrations, makes of the environments meanwhile is looked at again.
 func (s *Store) takeOver(ctx context.Context) error {
-	ctx, cancel := within(ctx, migrateLimit)
+	ctx, cancel := sqldb.Within(ctx, sqldb.MigrateLimit)
 	defer cancel()
-	return s.explain(ctx, "take the environment over", s.transact(ctx, s.writer, nil, func(ctx context.Context, t tx) error {
+	return s.db.Write(ctx, "take the environment over", func(ctx context.Context, t sqldb.Tx) error {
 		for {
 			found, err := spellings(ctx, t, s.environment, s.formerly)
 			if err != nil || len(found) == 0 || len(found) == 1 && found[0].name == s.environment {
@@ -47,15 +46,15 @@ func (s *Store) takeOver(ctx context.Context) error {
 				return s.takeOverFrom(ctx, t, found)
 			}
 		}
-	}))
+	})
 }
 
 // lockStored keeps others off these environments, and reports whether they are still what they were when they were read.
-func lockStored(ctx context.Context, t tx, found []stored) (same bool, err error) {
+func lockStored(ctx context.Context, t sqldb.Tx, found []stored) (same bool, err error) {
 	same = true
 	for _, e := range found {
 		var name string
-		err := t.row(ctx, `SELECT name FROM environments WHERE id = ?1`+t.db.lockRow(), e.id).Scan(&name)
+		err := t.Row(ctx, `SELECT name FROM environments WHERE id = ?1`+t.LockRow(), e.id).Scan(&name)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return false, err
 		}
@@ -65,7 +64,7 @@ func lockStored(ctx context.Context, t tx, found []stored) (same bool, err error
 }
 
 // takeOverFrom is given what is not as it should be.
-func (s *Store) takeOverFrom(ctx context.Context, t tx, found []stored) (err error) {
+func (s *Store) takeOverFrom(ctx context.Context, t sqldb.Tx, found []stored) (err error) {
 	if len(found) == 2 {
 		found, err = s.giveWay(ctx, t, found)
 	}
@@ -91,31 +90,29 @@ func (s *Store) checkFormerly() error {
 
 // giveWay removes the one of two that has the current name if it never had a tenant: a start has begun it that did not say which
 // one is to be taken over. What it has goes to the other: keys, tokens, and who did what.
-func (s *Store) giveWay(ctx context.Context, t tx, found []stored) ([]stored, error) {
+func (s *Store) giveWay(ctx context.Context, t sqldb.Tx, found []stored) ([]stored, error) {
 	at := slices.IndexFunc(found, func(e stored) bool { return e.name == s.environment })
 	if at < 0 {
 		return found, nil
 	}
 	empty, other := found[at], found[1-at]
 	var used bool
-	if err := t.row(ctx, `SELECT revision > 0 OR tenants > 0 FROM environments WHERE id = ?1`, empty.id).Scan(&used); err != nil || used {
+	if err := t.Row(ctx, `SELECT revision > 0 OR tenants > 0 FROM environments WHERE id = ?1`, empty.id).Scan(&used); err != nil || used {
 		return found, err
 	}
-	if shared, ok := s.db.(*postgres); ok {
-		if err := shared.alone(ctx, t, empty.id); err != nil {
-			return nil, err
-		}
+	if err := t.Alone(ctx, empty.id); err != nil {
+		return nil, err
 	}
 	if _, err := s.seal.open(empty.canary, empty.name, canaryText); err != nil {
 		return nil, ErrWrongKey
 	}
 	for _, table := range []string{"keys", "audit"} {
-		if _, err := t.exec(ctx, `UPDATE `+table+` SET env = ?2 WHERE env = ?1`, empty.id, other.id); err != nil {
+		if _, err := t.Exec(ctx, `UPDATE `+table+` SET env = ?2 WHERE env = ?1`, empty.id, other.id); err != nil {
 			return nil, err
 		}
 	}
 	for _, own := range []string{"relays WHERE env", "probes WHERE env", "active_sets WHERE env", "environments WHERE id"} {
-		if _, err := t.exec(ctx, `DELETE FROM `+own+` = ?1`, empty.id); err != nil {
+		if _, err := t.Exec(ctx, `DELETE FROM `+own+` = ?1`, empty.id); err != nil {
 			return nil, err
 		}
 	}
@@ -123,7 +120,7 @@ func (s *Store) giveWay(ctx context.Context, t tx, found []stored) ([]stored, er
 }
 
 // spellings are the environments whose name differs from that one in case alone, and the one that has the former name.
-func spellings(ctx context.Context, t tx, environment, formerly string) (found []stored, err error) {
+func spellings(ctx context.Context, t sqldb.Tx, environment, formerly string) (found []stored, err error) {
 	err = eachEnvironment(ctx, t, func(e stored) {
 		if strings.EqualFold(e.name, environment) || e.name == formerly {
 			found = append(found, e)
@@ -132,8 +129,8 @@ func spellings(ctx context.Context, t tx, environment, formerly string) (found [
 	return found, err
 }
 
-func eachEnvironment(ctx context.Context, t tx, fn func(stored)) error {
-	return t.each(ctx, func(rows *sql.Rows) error {
+func eachEnvironment(ctx context.Context, t sqldb.Tx, fn func(stored)) error {
+	return t.Each(ctx, func(rows *sql.Rows) error {
 		var e stored
 		if err := rows.Scan(&e.id, &e.name, &e.canary); err != nil {
 			return err
@@ -146,14 +143,14 @@ func eachEnvironment(ctx context.Context, t tx, fn func(stored)) error {
 // wantEnvironment keeps a mistyped environment from being begun, empty, in what is restored.
 func (s *Store) wantEnvironment(ctx context.Context) error {
 	var found, lost []stored
-	err := s.look(ctx, "read the environments", func(ctx context.Context, t tx) (err error) {
+	err := s.db.Query(ctx, "read the environments", func(ctx context.Context, t sqldb.Tx) (err error) {
 		if found, err = spellings(ctx, t, s.environment, s.formerly); err == nil && len(found) == 0 {
 			lost, err = refusedNames(ctx, t)
 		}
 		return err
 	})
 	switch {
-	case err != nil && isForeign(err):
+	case err != nil && s.db.IsForeign(err):
 		return fmt.Errorf("%s has no data of a tenant manager (%v): %w", s.restored, err, ErrNotFound) //nolint:errorlint // what to do goes by ErrNotFound
 	case err != nil || len(found) > 0:
 		return err
@@ -164,18 +161,10 @@ func (s *Store) wantEnvironment(ctx context.Context) error {
 	return fmt.Errorf("%s has no environment %s: %w", s.restored, s.environment, ErrNotFound)
 }
 
-// isForeign is of a database that has not the tables that each version of this program has made.
-func isForeign(err error) bool {
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return refused.Code == "42P01" || refused.Code == "42703" // no such table, or column
-	}
-	return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "no such column")
-}
-
 // nameTheLost warns of environments that no manager can be started for.
 func (s *Store) nameTheLost(ctx context.Context) error {
 	var lost []stored
-	err := s.look(ctx, "read the environments", func(ctx context.Context, t tx) (err error) {
+	err := s.db.Query(ctx, "read the environments", func(ctx context.Context, t sqldb.Tx) (err error) {
 		lost, err = refusedNames(ctx, t)
 		return err
 	})
@@ -188,7 +177,7 @@ func (s *Store) nameTheLost(ctx context.Context) error {
 }
 
 // refusedNames are the environments whose names are refused by now.
-func refusedNames(ctx context.Context, t tx) (lost []stored, err error) {
+func refusedNames(ctx context.Context, t sqldb.Tx) (lost []stored, err error) {
 	err = eachEnvironment(ctx, t, func(e stored) {
 		if _, err := normal(e.name); err != nil {
 			lost = append(lost, e)
@@ -205,11 +194,9 @@ func quoted(found []stored) string {
 	return strings.Join(names, " and ")
 }
 
-func (s *Store) rename(ctx context.Context, t tx, e stored) error {
-	if shared, ok := s.db.(*postgres); ok { // a manager that knows the old name would write what nobody can read
-		if err := shared.alone(ctx, t, e.id); err != nil {
-			return err
-		}
+func (s *Store) rename(ctx context.Context, t sqldb.Tx, e stored) error {
+	if err := t.Alone(ctx, e.id); err != nil { // a manager that knows the old name would write what nobody can read
+		return err
 	}
 	if _, err := s.seal.open(e.canary, e.name, canaryText); err != nil {
 		return ErrWrongKey
@@ -217,16 +204,16 @@ func (s *Store) rename(ctx context.Context, t tx, e stored) error {
 	s.tellMigrating()
 	s.logger.LogAttrs(ctx, slog.LevelWarn, "the environment was begun under another spelling; its name is lower-cased, and its data sealed again",
 		slog.String("from", e.name), slog.String("to", s.environment))
-	for _, step := range []func(context.Context, tx, stored) error{s.sealTenants, s.sealAssociations, s.renameEvents} {
+	for _, step := range []func(context.Context, sqldb.Tx, stored) error{s.sealTenants, s.sealAssociations, s.renameEvents} {
 		if err := step(ctx, t, e); err != nil {
 			return err
 		}
 	}
 	canary := s.seal.seal([]byte(canaryText), s.environment, canaryText)
-	if _, err := t.exec(ctx, `UPDATE environments SET name = ?2, canary = ?3 WHERE id = ?1`, e.id, s.environment, canary); err != nil {
+	if _, err := t.Exec(ctx, `UPDATE environments SET name = ?2, canary = ?3 WHERE id = ?1`, e.id, s.environment, canary); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `INSERT INTO schema_floor (oldest) VALUES (?1)`, lowerCased); err != nil {
+	if _, err := t.Exec(ctx, `INSERT INTO schema_floor (oldest) VALUES (?1)`, lowerCased); err != nil {
 		return err
 	}
 	_, err := auditOf(ctx, t, e.id, time.Now(), deedOf(ctx).row(callRename, "environment", fmt.Sprintf("%q is now %q", e.name, s.environment)))
@@ -249,11 +236,11 @@ type sealedRow struct {
 	sealed []byte
 }
 
-func (s *Store) sealTenants(ctx context.Context, t tx, e stored) error {
+func (s *Store) sealTenants(ctx context.Context, t sqldb.Tx, e stored) error {
 	var last int64 = -1
 	for {
 		var rows []sealedRow
-		if err := t.each(ctx, func(r *sql.Rows) error {
+		if err := t.Each(ctx, func(r *sql.Rows) error {
 			var row sealedRow
 			err := r.Scan(&row.seq, &row.id, &row.sealed)
 			rows = append(rows, row)
@@ -267,7 +254,7 @@ func (s *Store) sealTenants(ctx context.Context, t tx, e stored) error {
 			if err != nil {
 				return err
 			}
-			if _, err := t.exec(ctx, `UPDATE tenants SET owner = ?3 WHERE env = ?1 AND seq = ?2`, e.id, row.seq, sealed); err != nil {
+			if _, err := t.Exec(ctx, `UPDATE tenants SET owner = ?3 WHERE env = ?1 AND seq = ?2`, e.id, row.seq, sealed); err != nil {
 				return err
 			}
 		}
@@ -282,11 +269,11 @@ type sealedPair struct {
 	id, service string
 }
 
-func (s *Store) sealAssociations(ctx context.Context, t tx, e stored) error {
+func (s *Store) sealAssociations(ctx context.Context, t sqldb.Tx, e stored) error {
 	last := sealedPair{seq: -1}
 	for {
 		var rows []sealedPair
-		if err := t.each(ctx, func(r *sql.Rows) error {
+		if err := t.Each(ctx, func(r *sql.Rows) error {
 			var row sealedPair
 			err := r.Scan(&row.seq, &row.service, &row.id, &row.settings, &row.connections)
 			rows = append(rows, row)
@@ -302,7 +289,7 @@ func (s *Store) sealAssociations(ctx context.Context, t tx, e stored) error {
 			if err != nil {
 				return err
 			}
-			if _, err := t.exec(ctx, `UPDATE associations SET settings = ?4, connections = ?5 WHERE env = ?1 AND tenant = ?2 AND service = ?3`,
+			if _, err := t.Exec(ctx, `UPDATE associations SET settings = ?4, connections = ?5 WHERE env = ?1 AND tenant = ?2 AND service = ?3`,
 				e.id, last.seq, last.service, data.settings, data.connections); err != nil {
 				return err
 			}
@@ -325,7 +312,7 @@ func (s *Store) pairAgain(row sealedPair, name string) (data sealed, err error) 
 }
 
 // renameEvents is for those that were not sent. What was sent stays as it was sent.
-func (s *Store) renameEvents(ctx context.Context, t tx, e stored) error {
+func (s *Store) renameEvents(ctx context.Context, t sqldb.Tx, e stored) error {
 	var last uint64
 	for {
 		left, err := selectEvents(ctx, t, `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2 AND sent_at IS NULL
@@ -343,7 +330,7 @@ func (s *Store) renameEvents(ctx context.Context, t tx, e stored) error {
 			if err != nil {
 				return err
 			}
-			if _, err := t.exec(ctx, `UPDATE outbox SET data = ?3 WHERE env = ?1 AND revision = ?2`, e.id, last, data); err != nil {
+			if _, err := t.Exec(ctx, `UPDATE outbox SET data = ?3 WHERE env = ?1 AND revision = ?2`, e.id, last, data); err != nil {
 				return err
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -123,9 +124,9 @@ func TestX18AnEnvironmentIsTakenOverUnderItsNameOfNow(t *testing.T) {
 
 func wantFloor(t *testing.T, s *Store, want int) {
 	t.Helper()
-	do(t, s.read(t.Context(), "look", func(ctx context.Context, q tx) error {
+	do(t, s.db.Read(t.Context(), "look", func(ctx context.Context, q sqldb.Tx) error {
 		var got int
-		err := q.row(ctx, `SELECT MAX(oldest) FROM schema_floor`).Scan(&got)
+		err := q.Row(ctx, `SELECT MAX(oldest) FROM schema_floor`).Scan(&got)
 		if got != want {
 			t.Errorf("the oldest program that may work on it is %d, want %d", got, want)
 		}
@@ -137,8 +138,8 @@ func TestX18EventsThatWaitAreSentUnderTheNameOfNow(t *testing.T) {
 	onEachOld(t, func(t *testing.T, dsn, _ string) {
 		s, err := openOld(t, dsn, "production")
 		do(t, err)
-		do(t, s.write(t.Context(), "as if not sent", func(ctx context.Context, q tx) error {
-			_, err := q.exec(ctx, `UPDATE outbox SET sent_at = NULL`)
+		do(t, s.db.Write(t.Context(), "as if not sent", func(ctx context.Context, q sqldb.Tx) error {
+			_, err := q.Exec(ctx, `UPDATE outbox SET sent_at = NULL`)
 			return err
 		}))
 		do(t, s.Close())
@@ -213,7 +214,7 @@ func TestX18ANameThatIsRefusedByNowIsTakenOver(t *testing.T) {
 // beginAs is as if a program of before had begun the environment under that name.
 func beginAs(t *testing.T, s *Store, name string) {
 	t.Helper()
-	do(t, s.write(t.Context(), "as if begun so", func(ctx context.Context, q tx) error {
+	do(t, s.db.Write(t.Context(), "as if begun so", func(ctx context.Context, q sqldb.Tx) error {
 		found, err := spellings(ctx, q, s.environment, "")
 		do(t, err)
 		other := &Store{db: s.db, seal: s.seal, environment: name, logger: s.logger, migrating: func() {}}
@@ -318,8 +319,8 @@ func TestX18TwoSpellingsAreRefused(t *testing.T) {
 	onEachOld(t, func(t *testing.T, dsn, _ string) {
 		s, err := openOld(t, dsn, "production")
 		do(t, err)
-		do(t, s.write(t.Context(), "a second one", func(ctx context.Context, q tx) error {
-			_, err := q.exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary) SELECT 'STAGING', epoch, 0, 0, canary
+		do(t, s.db.Write(t.Context(), "a second one", func(ctx context.Context, q sqldb.Tx) error {
+			_, err := q.Exec(ctx, `INSERT INTO environments (name, epoch, revision, tenants, canary) SELECT 'STAGING', epoch, 0, 0, canary
 				FROM environments WHERE name = 'Staging'`)
 			return err
 		}))
@@ -343,18 +344,16 @@ func TestX18AnEnvironmentIsNotTakenFromAManagerThatRuns(t *testing.T) {
 		other, err := openOld(t, dsn, "production")
 		do(t, err)
 		var env int64
-		do(t, other.writer.QueryRowContext(t.Context(), `SELECT id FROM environments WHERE name = 'Staging'`).Scan(&env))
-		conn, err := other.writer.Conn(t.Context())
+		do(t, other.db.Query(t.Context(), "look", func(ctx context.Context, q sqldb.Tx) error {
+			return q.Row(ctx, `SELECT id FROM environments WHERE name = 'Staging'`).Scan(&env)
+		}))
+		leads, err := other.db.Lead(t.Context(), leadershipOf(env))
 		do(t, err)
-		defer func() { _ = conn.Close() }()
-		got, err := tryLock(t.Context(), conn, lockRelay, env)
-		if do(t, err); !got {
-			t.Fatal("the lock is taken")
-		}
+		defer leads.Release()
 		if _, err := openOld(t, dsn, "staging"); !errors.Is(err, ErrInUse) {
 			t.Errorf("it says %v", err)
 		}
-		letGo(conn, env)
+		leads.Release()
 		_, err = openOld(t, dsn, "staging")
 		do(t, err)
 	})

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -48,7 +49,7 @@ func (s *Store) CreateTenant(ctx context.Context, n NewTenant) (t Tenant, create
 // Tenant returns a tenant by any spelling of its id, or a *[NotFound].
 func (s *Store) Tenant(ctx context.Context, id string) (Tenant, error) {
 	var out Tenant
-	err := s.look(ctx, "read tenant", func(ctx context.Context, t tx) error {
+	err := s.db.Query(ctx, "read tenant", func(ctx context.Context, t sqldb.Tx) error {
 		r, err := s.byID(ctx, t, id)
 		if err == nil {
 			out = r.Tenant
@@ -74,8 +75,8 @@ func (s *Store) Tenants(ctx context.Context, f TenantFilter) (TenantPage, error)
 	query, args := f.query(s.env, after, limit+1)
 	page := TenantPage{Tenants: []Tenant{}}
 	var last int64
-	err = s.look(ctx, "list tenants", func(ctx context.Context, t tx) error {
-		return t.each(ctx, func(rows *sql.Rows) error {
+	err = s.db.Query(ctx, "list tenants", func(ctx context.Context, t sqldb.Tx) error {
+		return t.Each(ctx, func(rows *sql.Rows) error {
 			if len(page.Tenants) == limit {
 				page.Next = strconv.FormatInt(last, 10)
 				return nil
@@ -128,7 +129,7 @@ func (s *Store) DeleteTenant(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := c.exec(ctx, `DELETE FROM tenants WHERE env = ?1 AND seq = ?2`, s.env, r.seq); err != nil {
+		if _, err := c.Exec(ctx, `DELETE FROM tenants WHERE env = ?1 AND seq = ?2`, s.env, r.seq); err != nil {
 			return err
 		}
 		return c.announce(ctx, r.Remove())
@@ -186,7 +187,7 @@ func (c *change) createOrFind(ctx context.Context, n NewTenant) (t Tenant, creat
 // place returns the same tenant where it is there already, and else gives n a slug that is free.
 func (c *change) place(ctx context.Context, n *NewTenant) (same *lifecycle.Record, err error) {
 	same, n.Slug, err = n.Place(func(slug string) (*lifecycle.Record, error) {
-		r, err := c.store.tenant(ctx, c.tx, "t.slug = ?2", slug)
+		r, err := c.store.tenant(ctx, c.Tx, "t.slug = ?2", slug)
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +208,7 @@ func (c *change) create(ctx context.Context, n NewTenant) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.exec(ctx, `INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner,
+	if _, err := c.Exec(ctx, `INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner,
 		search, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)`,
 		c.store.env, r.seq, r.ID, tenant.CanonicalID(r.ID), r.Name, r.Slug, r.Status, r.Isolation, string(metadata), owner,
 		r.search(), micros(c.now)); err != nil {
@@ -222,7 +223,7 @@ func (c *change) save(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, `UPDATE tenants SET name = ?1, status = ?2, metadata = ?3, search = ?4, updated_at = ?5
+	_, err = c.Exec(ctx, `UPDATE tenants SET name = ?1, status = ?2, metadata = ?3, search = ?4, updated_at = ?5
 		WHERE env = ?6 AND seq = ?7`,
 		r.Name, r.Status, string(metadata), r.search(), micros(r.UpdatedAt), c.store.env, r.seq)
 	return err
@@ -230,11 +231,11 @@ func (c *change) save(ctx context.Context, r *record) error {
 
 // record reads a tenant with its associations, without their connections.
 func (c *change) record(ctx context.Context, id string) (*record, error) {
-	r, err := c.store.byID(ctx, c.tx, id)
+	r, err := c.store.byID(ctx, c.Tx, id)
 	if err != nil {
 		return nil, err
 	}
-	r.Associations, err = c.store.associations(ctx, c.tx, r)
+	r.Associations, err = c.store.associations(ctx, c.Tx, r)
 	return r, err
 }
 
@@ -245,22 +246,22 @@ func (c *change) whole(ctx context.Context, id string) (*record, error) {
 		return nil, err
 	}
 	for i, a := range r.Associations {
-		if r.Associations[i], err = c.store.withConnections(ctx, c.tx, r, a.Service); err != nil {
+		if r.Associations[i], err = c.store.withConnections(ctx, c.Tx, r, a.Service); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
 }
 
-func (s *Store) byID(ctx context.Context, t tx, id string) (*record, error) {
+func (s *Store) byID(ctx context.Context, t sqldb.Tx, id string) (*record, error) {
 	if !tenant.ValidID(id) {
 		return nil, &NotFound{Of: lifecycle.OfTenant}
 	}
 	return s.tenant(ctx, t, "t.canonical = ?2", tenant.CanonicalID(id))
 }
 
-func (s *Store) tenant(ctx context.Context, t tx, condition string, arg any) (*record, error) {
-	row := t.row(ctx, `SELECT `+tenantColumns+` FROM tenants t WHERE t.env = ?1 AND `+condition, s.env, arg)
+func (s *Store) tenant(ctx context.Context, t sqldb.Tx, condition string, arg any) (*record, error) {
+	row := t.Row(ctx, `SELECT `+tenantColumns+` FROM tenants t WHERE t.env = ?1 AND `+condition, s.env, arg)
 	r, err := s.scanTenant(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, &NotFound{Of: lifecycle.OfTenant}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
@@ -66,8 +67,8 @@ func TestX18WhatAnOlderProgramTakesOverMeanwhileIsLookedAtAgain(t *testing.T) {
 	do(t, db.openAs(t, "production").Close())
 	o := Options{Environment: "production", Formerly: "default", Key: testKey}
 	var second sync.WaitGroup
-	older := &Store{pools: s.pools, db: s.db, seal: s.seal, environment: "production", formerly: "default", logger: s.logger}
-	do(t, s.write(t.Context(), "take over", func(ctx context.Context, q tx) error {
+	older := &Store{db: s.db, seal: s.seal, environment: "production", formerly: "default", logger: s.logger}
+	do(t, s.db.Write(t.Context(), "take over", func(ctx context.Context, q sqldb.Tx) error {
 		found, err := spellings(ctx, q, "production", "default")
 		do(t, err)
 		if found, err = older.giveWay(ctx, q, found); err == nil {
@@ -76,8 +77,9 @@ func TestX18WhatAnOlderProgramTakesOverMeanwhileIsLookedAtAgain(t *testing.T) {
 		second.Go(func() { takenOver(t, db.dsn, o, id) })
 		eventually(t, "the second one waits for the row", func() bool {
 			var n int
-			do(t, s.reader.QueryRowContext(ctx, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()
-				AND wait_event_type = 'Lock'`).Scan(&n))
+			do(t, s.db.Query(ctx, "look", func(ctx context.Context, q sqldb.Tx) error {
+				return q.Row(ctx, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n)
+			}))
 			return n > 0
 		})
 		return err

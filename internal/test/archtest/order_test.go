@@ -21,7 +21,8 @@ import (
 var mostBackwards = map[string]int{
 	"discovery":            10,
 	"internal/activeset":   10,
-	"cmd/internal/store":   16,
+	"cmd/internal/sqldb":   10,
+	"cmd/internal/store":   10,
 	"cmd/internal/process": 10,
 	"cmd/tenantwatch":      40,
 }

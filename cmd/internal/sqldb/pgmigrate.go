@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func (p *postgres) migrating(ctx context.Context, writer *sql.DB, othersDo func(
 	parameters["lock_timeout"], parameters["application_name"] = migrationWaits, migrationName
 	pool := p.pool(p.kind(true, parameters))
 	return migration{
-		dialect: goose.DialectPostgres, pool: pool,
+		dialect: goose.DialectPostgres, files: "postgres", pool: pool,
 		run: func(ctx context.Context, up func(context.Context) error) error {
 			return p.persist(ctx, writer, conn, up)
 		},

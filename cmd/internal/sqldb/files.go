@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 )
+
+const filePerm = 0o600 // secrets are encrypted, names are not
 
 // openFile opens a file that has its data on a disk, and waits for nothing: somebody may have put a pipe in its place, from
 // which nothing ever comes.

@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"context"
@@ -30,6 +30,14 @@ const (
 	markTurn   = "tenantwatch.turn"
 	markServer = "tenantwatch.server"
 	markDirect = "tenantwatch.direct" // no pooler is in between
+)
+
+const (
+	// connections of each of the pools, at the most.
+	connections     = 16
+	idleConnections = 4
+	idleTime        = 5 * time.Minute
+	lifetime        = 10 * time.Minute
 )
 
 // kind is the sessions of one pool.

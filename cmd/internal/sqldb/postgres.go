@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"context"
@@ -22,12 +22,7 @@ import (
 )
 
 const (
-	// connections of each of the pools, at the most.
-	connections     = 16
-	idleConnections = 4
-	idleTime        = 5 * time.Minute
-	lifetime        = 10 * time.Minute
-	dialLimit       = 10 * time.Second
+	dialLimit = 10 * time.Second
 
 	// How long the server lets a transaction do nothing, and one that reads a list.
 	idleParameter = "idle_in_transaction_session_timeout"
@@ -137,13 +132,13 @@ func onThisMachine(dsn *url.URL) bool {
 func (p *postgres) open(ctx context.Context, log *slog.Logger) (pools, error) {
 	p.log = log
 	all := pools{
-		writer: p.pool(p.kind(true, p.parameters)),
-		reader: p.pool(p.kind(false, p.parameters)),
-		lists:  p.pool(p.kind(false, p.patient())),
-		keys:   p.pool(p.kind(false, p.parameters)),
+		writer:  p.pool(p.kind(true, p.parameters)),
+		reader:  p.pool(p.kind(false, p.parameters)),
+		lists:   p.pool(p.kind(false, p.patient())),
+		lookups: p.pool(p.kind(false, p.parameters)),
 	}
-	all.keys.SetMaxOpenConns(lookups)
-	all.keys.SetMaxIdleConns(lookups)
+	all.lookups.SetMaxOpenConns(lookups)
+	all.lookups.SetMaxIdleConns(lookups)
 	for _, demand := range []func() error{
 		func() error { return keepsSessions(ctx, all.writer) },
 		func() error { return suits(ctx, all.writer, log) },
@@ -188,6 +183,10 @@ func (p *postgres) rebind(query string) string { return strings.ReplaceAll(query
 
 func (p *postgres) lockRow() string { return " FOR UPDATE" }
 
+func (p *postgres) contains(column, what string) string {
+	return "position(CAST(" + what + " AS bytea) IN " + column + ")"
+}
+
 func (p *postgres) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
@@ -226,6 +225,11 @@ func (p *postgres) unavailable(err error) bool {
 	return pgconn.SafeToRetry(err) || pgconn.Timeout(err)
 }
 
+func (p *postgres) foreign(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (refused.Code == "42P01" || refused.Code == "42703")
+}
+
 // isServerTrouble takes a SQLSTATE.
 func isServerTrouble(state string) bool {
 	switch state {
@@ -247,6 +251,8 @@ func (p *postgres) close() error {
 	}
 	return nil
 }
+
+func (p *postgres) here() bool { return false }
 
 // free is known to the server alone.
 func (p *postgres) free() (bytes uint64, known bool) { return 0, false }

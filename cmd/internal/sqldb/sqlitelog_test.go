@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // TestTheLogOfSQLiteIsCutThoughListsOverlap: each of two that read lists waits until the other has begun anew, as long as
@@ -23,7 +21,7 @@ func TestTheLogOfSQLiteIsCutThoughListsOverlap(t *testing.T) {
 	defer readers.Wait()
 	defer cancel()
 	var begun atomic.Int64
-	overlap := func(ActiveVersion) error {
+	overlap := func(context.Context, Tx) error {
 		mine := begun.Add(1)
 		for deadline := time.Now().Add(time.Second); begun.Load() == mine && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
@@ -33,7 +31,7 @@ func TestTheLogOfSQLiteIsCutThoughListsOverlap(t *testing.T) {
 	for range 2 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				if err := s.Active(ctx, "ledger", overlap, nobody); err != nil && ctx.Err() == nil {
+				if err := s.Stream(ctx, "list", overlap); err != nil && ctx.Err() == nil {
 					t.Errorf("a list: %v", err)
 				}
 			}
@@ -48,25 +46,23 @@ func TestTheLogOfSQLiteIsCutThoughListsOverlap(t *testing.T) {
 // TestListsWaitWhileTheLogIsCut, and who reads one is waited for.
 func TestListsWaitWhileTheLogIsCut(t *testing.T) {
 	s := sqliteFile(t).open(t)
-	lists := &s.log.lists
-	do(t, s.Active(t.Context(), "ledger", func(ActiveVersion) error {
+	lists := &s.wal.lists
+	do(t, s.Stream(t.Context(), "list", func(context.Context, Tx) error {
 		if _, err := lists.shut(soon(t)); err == nil {
 			t.Error("a list that is being read is not waited for")
 		}
 		return nil
-	}, nobody))
+	}))
 	open, err := lists.shut(t.Context())
 	do(t, err)
-	begin := func(ActiveVersion) error { t.Error("a list was read"); return nil }
-	if err := s.Active(soon(t), "ledger", begin, nobody); !errors.Is(err, ErrUnavailable) {
+	begin := func(context.Context, Tx) error { t.Error("a list was read"); return nil }
+	if err := s.Stream(soon(t), "list", begin); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("one that gives up waiting: %v", err)
 	}
-	do(t, s.Ping(t.Context()))
+	do(t, probe(t.Context(), s))
 	open()
-	do(t, s.Active(t.Context(), "ledger", func(ActiveVersion) error { return nil }, nobody))
+	do(t, s.Stream(t.Context(), "list", func(context.Context, Tx) error { return nil }))
 }
-
-func nobody(tenant.Summary) error { return nil }
 
 // TestAListThatIsReadSlowlyKeepsNobodyElse: changes pass, other lists are read after a moment, and the log is cut when the
 // slow one has ended.
@@ -75,22 +71,22 @@ func TestAListThatIsReadSlowlyKeepsNobodyElse(t *testing.T) {
 	fillLog := ballast(t, s)
 	began, end, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- s.Active(context.WithoutCancel(t.Context()), "ledger", func(ActiveVersion) error {
+		ended <- s.Stream(context.WithoutCancel(t.Context()), "list", func(context.Context, Tx) error {
 			close(began)
 			<-end
 			return nil
-		}, nobody)
+		})
 	}()
 	<-began
 	fillLog()
-	keeper := s.log
+	keeper := s.wal
 	waitFor(t, "the gate is shut", func() bool {
-		create(t, s, named(time.Now().String())) // a change is what has it looked at
+		do(t, keep(t.Context(), s)) // a change is what has it looked at
 		keeper.lists.mu.Lock()
 		defer keeper.lists.mu.Unlock()
 		return keeper.lists.opened != nil
 	})
-	do(t, s.Active(t.Context(), "ledger", func(ActiveVersion) error { return nil }, nobody))
+	do(t, s.Stream(t.Context(), "list", func(context.Context, Tx) error { return nil }))
 	close(end)
 	do(t, <-ended)
 	wantShortLog(t, s)
@@ -100,7 +96,7 @@ func TestAListThatIsReadSlowlyKeepsNobodyElse(t *testing.T) {
 func TestClosingDoesNotWaitForASlowList(t *testing.T) {
 	s := sqliteFile(t).open(t)
 	ballast(t, s)()
-	leave, err := s.log.list(t.Context())
+	leave, err := s.wal.list(t.Context())
 	do(t, err)
 	defer leave()
 	do(t, s.Close())
@@ -130,12 +126,12 @@ func TestALongLogIsWarnedOfOnce(t *testing.T) {
 }
 
 // ballast makes a table, and returns what writes so much of it that the log is too long.
-func ballast(t *testing.T, s *Store) (fillLog func()) {
+func ballast(t *testing.T, s *DB) (fillLog func()) {
 	t.Helper()
 	exec := func(query string, args ...any) {
 		t.Helper()
-		do(t, s.write(t.Context(), "write ballast", func(ctx context.Context, q tx) error {
-			_, err := q.exec(ctx, query, args...)
+		do(t, s.Write(t.Context(), "write ballast", func(ctx context.Context, q Tx) error {
+			_, err := q.Exec(ctx, query, args...)
 			return err
 		}))
 	}
@@ -147,24 +143,11 @@ func ballast(t *testing.T, s *Store) (fillLog func()) {
 }
 
 // wantShortLog writes nothing: that alone could do it, in the moment when no list is read.
-func wantShortLog(t *testing.T, s *Store) {
+func wantShortLog(t *testing.T, s *DB) {
 	t.Helper()
 	waitFor(t, "the log is short", func() bool {
-		size, err := s.log.size()
+		size, err := s.wal.size()
 		do(t, err)
 		return size <= logLimit
 	})
-}
-
-// patience is for a busy machine.
-const patience = time.Minute
-
-// waitFor looks again and again until ok.
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in %s: %s", patience, what)
-		}
-	}
 }

@@ -1,9 +1,10 @@
-package store
+package sqldb
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,13 +22,13 @@ func (r *roomy) free() (uint64, bool) { return r.bytes, true }
 func TestX48APingWritesLittle(t *testing.T) {
 	db := sqliteFile(t)
 	s := db.open(t)
-	disk := &roomy{s.db, 2 * reserveMargin}
-	s.db = disk
+	disk := &roomy{s.dialect, 2 * reserveMargin}
+	s.dialect = disk
 	// Each page is in the log once for each time that it was changed, so that the log tells what was written.
 	ping := func() (much bool) {
 		t.Helper()
 		before := walSize(t, db)
-		do(t, s.Ping(t.Context()))
+		do(t, probe(t.Context(), s))
 		written := walSize(t, db) - before
 		if written == 0 {
 			t.Error("nothing was written")
@@ -57,48 +58,25 @@ func TestX48APingWritesLittle(t *testing.T) {
 // TestX48APingAfterAChangeThatFailed tries at once whether there is room: a few bytes may fit where tenants do not.
 func TestX48APingAfterAChangeThatFailed(t *testing.T) {
 	s := sqliteFile(t).open(t)
-	do(t, s.Ping(t.Context()))
+	do(t, probe(t.Context(), s))
 	limitPages(t, s, 1) // which is taken as: no more than there are
-	var large []NewTenant
-	for i := range 10 {
-		one := named(fmt.Sprint("Acme ", i))
-		one.Metadata = map[string]string{"k": strings.Repeat("v", 15<<10)}
-		large = append(large, one)
-	}
-	if err := s.Seed(t.Context(), "ledger", large); !errors.Is(err, ErrUnavailable) {
+	if err := keep(t.Context(), s, slices.Repeat([]string{strings.Repeat("v", 15<<10)}, 10)...); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("a change on a full disk: %v", err)
 	}
 	if !s.reserve.inDoubt() {
 		t.Error("nobody doubts that there is room")
 	}
 	limitPages(t, s, 100_000)
-	do(t, s.Ping(t.Context()))
+	do(t, probe(t.Context(), s))
 	if s.reserve.inDoubt() {
 		t.Error("it is doubted after it was tried")
 	}
 }
 
-func limitPages(t *testing.T, s *Store, pages int) {
+func limitPages(t *testing.T, s *DB, pages int) {
 	t.Helper()
 	_, err := s.writer.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
 	do(t, err)
-}
-
-// TestX45MigratingIsSaid when something is migrated, and not of a database that is as it has to be.
-func TestX45MigratingIsSaid(t *testing.T) {
-	onEach(t, func(t *testing.T, db database) {
-		for i, want := range []int{1, 0} {
-			told := 0
-			s, err := Open(t.Context(), db.dsn, Options{Environment: testEnvironment, Key: testKey, Migrating: func() { told++ }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			do(t, s.Close())
-			if told != want {
-				t.Errorf("opening %d: told %d times, want %d", i, told, want)
-			}
-		}
-	})
 }
 
 func walSize(t *testing.T, db database) int64 {

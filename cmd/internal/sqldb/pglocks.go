@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// What the advisory locks of this program are called: the first of their two numbers. The second is the environment.
+	// What the advisory locks of this program are called: the first of their two numbers. The second is the number of a Leadership.
 	lockMigrate = 0x7477_0001
-	lockRelay   = 0x7477_0002
+	lockLead    = 0x7477_0002
 
 	lockEvery    = 500 * time.Millisecond
 	lockLimit    = time.Second // of one question: the server looks into its memory
@@ -22,14 +22,14 @@ const (
 )
 
 // lead has a connection of its own, whose session has the lock.
-func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease, error) {
+func (p *postgres) lead(ctx context.Context, writer *sql.DB, l Leadership) (*Lease, error) {
 	conn, err := connection(ctx, writer)
 	if err != nil {
 		return nil, err
 	}
-	turn, err := p.takeLock(ctx, conn, env)
+	turn, err := p.takeLock(ctx, conn, l)
 	if err == nil { // the connection may be an idle one of before
-		err = p.leadsHere(ctx, turn, toRelay)
+		err = p.leadsHere(ctx, turn, toLead)
 	}
 	if err != nil {
 		return nil, errors.Join(err, hangUp(conn))
@@ -37,13 +37,13 @@ func (p *postgres) lead(ctx context.Context, writer *sql.DB, env int64) (*lease,
 	p.leading.Add(1)
 	end := func() {
 		p.leading.Add(-1)
-		letGo(conn, env)
+		letGo(conn, l.Number)
 	}
-	return &lease{end: end, check: func(ctx context.Context) error {
-		if err := holds(ctx, conn, lockRelay, env); err != nil {
+	return &Lease{end: end, check: func(ctx context.Context) error {
+		if err := holds(ctx, conn, lockLead, l.Number); err != nil {
 			return err
 		}
-		return p.leadsHere(ctx, turn, toRelay)
+		return p.leadsHere(ctx, turn, toLead)
 	}}, nil
 }
 
@@ -55,7 +55,7 @@ func connection(ctx context.Context, writer *sql.DB) (*sql.Conn, error) {
 }
 
 // takeLock waits for the lock for as long as the address leads to the server that conn is connected to.
-func (p *postgres) takeLock(ctx context.Context, conn *sql.Conn, env int64) (turn int64, err error) {
+func (p *postgres) takeLock(ctx context.Context, conn *sql.Conn, l Leadership) (turn int64, err error) {
 	turn, server, err := marks(conn)
 	if err != nil {
 		return turn, err
@@ -67,17 +67,18 @@ func (p *postgres) takeLock(ctx context.Context, conn *sql.Conn, env int64) (tur
 	}); err != nil {
 		return turn, err
 	}
-	if err := waitForLock(ctx, conn, lockRelay, env, func() {}, func() error { return p.far.still(turn) }); err != nil {
+	if err := waitForLock(ctx, conn, lockLead, l.Number, func() {}, func() error { return p.far.still(turn) }); err != nil {
 		return turn, err
 	}
-	return turn, p.settle(ctx, conn, env, server)
+	return turn, p.settle(ctx, conn, l, server)
 }
 
 // settle waits if the last one that led did so on another server: its lock is none here, and it may not know yet.
-func (p *postgres) settle(ctx context.Context, conn *sql.Conn, env int64, server string) error {
+func (p *postgres) settle(ctx context.Context, conn *sql.Conn, l Leadership, server string) error {
 	var before string
+	t := Tx{on: conn, dialect: p}
 	if err := ask(ctx, func(ctx context.Context) error {
-		return conn.QueryRowContext(ctx, `SELECT server FROM relays WHERE env = $1`, env).Scan(&before)
+		return t.Row(ctx, l.LastServer, l.Number).Scan(&before)
 	}); err != nil || before == server {
 		return err
 	}
@@ -89,7 +90,7 @@ func (p *postgres) settle(ctx context.Context, conn *sql.Conn, env int64, server
 		}
 	}
 	return ask(ctx, func(ctx context.Context) error {
-		_, err := conn.ExecContext(ctx, `UPDATE relays SET server = $2 WHERE env = $1`, env, server)
+		_, err := t.Exec(ctx, l.SetServer, l.Number, server)
 		return err
 	})
 }
@@ -145,10 +146,9 @@ func tryLock(ctx context.Context, conn *sql.Conn, kind, which int64) (got bool, 
 	return got, err
 }
 
-// alone keeps others from relaying for env until the transaction ends, or returns ErrInUse.
-func (p *postgres) alone(ctx context.Context, t tx, env int64) error {
+func (p *postgres) alone(ctx context.Context, t Tx, number int64) error {
 	var got bool
-	err := t.row(ctx, `SELECT pg_try_advisory_xact_lock(?1, ?2)`, lockRelay, env).Scan(&got)
+	err := t.Row(ctx, `SELECT pg_try_advisory_xact_lock(?1, ?2)`, lockLead, number).Scan(&got)
 	if err == nil && !got {
 		return ErrInUse
 	}
@@ -172,10 +172,10 @@ func holds(ctx context.Context, conn *sql.Conn, kind, which int64) error {
 	return nil
 }
 
-func letGo(conn *sql.Conn, env int64) {
+func letGo(conn *sql.Conn, number int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseLimit)
 	defer cancel()
-	_, _ = conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1, $2)`, lockRelay, env) // the session's end does it too
+	_, _ = conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1, $2)`, lockLead, number) // the session's end does it too
 	_ = hangUp(conn)
 }
 

@@ -1,8 +1,9 @@
-package store
+package sqldb
 
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -50,32 +51,29 @@ const longestWait = 4 * time.Second
 // TestM12AMigrationBehindALongReaderKeepsNobodyWaiting: it wants the table for itself, and whoever comes after it would wait
 // for the reader too.
 func TestM12AMigrationBehindALongReaderKeepsNobodyWaiting(t *testing.T) {
-	dsn := testserver.SharedPostgres(t).Database(t)
+	dsn := onServer(t).dsn
 	serving := database{dsn: dsn}.open(t)
-	makeEvents(t, serving, 1)
-	end := longReader(t, dsn, "tenants")
+	do(t, keep(t.Context(), serving))
+	end := longReader(t, dsn, "kept")
 	admin, err := pgx.Connect(t.Context(), dsn)
 	do(t, err)
 	t.Cleanup(func() { _ = admin.Close(context.Background()) })
 	var log lines
 	migrated := make(chan error, 1)
 	go func() {
-		s, err := open(context.Background(), dsn, Options{Environment: testEnvironment, Key: testKey, Logger: textLogger(&log)},
-			withMigration("90002_add.sql", "CREATE TABLE added (n INTEGER); ALTER TABLE tenants ADD COLUMN added TEXT;"))
+		s, err := openWith(context.Background(), dsn,
+			withMigration("90002_add.sql", "CREATE TABLE added (n INTEGER); ALTER TABLE kept ADD COLUMN added TEXT;"), &log)
 		if err == nil {
 			err = s.Close()
 		}
 		migrated <- err
 	}()
-	eventually(t, "the migration waits", func() bool { return strings.Contains(log.String(), "application=\"a dump\"") })
+	waitFor(t, "the migration waits", func() bool { return strings.Contains(log.String(), "application=\"a dump\"") })
 	for began := time.Now(); time.Since(began) < 2*migrationPauses; { // in which it tries again
 		ctx, cancel := context.WithTimeout(t.Context(), longestWait)
-		_, err := serving.Tenants(ctx, TenantFilter{})
+		_, err := kept(ctx, serving)
 		do(t, err)
-		_, _, err = serving.CreateTenant(ctx, named("while"))
-		if _, ok := errors.AsType[*Conflict](err); !ok {
-			do(t, err)
-		}
+		do(t, keep(ctx, serving))
 		cancel()
 		if n := migrationLocks(t, admin); n != 1 {
 			t.Fatalf("%d sessions have the lock of migrations", n)
@@ -95,19 +93,19 @@ func TestM12AMigrationBehindALongReaderKeepsNobodyWaiting(t *testing.T) {
 
 // TestM12AMigrationBehindALongReaderEndsWithItsTime, and has left nothing.
 func TestM12AMigrationBehindALongReaderEndsWithItsTime(t *testing.T) {
-	dsn := testserver.SharedPostgres(t).Database(t)
-	db := database{dsn: dsn}
+	db := onServer(t)
 	db.open(t)
-	end := longReader(t, dsn, "tenants")
-	set := withMigration("90002_add.sql", "CREATE TABLE added (n INTEGER); ALTER TABLE tenants ADD COLUMN added TEXT;")
+	end := longReader(t, db.dsn, "kept")
+	set := withMigration("90002_add.sql", "CREATE TABLE added (n INTEGER); ALTER TABLE kept ADD COLUMN added TEXT;")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	if _, err := open(ctx, dsn, Options{Environment: testEnvironment, Key: testKey}, set); !errors.Is(err, ErrUnavailable) {
+	if _, err := openWith(ctx, db.dsn, set, io.Discard); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("it says %v", err)
 	}
 	end()
-	_, err := openWith(t, dsn, set)
+	again, err := openWith(t.Context(), db.dsn, set, io.Discard)
 	do(t, err)
+	do(t, again.Close())
 }
 
 // migratingOf is the right to migrate, as a manager has it, and the number of the locks that there are for it.
@@ -115,7 +113,7 @@ func migratingOf(t *testing.T) (m migration, locks func() int, admin *pgx.Conn) 
 	t.Helper()
 	dsn := testserver.SharedPostgres(t).Database(t)
 	s := database{dsn: dsn}.open(t)
-	m, err := s.db.migrating(t.Context(), s.writer, func() {})
+	m, err := s.dialect.migrating(t.Context(), s.writer, func() {})
 	do(t, err)
 	t.Cleanup(m.done)
 	admin, err = pgx.Connect(t.Context(), dsn)
@@ -157,7 +155,7 @@ func TestM12AMigrationWithoutItsLockIsNotTriedAgain(t *testing.T) {
 		_, err := admin.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint = $1
 			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, lockMigrate)
 		do(t, err)
-		eventually(t, "the session is gone", func() bool { return locks() == 0 })
+		waitFor(t, "the session is gone", func() bool { return locks() == 0 })
 		return &pgconn.PgError{Code: lockNotGot}
 	})
 	if !errors.Is(err, ErrUnavailable) || tries != 1 {
@@ -175,7 +173,7 @@ func TestM12ASessionThatHasTheLockMayBeIdle(t *testing.T) {
 	_, err = admin.Exec(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = 1000', current_database()); END $$`)
 	do(t, err)
 	s := database{dsn: dsn}.open(t)
-	m, err := s.db.migrating(t.Context(), s.writer, func() {})
+	m, err := s.dialect.migrating(t.Context(), s.writer, func() {})
 	do(t, err)
 	t.Cleanup(m.done)
 	do(t, m.run(t.Context(), func(ctx context.Context) error {

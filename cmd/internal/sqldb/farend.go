@@ -1,31 +1,26 @@
-package store
+package sqldb
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // An address may lead to another server from one moment to the next, and a connection to the one of before goes on working.
 // So a new connection is made now and then, only to see where it leads.
 const (
 	watchEvery   = time.Second
-	watchLeading = 700 * time.Millisecond // while this process relays
+	watchLeading = 700 * time.Millisecond // while this process leads
 	watchLimit   = 3 * time.Second        // of one look
 
-	// knownFor is how old the last look that succeeded may be for this process to go on relaying, counted from its beginning, and to
+	// knownFor is how old the last look that succeeded may be for this process to go on leading, counted from its beginning, and to
 	// commit a change, counted from its end.
 	knownFor = time.Second
 	// failedFor is for how long a look that failed answers those that ask for one.
 	failedFor = knownFor / 2
-	// sentWithin is how long after a call of Leading something is sent, at most.
+	// sentWithin is how long after a call of Lease.Check something is sent, at most.
 	sentWithin = 2 * time.Second
-	// settleFor is how long the first relay on another server waits: whoever relayed on the one of before has seen by then
+	// settleFor is how long the first to lead on another server waits: whoever led on the one of before has seen by then
 	// that the address leads elsewhere, and what it was sending is sent.
 	settleFor = knownFor + sentWithin
 )
@@ -104,8 +99,8 @@ func (f *farEnd) distrust() {
 type use int
 
 const (
-	// toRelay needs that it led here when that was asked, or a moment before: another that begins to relay relies on it.
-	toRelay use = iota
+	// toLead needs that it led here when that was asked, or a moment before: another that begins to lead relies on it.
+	toLead use = iota
 	// toCommit needs that a look has succeeded a moment ago. A change has the row of the environment while it asks: if each needed
 	// a look that began later, slow looks would let one change pass for each look.
 	toCommit
@@ -159,83 +154,5 @@ func (f *farEnd) looked(final bool) {
 	select { // what was wished for during the look was answered by it
 	case <-f.wish:
 	default:
-	}
-}
-
-// leadsHere looks, unless that was done a moment ago, and is an error unless the address is known to lead to the server of
-// turn. All who ask at one time share one look, whose end does not depend on any of them.
-func (p *postgres) leadsHere(ctx context.Context, turn int64, use use) error {
-	asked := time.Now()
-	for range 2 { // one that goes on already may have begun too early
-		if ask, err := p.far.leads(turn, asked, use); !ask {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-p.far.look():
-		}
-	}
-	_, err := p.far.leads(turn, asked, use)
-	return err
-}
-
-// keepWatch looks where the address leads until p.end.
-func (p *postgres) keepWatch() {
-	ctx, cancel := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		var w witness
-		defer func() { w.replace(nil) }()
-		defer p.far.looked(true)
-		for p.pause(ctx) {
-			p.lookAgain(ctx, &w)
-			p.far.looked(false)
-		}
-	})
-	p.end = func() {
-		cancel()
-		watching.Wait()
-	}
-}
-
-func (p *postgres) pause(ctx context.Context) bool {
-	every := watchEvery
-	if p.leading.Load() > 0 {
-		every = watchLeading
-	}
-	timer := time.NewTimer(every)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-p.far.wish:
-	case <-timer.C:
-	}
-	return true
-}
-
-// lookAgain makes a connection, and keeps it as the witness for a time when there is room for none.
-func (p *postgres) lookAgain(ctx context.Context, w *witness) {
-	before, began := p.far.current(), time.Now()
-	ctx, cancel := context.WithTimeout(ctx, watchLimit)
-	defer cancel()
-	config := p.config.Copy()
-	config.ConnectTimeout = watchLimit / time.Duration(2+len(config.Fallbacks)) // one that is silent leaves time for the next
-	p.expect(config, p.kind(false, nil))
-	conn, err := pgx.ConnectConfig(ctx, config)
-	switch {
-	case err == nil:
-		w.replace(conn)
-	case errors.Is(ctx.Err(), context.Canceled):
-		return
-	case w.confirms(ctx, p, err):
-		_, err = p.far.met(w.server(), began)
-	}
-	if err != nil {
-		p.far.missed(err)
-	}
-	if p.far.current() != before {
-		p.log.LogAttrs(ctx, slog.LevelWarn, "the database's address leads to another server now; all connections are made again")
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"context"
@@ -21,10 +21,9 @@ const (
 	// readers may look at the file at once, and as many read lists.
 	readers     = 32
 	idleReaders = 4
-	lookups     = 8 // of keys, at once
+	lookups     = 8 // of secrets, at once
 
-	filePerm = 0o600 // secrets are encrypted, names are not
-	codeMask = 0xff  // what an extended code is a kind of
+	codeMask = 0xff // what an extended code is a kind of
 )
 
 // sqlite is one file, with one connection that writes, and its lock.
@@ -86,14 +85,14 @@ func (l *sqlite) open(ctx context.Context, log *slog.Logger) (p pools, err error
 	if p.lists, err = l.pool("_query_only=1", readers, 1); err != nil {
 		return p, err
 	}
-	if p.keys, err = l.pool("_query_only=1", lookups, lookups); err != nil {
+	if p.lookups, err = l.pool("_query_only=1", lookups, lookups); err != nil {
 		return p, err
 	}
 	cutter, err := l.pool("_txlock=deferred", 1, 0)
 	if err != nil {
 		return p, err
 	}
-	p.log = keepShort(l.path+"-wal", cutter, log)
+	p.wal = keepShort(l.path+"-wal", cutter, log)
 	return p, p.writer.PingContext(ctx)
 }
 
@@ -131,6 +130,8 @@ func (l *sqlite) rebind(query string) string { return query }
 // lockRow is not needed: there is one writer, and its transactions begin immediate.
 func (l *sqlite) lockRow() string { return "" }
 
+func (l *sqlite) contains(column, what string) string { return "instr(" + column + ", " + what + ")" }
+
 func (l *sqlite) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 
 func (l *sqlite) intact() func(context.Context, bool) error {
@@ -166,16 +167,24 @@ func (l *sqlite) unavailable(err error) bool {
 	return false
 }
 
+func (l *sqlite) foreign(err error) bool {
+	return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "no such column")
+}
+
 // migrating needs no lock but that of the file.
 func (l *sqlite) migrating(_ context.Context, writer *sql.DB, _ func()) (migration, error) {
 	run := func(ctx context.Context, up func(context.Context) error) error { return up(ctx) }
-	return migration{dialect: goose.DialectSQLite3, pool: writer, run: run, done: func() {}}, nil
+	return migration{dialect: goose.DialectSQLite3, files: "sqlite", pool: writer, run: run, done: func() {}}, nil
 }
 
 // lead is at once: whoever has the file open is alone.
-func (l *sqlite) lead(context.Context, *sql.DB, int64) (*lease, error) {
-	return &lease{end: func() {}, check: func(context.Context) error { return nil }}, nil
+func (l *sqlite) lead(context.Context, *sql.DB, Leadership) (*Lease, error) {
+	return &Lease{end: func() {}, check: func(context.Context) error { return nil }}, nil
 }
+
+func (l *sqlite) alone(context.Context, Tx, int64) error { return nil }
+
+func (l *sqlite) here() bool { return true }
 
 func (l *sqlite) close() error {
 	var errs []error

@@ -1,5 +1,5 @@
 //go:build !linux && !darwin
 
-package store
+package sqldb
 
 func (l *sqlite) free() (bytes uint64, known bool) { return 0, false }

@@ -1,4 +1,4 @@
-package store
+package sqldb
 
 import (
 	"context"
@@ -73,12 +73,12 @@ func TestX08ALookCountsFromItsEndForChangesAlone(t *testing.T) {
 		}
 		meets(watchLimit)
 		wants("a change", toCommit, true)
-		wants("the relay", toRelay, false)
+		wants("the leader", toLead, false)
 		time.Sleep(knownFor)
 		wants("a change later", toCommit, false)
 		meets(watchLimit + 1) // a connection of a pool, which has more time
 		wants("a change after what took too long", toCommit, false)
 		meets(0)
-		wants("the relay after a fast one", toRelay, true)
+		wants("the leader after a fast one", toLead, true)
 	})
 }
