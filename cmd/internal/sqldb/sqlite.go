@@ -54,7 +54,8 @@ func realPath(path string) (string, error) {
 	if file, err := filepath.EvalSymlinks(absolute); err == nil {
 		return file, nil
 	}
-	if _, err := os.Lstat(absolute); err == nil { // once its target is made, the file would have a second name
+	// Once its target is made, the file would have a second name. What is a file by now was made by another process meanwhile.
+	if info, err := os.Lstat(absolute); err == nil && info.Mode()&os.ModeSymlink != 0 {
 		return "", fmt.Errorf("%s is a link to nothing", path)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(absolute))

@@ -60,7 +60,7 @@ func TestX08AFailoverBehindOneAddress(t *testing.T) {
 	p.primary.Kill()
 	p.lead(p.standby, false)
 	wantUnavailable(t, s, "not promoted yet")
-	if _, err := s.Tenants(soon(t), TenantFilter{}); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "standby") {
+	if _, err := s.Tenants(t.Context(), TenantFilter{}); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "standby") {
 		t.Errorf("a read of a standby: %v", err)
 	}
 	p.standby.Promote(t)
