@@ -96,13 +96,7 @@ func (t *telemetry) observe(status func() Status) (stop func() error, err error)
 		s := status()
 		o.ObserveFloat64(tenants, float64(s.Tenants), with)
 		o.ObserveFloat64(age, s.Age().Seconds(), with)
-		for _, other := range []State{Starting, Live, Syncing, Polling, Stale, Closed} {
-			value := 0.0
-			if s.State == other {
-				value = 1
-			}
-			o.ObserveFloat64(state, value, with, metric.WithAttributes(attribute.String("state", other.String())))
-		}
+		observeState(o, state, s.State, with)
 		for outcome, n := range s.Counters.byOutcome() {
 			o.ObserveInt64(events, signed(n), with, metric.WithAttributes(attribute.String("outcome", outcome)))
 		}
@@ -117,6 +111,16 @@ func (t *telemetry) observe(status func() Status) (stop func() error, err error)
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	return sync.OnceValue(registration.Unregister), nil
+}
+
+func observeState(o metric.Observer, gauge metric.Float64Observable, is State, with metric.ObserveOption) {
+	for _, state := range []State{Starting, Live, Syncing, Polling, Stale, Closed} {
+		value := 0.0
+		if state == is {
+			value = 1
+		}
+		o.ObserveFloat64(gauge, value, with, metric.WithAttributes(attribute.String("state", state.String())))
+	}
 }
 
 func (n *Counters) byOutcome() map[string]uint64 {

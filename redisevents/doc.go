@@ -75,6 +75,7 @@
 //
 //	link.go, dialer.go, backoff.go  what both feeds have: one session after the other, each on connections of its own, ended by silence
 //	tls.go, bounded.go              around a connection: our certificate and who refused what; what a server may announce
+//	errors.go                       what a caller can tell apart
 //	config.go, hosts.go, url.go     where Redis is; what an address may have, and what is shown of one
 //	locate.go                       which server a session connects to: Sentinels are asked, of a Cluster's nodes one is drawn. A publisher with Sentinels uses it too
 //	neighbours.go                   the nodes of a Cluster that is known by one address, for when that leads to nobody
@@ -87,6 +88,7 @@
 //	cursor.go                       pure: where a reader of a stream is, what an answer means for it, and when there is a gap
 //	publisher.go, batch.go, names.go
 //	                                the other end: one event, or many at once; and how channels and streams are called
+//	client.go                       what the driver is told by both ends
 //	role.go                         what a server says that it is: a master, a replica, a Sentinel, one of a Cluster
 //	exchange.go, clients.go         one question and answer of the publisher: whether the server was the right one, and what becomes of the connection if not
 package redisevents

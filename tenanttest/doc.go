@@ -43,4 +43,15 @@
 // Nothing is kept on disk, nothing is limited in rate, and there are no calls for administrators and no stream of Server-Sent
 // Events. The one key is every service's, so that it reads each list. What it takes, refuses, answers and announces is
 // otherwise what the manager does, to the byte. Neither type starts a goroutine or has to be closed.
+//
+// # How it is built
+//
+// The files, in the order in which they are read:
+//
+//	manager.go, changes.go, backup.go              the manager, and what a test does to it
+//	world.go, commit.go                            its data; one change, and the events of it in their order
+//	handler.go, list.go, servelist.go, fetcher.go  the REST API, and the lists over HTTP and without
+//	faults.go                                      what goes wrong with a list
+//	feed.go, feedrun.go, feedfaults.go             the feed, one Run of it, and what goes wrong with it
+//	converges.go                                   waiting for a set to be right
 package tenanttest

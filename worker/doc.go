@@ -28,7 +28,7 @@
 // The files, in the order in which they are read:
 //
 //	group.go, status.go         Group's face: Config, Run, Status, and the log lines
-//	plan.go, order.go           pure: what is to be done when a tenant comes, goes or is reconfigured, a run ends, or time passes. It answers with orders
+//	plan.go, slots.go, order.go pure: what is to be done when a tenant comes, goes or is reconfigured, a run ends, or time passes. It answers with orders
 //	line.go                     pure: who waits for a start, in order
 //	deadlines.go                the heap of what is due: the end of a grace, or of a back-off
 //	run.go                      the loop that tells the plan what has happened and carries out its orders

@@ -14,6 +14,7 @@
 //	recentids.go  events that come twice
 //	memory.go     what tells old news from new, and what overrides a snapshot
 //	schedule.go   when the next snapshot is asked for
+//	span.go       what a subscription promises, and what a feed leaves out
 //	hearing.go    whether anything has come by the present subscription, and when that is too late
 //	announced.go  what a list has shown and no event has announced
 //	history.go    the last changes of each tenant

@@ -71,26 +71,7 @@ type verdict struct {
 
 // read says what an event means for the service in the environment.
 func read(evt tenant.Event, service, environment string) verdict {
-	v := verdict{
-		key:       tenant.CanonicalID(evt.TenantID),
-		id:        evt.TenantID,
-		eventID:   short(evt.EventID),
-		eventType: evt.EventType,
-		at:        evt.Timestamp,
-		env:       short(evt.Environment),
-	}
-	if short(evt.Epoch) != "" {
-		v.version = evt.Version()
-	}
-	if len(v.eventID) > tenant.MaxNameBytes {
-		v.eventID = "" // as ParseEvent takes it, for feeds that make events themselves
-	}
-	if len(v.version.Epoch) > tenant.MaxNameBytes {
-		v.version = tenant.Version{}
-	}
-	if v.env != "" && v.env != environment {
-		v.env = NormalEnvironment(v.env)
-	}
+	v := verdictOf(evt, environment)
 	if environment != "" && v.env != "" && v.env != environment {
 		v.outcome = outcomeOtherEnvironment
 		return v
@@ -116,6 +97,25 @@ func read(evt tenant.Event, service, environment string) verdict {
 	v.effect = r.effect
 	if r.effect == effectNone {
 		v.outcome = outcomeIgnored
+	}
+	return v
+}
+
+// verdictOf is what the event names, each within its bounds.
+func verdictOf(evt tenant.Event, environment string) verdict {
+	v := verdict{
+		key:       tenant.CanonicalID(evt.TenantID),
+		id:        evt.TenantID,
+		eventID:   short(evt.EventID),
+		eventType: evt.EventType,
+		at:        evt.Timestamp,
+		env:       short(evt.Environment),
+	}
+	if short(evt.Epoch) != "" {
+		v.version = evt.Version()
+	}
+	if v.env != "" && v.env != environment {
+		v.env = NormalEnvironment(v.env)
 	}
 	return v
 }

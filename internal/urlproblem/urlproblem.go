@@ -125,13 +125,19 @@ func userProblem(user string) string {
 // usualInHost are the characters of names and addresses.
 var usualInHost = regexp.MustCompile(`^[\p{L}\p{N}._\-]*$`)
 
-func (k Kind) hostProblem(host string) string {
-	name, port := host, ""
+// splitHost cuts the port off, with its colon. Of an IPv6 address the name is what has to be usual in it.
+func splitHost(host string) (name, port string) {
 	if inner, after, bracketed := strings.Cut(strings.TrimPrefix(host, "["), "]"); bracketed && strings.HasPrefix(host, "[") {
-		name, port = strings.ReplaceAll(strings.ReplaceAll(inner, ":", ""), "%25", "-"), after
-	} else if colon := strings.Index(host, ":"); colon >= 0 {
-		name, port = host[:colon], host[colon:]
+		return strings.ReplaceAll(strings.ReplaceAll(inner, ":", ""), "%25", "-"), after
 	}
+	if colon := strings.Index(host, ":"); colon >= 0 {
+		return host[:colon], host[colon:]
+	}
+	return host, ""
+}
+
+func (k Kind) hostProblem(host string) string {
+	name, port := splitHost(host)
 	if k.database && strings.Contains(host, ",") {
 		name, port = strings.ReplaceAll(host, ",", ""), ""
 		if strings.Contains(host, ":") {

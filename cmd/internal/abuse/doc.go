@@ -8,6 +8,15 @@
 // good client made too few requests, give no result.
 //
 // Everything is bounded: callers, requests a second, connections and time.
+//
+// # How it is built
+//
+// The files, in the order in which they are read:
+//
+//	doc.go, run.go         the face, and what is measured
+//	prepare.go, good.go    what is made for it, and the good client
+//	attacks.go, window.go  the attacks
+//	decoy.go               what is attacked for comparison
 package abuse
 
 import (

@@ -30,7 +30,7 @@
 //	failure.go                      errors out: what each error of the store is to a client
 //	tenants.go, associations.go, admin.go, quarantine.go
 //	                                the calls
-//	list.go                         the list of active tenants, row by row
+//	list.go, largelist.go           the list of active tenants, row by row; one that readers do not take
 //	events.go, tail.go              the stream of events; the newest ones in memory, read once for all streams
 //	metrics.go, health.go           what operators look at
 //	server.go, serve.go             the face, and the listeners from their beginning to their end
