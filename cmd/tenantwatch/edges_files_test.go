@@ -81,7 +81,7 @@ func openedFiles() map[string]opened {
 		"database": {goodDatabase, reopen, []string{notThere, empty, goodLink, forAll}, large},
 		"backup of": {goodDatabase, func(t *testing.T, path string) error {
 			return store.Backup(t.Context(), schemeSQLite+path, filepath.Join(t.TempDir(), "copy"))
-		}, []string{goodLink, forAll, empty}, large},
+		}, []string{goodLink, forAll}, large},
 		"backup to": {nil, func(t *testing.T, path string) error {
 			from := filepath.Join(t.TempDir(), "t.db")
 			goodDatabase(t, from)

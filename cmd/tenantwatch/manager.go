@@ -140,9 +140,8 @@ func (s *session) explain(err error) error {
 
 func (s *session) advice(err error) string {
 	answer, answered := errors.AsType[*managerapi.Error](err)
-	_, unreadable := errors.AsType[*managerapi.DecodeError](err)
 	switch {
-	case answered && (answer.StatusCode == http.StatusNotFound && answer.Code == "" || answer.StatusCode/100 == 3) || unreadable:
+	case isNoManager(err):
 		return "Check the manager's URL: what answers there does not speak like a tenant manager."
 	case errors.Is(err, managerapi.ErrUnauthorized):
 		return "Check the token in " + s.token.name + ": the manager does not know it, or it was revoked."
@@ -160,13 +159,27 @@ func (s *session) advice(err error) string {
 		return farManager.connectionAdvice(err)
 	case errors.Is(err, managerapi.ErrUnavailable):
 		return "Check that the tenant manager is running, that its URL is right, and that it has its database."
-	case answered && answer.StatusCode/100 == 4:
-		return "The manager does not take this: what it says above names the reason."
 	case answered:
-		return "Look at the log of the tenant manager."
+		return adviceOnStatus(answer.StatusCode)
 	default:
 		return "Check the manager's URL and the token in " + s.token.name + "."
 	}
+}
+
+// isNoManager reports whether what answers there cannot be a tenant manager.
+func isNoManager(err error) bool {
+	if _, unreadable := errors.AsType[*managerapi.DecodeError](err); unreadable {
+		return true
+	}
+	answer, answered := errors.AsType[*managerapi.Error](err)
+	return answered && (answer.StatusCode == http.StatusNotFound && answer.Code == "" || answer.StatusCode/100 == 3)
+}
+
+func adviceOnStatus(status int) string {
+	if status/100 == 4 { //nolint:mnd // a refusal
+		return "The manager does not take this: what it says above names the reason."
+	}
+	return "Look at the log of the tenant manager."
 }
 
 // made tells of something new: its id alone on standard output, so that a shell can take it, and a sentence on standard error.
