@@ -31,7 +31,7 @@ func TestAdminCalls(t *testing.T) {
 			name: "all tenants", wire: "GET /v1/admin/tenants", status: 200,
 			call:   func(ctx context.Context, c *Client) (any, error) { return c.Admin().Tenants(ctx, TenantQuery{}) },
 			answer: `{"tenants":[{"id":"acme","name":"Acme","slug":"acme","status":"active"}]}`,
-			want:   &TenantPage{Tenants: []Tenant{{ID: "acme", Name: "Acme", Slug: "acme", Status: StatusActive}}},
+			want:   &TenantPage{Tenants: []Tenant{{ID: "acme", Name: "Acme", Slug: "acme", Status: tenant.StatusActive}}},
 		},
 		{
 			name: "some tenants", wire: "GET /v1/admin/tenants?after=n%2B1&limit=7&search=a%26b&service=ledger&status=active", status: 200,

@@ -79,7 +79,7 @@ func TestSampleErrorsSayWhatTheProtocolSays(t *testing.T) {
 		want managerapi.ErrorBody
 	}{
 		{"error-not-found.json", managerapi.ErrorBody{Code: "TENANT_NOT_FOUND", Error: "tenant not found"}},
-		{"error-access-denied.json", managerapi.ErrorBody{Code: "TENANT_ACCESS_DENIED", Error: "the association is suspended", Status: managerapi.StatusSuspended}},
+		{"error-access-denied.json", managerapi.ErrorBody{Code: "TENANT_ACCESS_DENIED", Error: "the association is suspended", Status: tenant.StatusSuspended}},
 		{"error-problem.json", managerapi.ErrorBody{Code: "UNAVAILABLE", Error: "the database does not answer"}},
 	}
 	for _, tt := range tests {

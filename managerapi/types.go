@@ -19,13 +19,6 @@ const (
 	HeaderEnvironment = "Tenant-Set-Environment"
 )
 
-// What a tenant or an association can be, as far as this package has to know. A manager may have more.
-const (
-	StatusActive    = "active"
-	StatusSuspended = "suspended"
-	StatusPurged    = "purged"
-)
-
 // CreateTenantRequest is the body of POST /v1/tenants.
 type CreateTenantRequest struct {
 	Name string `json:"name"`

@@ -22,13 +22,6 @@ const (
 	maxHeartbeatBytes = 4 << 10
 )
 
-// wireHeartbeat is a heartbeat as it is sent.
-type wireHeartbeat struct {
-	Epoch     string    `json:"epoch"`
-	Revision  uint64    `json:"revision"`
-	Timestamp time.Time `json:"timestamp"`
-}
-
 // beatChannel is the channel of heartbeats, which is that of the environment: the feed's own, or the one that it is told of.
 type beatChannel struct {
 	fixed bool // the feed has an environment of its own
@@ -129,7 +122,7 @@ func encodeHeartbeat(v tenant.Version, at time.Time) ([]byte, error) {
 	if v.Epoch == "" {
 		return nil, errors.New("the version has no epoch")
 	}
-	data, err := json.Marshal(wireHeartbeat{Epoch: v.Epoch, Revision: v.Revision, Timestamp: at.UTC()})
+	data, err := json.Marshal(tenant.Heartbeat{Epoch: v.Epoch, Revision: v.Revision, Timestamp: at.UTC()})
 	if err == nil && len(data) > maxHeartbeatBytes {
 		err = fmt.Errorf("%d bytes, the most is %d", len(data), maxHeartbeatBytes)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,5 +89,33 @@ func TestSummaryAsJSON(t *testing.T) {
 	}
 	if *rows[0] != (tenant.Summary{ID: "acme", Name: "Acme Inc.", Status: "active"}) || *rows[2] != (tenant.Summary{ID: "b"}) {
 		t.Errorf("got %+v and %+v", *rows[0], *rows[2])
+	}
+}
+
+// TestEachTypeSaysWhomItConcerns: thirteen are known, and those that begin with a part of a service concern one alone.
+func TestEachTypeSaysWhomItConcerns(t *testing.T) {
+	all := map[tenant.EventType]bool{
+		tenant.EventCreated: false, tenant.EventUpdated: false, tenant.EventActivated: false, tenant.EventSuspended: false, tenant.EventDeleted: false,
+		tenant.EventServiceAssociated: true, tenant.EventServiceReactivated: true, tenant.EventServiceDisassociated: true,
+		tenant.EventServiceSuspended: true, tenant.EventServicePurged: true, tenant.EventCredentialsRotated: true,
+		tenant.EventConnectionsUpdated: true, tenant.EventCacheInvalidate: true,
+	}
+	for of, perService := range all {
+		if !of.Known() || of.PerService() != perService {
+			t.Errorf("%s: known %v, per service %v; want %v", of, of.Known(), of.PerService(), perService)
+		}
+	}
+	if other := tenant.EventType("tenant.archived"); other.Known() || other.PerService() {
+		t.Errorf("%s is known", other)
+	}
+}
+
+func TestValidName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ledger": true, "": true, "Größe 7": true, strings.Repeat("x", 256): true, strings.Repeat("x", 257): false, "a\nb": false, "\xff": false,
+	} {
+		if tenant.ValidName(name) != want {
+			t.Errorf("%.20q: want %v", name, want)
+		}
 	}
 }

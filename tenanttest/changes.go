@@ -94,7 +94,7 @@ func (m *Manager) get(id string) (t lifecycle.Tenant, services int, err error) {
 		return lifecycle.Tenant{}, 0, refusal("get tenant", err)
 	}
 	for _, a := range rec.Associations {
-		if a.Status != lifecycle.Purged {
+		if a.Status != tenant.StatusPurged {
 			services++
 		}
 	}
@@ -174,7 +174,7 @@ func (m *Manager) associate(ctx context.Context, id, service string, asked lifec
 	if refused(err) {
 		return managerapi.Association{}, err
 	}
-	return managerapi.Association{ServiceName: service, Status: managerapi.StatusActive}, err
+	return managerapi.Association{ServiceName: service, Status: tenant.StatusActive}, err
 }
 
 // SuspendService suspends the association of a tenant with a service.

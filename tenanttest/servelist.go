@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -25,7 +24,7 @@ func (m *Manager) serveList(w http.ResponseWriter, r *http.Request) {
 		writeError(w, refuse(http.StatusBadRequest, "SERVICE_REQUIRED", "the query parameter service is missing"))
 		return
 	}
-	if !contract.IsName(service) {
+	if !tenant.ValidName(service) {
 		writeError(w, refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name"))
 		return
 	}

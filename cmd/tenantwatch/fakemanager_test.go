@@ -109,11 +109,11 @@ func (m *fakeManager) associations(w http.ResponseWriter, r *http.Request) {
 	defer m.mu.Unlock()
 	list := []managerapi.AssociationInfo{}
 	for service := range m.services {
-		info := managerapi.AssociationInfo{ServiceName: service, Status: managerapi.StatusSuspended}
+		info := managerapi.AssociationInfo{ServiceName: service, Status: tenant.StatusSuspended}
 		found, err := m.tenants.Connections(r.PathValue("id"), service)
 		if err == nil {
 			info = managerapi.AssociationInfo{ServiceName: service, Status: found.Status, IsolationMode: found.IsolationMode, CreatedAt: found.CreatedAt}
-		} else if !strings.Contains(err.Error(), managerapi.StatusSuspended) {
+		} else if !strings.Contains(err.Error(), tenant.StatusSuspended) {
 			continue
 		}
 		list = append(list, info)

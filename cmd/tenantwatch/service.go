@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tenantwatch/tenantwatch/managerapi"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // serviceCommand is what can be done to the association of a tenant with a service.
@@ -60,7 +61,7 @@ func (c *serviceAssociateCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		return s.tell(transition{ID: c.ID, Service: c.Service, Status: managerapi.StatusActive, Changed: made})
+		return s.tell(transition{ID: c.ID, Service: c.Service, Status: tenant.StatusActive, Changed: made})
 	})
 }
 
@@ -100,7 +101,7 @@ func (c *serviceAssociateCommand) same(ctx context.Context, s *session) error {
 	switch {
 	case i < 0:
 		return fmt.Errorf("%w: it was there, and is no longer", managerapi.ErrConflict)
-	case all[i].Status != managerapi.StatusActive:
+	case all[i].Status != tenant.StatusActive:
 		if err := seen(ctx, s, c.ID); err != nil {
 			return err
 		}
@@ -123,7 +124,7 @@ func (c *serviceAssociateCommand) same(ctx context.Context, s *session) error {
 // seen is an error while a tenant is suspended: no service sees it, though its associations are active.
 func seen(ctx context.Context, s *session, id string) error {
 	found, err := s.Tenant(ctx, id)
-	if err != nil || found.Status == managerapi.StatusActive {
+	if err != nil || found.Status == tenant.StatusActive {
 		return err
 	}
 	return &failure{
@@ -144,7 +145,7 @@ func (c *serviceSuspendCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		return s.tell(transition{ID: c.ID, Service: c.Service, Status: managerapi.StatusSuspended, Changed: made})
+		return s.tell(transition{ID: c.ID, Service: c.Service, Status: tenant.StatusSuspended, Changed: made})
 	})
 }
 
@@ -163,7 +164,7 @@ func (c *serviceReactivateCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		return s.tell(transition{ID: c.ID, Service: c.Service, Status: managerapi.StatusActive, Changed: made})
+		return s.tell(transition{ID: c.ID, Service: c.Service, Status: tenant.StatusActive, Changed: made})
 	})
 }
 
@@ -186,7 +187,7 @@ func (c *serviceDisassociateCommand) Run(ctx context.Context, std streams) error
 	return c.change(ctx, std, func(ctx context.Context, s *session) error {
 		end, status := s.DeleteAssociation, "disassociated"
 		if c.Purge {
-			end, status = s.PurgeAssociation, managerapi.StatusPurged
+			end, status = s.PurgeAssociation, tenant.StatusPurged
 			if err := c.sure(ctx, s, c.ID, "Purging what a tenant has in "+shown(c.Service)); err != nil {
 				return err
 			}

@@ -218,7 +218,7 @@ func (c *tenantSuspendCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		return s.tell(transition{ID: c.ID, Status: managerapi.StatusSuspended, Changed: made})
+		return s.tell(transition{ID: c.ID, Status: tenant.StatusSuspended, Changed: made})
 	})
 }
 
@@ -234,7 +234,7 @@ func (c *tenantReactivateCommand) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		return s.tell(transition{ID: c.ID, Status: managerapi.StatusActive, Changed: made})
+		return s.tell(transition{ID: c.ID, Status: tenant.StatusActive, Changed: made})
 	})
 }
 

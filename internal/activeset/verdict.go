@@ -18,27 +18,21 @@ const (
 	effectUnknown                   // the snapshot has to tell
 )
 
-// rule is the row of an event type.
-type rule struct {
-	effect     effect
-	perService bool // only for the service that the payload names
-}
-
-// rules says what each event type does. A type that is not here is unknown.
-var rules = map[tenant.EventType]rule{
-	tenant.EventServiceAssociated:    {effectAdd, true},
-	tenant.EventServiceReactivated:   {effectAdd, true},
-	tenant.EventServiceDisassociated: {effectRemove, true},
-	tenant.EventServiceSuspended:     {effectRemove, true},
-	tenant.EventServicePurged:        {effectRemove, true},
-	tenant.EventSuspended:            {effectRemove, false},
-	tenant.EventDeleted:              {effectRemove, false},
-	tenant.EventCreated:              {effectNone, false},
-	tenant.EventUpdated:              {effectNone, false},
-	tenant.EventActivated:            {effectRecheck, false},
-	tenant.EventCredentialsRotated:   {effectReconfigure, true},
-	tenant.EventConnectionsUpdated:   {effectReconfigure, true},
-	tenant.EventCacheInvalidate:      {effectReconfigure, true},
+// effects says what each event type does. A type that is not here is unknown.
+var effects = map[tenant.EventType]effect{
+	tenant.EventServiceAssociated:    effectAdd,
+	tenant.EventServiceReactivated:   effectAdd,
+	tenant.EventServiceDisassociated: effectRemove,
+	tenant.EventServiceSuspended:     effectRemove,
+	tenant.EventServicePurged:        effectRemove,
+	tenant.EventSuspended:            effectRemove,
+	tenant.EventDeleted:              effectRemove,
+	tenant.EventCreated:              effectNone,
+	tenant.EventUpdated:              effectNone,
+	tenant.EventActivated:            effectRecheck,
+	tenant.EventCredentialsRotated:   effectReconfigure,
+	tenant.EventConnectionsUpdated:   effectReconfigure,
+	tenant.EventCacheInvalidate:      effectReconfigure,
 }
 
 // outcome is how an event was counted.
@@ -79,12 +73,12 @@ func read(evt tenant.Event, service, environment string) verdict {
 	if err := evt.Validate(); err != nil {
 		return v.bad(err)
 	}
-	r, known := rules[evt.EventType]
+	does, known := effects[evt.EventType]
 	if !known {
 		v.effect, v.outcome = effectUnknown, outcomeUnknown
 		return v
 	}
-	if r.perService {
+	if evt.EventType.PerService() {
 		name, err := evt.ServiceName()
 		if err != nil {
 			return v.bad(err)
@@ -94,8 +88,8 @@ func read(evt tenant.Event, service, environment string) verdict {
 			return v
 		}
 	}
-	v.effect = r.effect
-	if r.effect == effectNone {
+	v.effect = does
+	if does == effectNone {
 		v.outcome = outcomeIgnored
 	}
 	return v

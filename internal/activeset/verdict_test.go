@@ -40,15 +40,15 @@ func TestEventTable(t *testing.T) {
 			t.Errorf("%s of another service: effect %d, error %v; want effect %d", tc.eventType, v.effect, v.err, tc.wantOthers)
 		}
 	}
-	if len(rules) != 13 {
-		t.Errorf("the table has %d rows, 13 of them are tested here", len(rules))
+	if len(effects) != 13 {
+		t.Errorf("the table has %d rows, 13 of them are tested here", len(effects))
 	}
 }
 
 // TestEventWithoutServiceIsAnError: it must never be taken for an event of another service.
 func TestEventWithoutServiceIsAnError(t *testing.T) {
-	for eventType, r := range rules {
-		if !r.perService {
+	for eventType := range effects {
+		if !eventType.PerService() {
 			continue
 		}
 		for _, payload := range []string{"", "null", "[]", `"ledger"`, "{}", `{"service_name":""}`, `{"service_name":" "}`, `{"service_name":7}`} {

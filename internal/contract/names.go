@@ -53,7 +53,7 @@ func slugOf(name string, most, head int) string {
 
 // CheckAskedService refuses what nobody needs to look up, because no service can have that name.
 func CheckAskedService(name string) error {
-	if strings.TrimSpace(name) == "" || !IsName(name) {
+	if strings.TrimSpace(name) == "" || !tenant.ValidName(name) {
 		return &Invalid{Code: codeService, Message: "the service has no name, or none that can be one"}
 	}
 	return nil

@@ -51,12 +51,6 @@ func CheckLabel(what, code, word string) error {
 	return nil
 }
 
-// IsName reports whether text can be a name that somebody asks for.
-func IsName(text string) bool {
-	const most = 256 // bytes
-	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
-}
-
 // hasLoneSurrogate looks through a JSON text, which has to be well-formed, for half of a surrogate pair. encoding/json would
 // make U+FFFD of it, which is not what was sent.
 func hasLoneSurrogate(data []byte) bool {

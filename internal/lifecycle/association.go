@@ -30,7 +30,7 @@ func (n NewAssociation) Association(service string) (*Association, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Association{Service: service, Status: Active, IsolationMode: n.IsolationMode, Connections: connections}, nil
+	return &Association{Service: service, Status: tenant.StatusActive, IsolationMode: n.IsolationMode, Connections: connections}, nil
 }
 
 // Associate puts a new association in the place of one that was purged. It refuses what would announce a tenant as active
@@ -55,29 +55,29 @@ func (r *Record) Associate(a *Association, now time.Time) ([]Happening, error) {
 
 // SuspendService takes the tenant out of the list of one service.
 func (r *Record) SuspendService(a *Association) ([]Happening, error) {
-	if a.Status == Suspended {
-		return nil, stays("association", "ALREADY_SUSPENDED", Suspended)
+	if a.Status == tenant.StatusSuspended {
+		return nil, stays("association", "ALREADY_SUSPENDED", tenant.StatusSuspended)
 	}
 	payload := tenant.ServiceSuspended{ServiceName: a.Service, PreviousStatus: a.Status}
 	suspended := r.happening(tenant.EventServiceSuspended, payload, r.listing(a)...)
-	a.Status = Suspended
+	a.Status = tenant.StatusSuspended
 	return []Happening{suspended}, nil
 }
 
 // ReactivateService refuses to announce as active what is not while the tenant is suspended.
 func (r *Record) ReactivateService(a *Association) ([]Happening, error) {
-	if a.Status != Suspended {
+	if a.Status != tenant.StatusSuspended {
 		return nil, stays("association", "NOT_SUSPENDED", a.Status)
 	}
 	if err := r.usable(); err != nil {
 		return nil, err
 	}
-	a.Status = Active
+	a.Status = tenant.StatusActive
 	return []Happening{r.reactivated(a)}, nil
 }
 
 func (r *Record) reactivated(a *Association) Happening {
-	payload := a.Connections.Reactivated(tenant.ServiceReactivated{ServiceName: a.Service, PreviousStatus: Suspended})
+	payload := a.Connections.Reactivated(tenant.ServiceReactivated{ServiceName: a.Service, PreviousStatus: tenant.StatusSuspended})
 	return r.happening(tenant.EventServiceReactivated, payload, a.Service)
 }
 
@@ -85,7 +85,7 @@ func (r *Record) reactivated(a *Association) Happening {
 func (r *Record) Disassociate(a *Association, purge bool) []Happening {
 	lists := r.listing(a)
 	if purge {
-		a.Status, a.Connections = Purged, contract.Connections{}
+		a.Status, a.Connections = tenant.StatusPurged, contract.Connections{}
 		return []Happening{r.happening(tenant.EventServicePurged, tenant.ServicePurged{ServiceName: a.Service}, lists...)}
 	}
 	gone := tenant.ServiceDisassociated{ServiceName: a.Service, PreserveData: true}

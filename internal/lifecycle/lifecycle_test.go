@@ -17,7 +17,7 @@ var now = time.Date(2026, 3, 27, 15, 45, 2, 0, time.UTC)
 func with(of, association string) *Record {
 	r, _ := New("t", NewTenant{Name: "Acme", Slug: "acme", Environment: "staging"}, now)
 	r.Status = of
-	r.Associations = []*Association{{Service: "ledger", Status: association}, {Service: "billing", Status: Active}}
+	r.Associations = []*Association{{Service: "ledger", Status: association}, {Service: "billing", Status: tenant.StatusActive}}
 	return &r
 }
 
@@ -87,7 +87,7 @@ func TestWhatAChangeDoes(t *testing.T) {
 			"", "the association is suspended", "the association is purged", inactive,
 		}},
 	} {
-		for i, states := range [][2]string{{Active, Active}, {Active, Suspended}, {Active, Purged}, {Suspended, Active}} {
+		for i, states := range [][2]string{{tenant.StatusActive, tenant.StatusActive}, {tenant.StatusActive, tenant.StatusSuspended}, {tenant.StatusActive, tenant.StatusPurged}, {tenant.StatusSuspended, tenant.StatusActive}} {
 			r, untouched := with(states[0], states[1]), with(states[0], states[1])
 			happened, err := tt.change(r)
 			if got := outcome(happened, err); got != tt.want[i] {
@@ -119,19 +119,19 @@ func outcome(happened []Happening, err error) string {
 }
 
 func TestNothingIsAnnouncedAsActiveOfASuspendedTenant(t *testing.T) {
-	r := with(Suspended, Suspended)
+	r := with(tenant.StatusSuspended, tenant.StatusSuspended)
 	_, err := onLedger((*Record).ReactivateService)(r)
 	if inactive, ok := errors.AsType[*Inactive](err); !ok || inactive.Of != "tenant" {
 		t.Errorf("reactivated: %v", err)
 	}
-	r = with(Suspended, Purged)
-	if _, err := associate(r); err == nil || r.Find("ledger").Status != Purged {
+	r = with(tenant.StatusSuspended, tenant.StatusPurged)
+	if _, err := associate(r); err == nil || r.Find("ledger").Status != tenant.StatusPurged {
 		t.Errorf("associated: %v", err)
 	}
 }
 
 func TestAnEventHasWhatItIsGiven(t *testing.T) {
-	r := with(Active, Active)
+	r := with(tenant.StatusActive, tenant.StatusActive)
 	happened, err := onLedger((*Record).Rotate)(r)
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func TestAnEnvironmentIsTheManagersOrAny(t *testing.T) {
 
 // TestATenantFromBeforeTheRulesIsFound under the slug that it got then, and its slug is nobody else's.
 func TestATenantFromBeforeTheRulesIsFound(t *testing.T) {
-	old := with(Active, Active)
+	old := with(tenant.StatusActive, tenant.StatusActive)
 	old.Slug = "Old Slug"
 	find := func(slug string) (*Record, error) {
 		if slug != old.Slug {

@@ -5,13 +5,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
-)
-
-// What a tenant or an association can be. A tenant is never purged.
-const (
-	Active    = "active"
-	Suspended = "suspended"
-	Purged    = "purged"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // Owner is the first user of a tenant.
@@ -87,7 +81,7 @@ func (r *Record) Find(service string) *Association {
 
 // Association does not find a purged one: it returns a *[NotFound].
 func (r *Record) Association(service string) (*Association, error) {
-	if a := r.Find(service); a != nil && a.Status != Purged {
+	if a := r.Find(service); a != nil && a.Status != tenant.StatusPurged {
 		return a, nil
 	}
 	return nil, &NotFound{Of: OfAssociation}
@@ -104,7 +98,7 @@ func (r *Record) Listed() []string {
 
 // listing is the service of a, if the tenant is in its list.
 func (r *Record) listing(a *Association) []string {
-	if r.Status != Active || a.Status != Active {
+	if r.Status != tenant.StatusActive || a.Status != tenant.StatusActive {
 		return nil
 	}
 	return []string{a.Service}
@@ -112,14 +106,14 @@ func (r *Record) listing(a *Association) []string {
 
 // Usable refuses, with an *[Inactive], what only an active association of an active tenant allows.
 func (r *Record) Usable(a *Association) error {
-	if a.Status != Active {
+	if a.Status != tenant.StatusActive {
 		return &Inactive{Status: a.Status, Of: "association"}
 	}
 	return r.usable()
 }
 
 func (r *Record) usable() error {
-	if r.Status != Active {
+	if r.Status != tenant.StatusActive {
 		return &Inactive{Status: r.Status, Of: "tenant"}
 	}
 	return nil
@@ -132,7 +126,7 @@ func (r *Record) drop(service string) {
 // stays refuses a transition to the status that is there already.
 func stays(of, code, status string) error {
 	why := "it is suspended already"
-	if status != Suspended {
+	if status != tenant.StatusSuspended {
 		why = "it is not suspended"
 	}
 	return &Conflict{Code: code, Message: "the " + of + " cannot go from " + status + " to " + status + ": " + why}

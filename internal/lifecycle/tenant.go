@@ -119,7 +119,7 @@ func (r *Record) is(n NewTenant) bool {
 // New makes a tenant of what was checked, with the slug that it gets.
 func New(id string, n NewTenant, now time.Time) (Record, []Happening) {
 	r := Record{Tenant: Tenant{
-		ID: id, Name: n.Name, Slug: n.Slug, Status: Active, Environment: n.Environment, Isolation: n.Isolation,
+		ID: id, Name: n.Name, Slug: n.Slug, Status: tenant.StatusActive, Environment: n.Environment, Isolation: n.Isolation,
 		Metadata: maps.Clone(n.Metadata), Owner: n.Owner, CreatedAt: now, UpdatedAt: now,
 	}}
 	if r.Metadata == nil {
@@ -143,23 +143,23 @@ func (r *Record) Update(p TenantPatch) []Happening {
 
 // Suspend takes the tenant out of all lists.
 func (r *Record) Suspend() ([]Happening, error) {
-	if r.Status == Suspended {
-		return nil, stays("tenant", "ALREADY_SUSPENDED", Suspended)
+	if r.Status == tenant.StatusSuspended {
+		return nil, stays("tenant", "ALREADY_SUSPENDED", tenant.StatusSuspended)
 	}
 	suspended := r.happening(tenant.EventSuspended, nil, r.Listed()...)
-	r.Status = Suspended
+	r.Status = tenant.StatusSuspended
 	return []Happening{suspended}, nil
 }
 
 // Reactivate announces each association too, because consumers do nothing on tenant.activated alone.
 func (r *Record) Reactivate() ([]Happening, error) {
-	if r.Status != Suspended {
+	if r.Status != tenant.StatusSuspended {
 		return nil, stays("tenant", "NOT_SUSPENDED", r.Status)
 	}
-	r.Status = Active
+	r.Status = tenant.StatusActive
 	out := []Happening{r.happening(tenant.EventActivated, nil)}
 	for _, a := range r.Associations {
-		if a.Status == Active {
+		if a.Status == tenant.StatusActive {
 			out = append(out, r.reactivated(a))
 		}
 	}

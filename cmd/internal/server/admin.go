@@ -10,7 +10,6 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
-	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -152,11 +151,11 @@ func (s *Server) listTenants(ctx context.Context, in *tenantsInput) (*reply[tena
 		return nil, err
 	}
 	for _, text := range []string{in.Search, in.Status, in.Service, in.After} {
-		if !contract.IsName(text) {
+		if !tenant.ValidName(text) {
 			return nil, refuse(http.StatusBadRequest, "INVALID_QUERY", "a query parameter is too long or has a control character")
 		}
 	}
-	if known := []string{"", managerapi.StatusActive, managerapi.StatusSuspended}; !slices.Contains(known, in.Status) {
+	if known := []string{"", tenant.StatusActive, tenant.StatusSuspended}; !slices.Contains(known, in.Status) {
 		return nil, refuse(http.StatusBadRequest, "INVALID_STATUS", "status has to be active or suspended")
 	}
 	page, err := s.store.Tenants(ctx, store.TenantFilter{
@@ -191,7 +190,7 @@ func (s *Server) listAssociations(ctx context.Context, in *tenantInput) (*reply[
 }
 
 func (s *Server) listKeys(ctx context.Context, in *keysInput) (*reply[keyList], error) {
-	if !contract.IsName(in.Service) {
+	if !tenant.ValidName(in.Service) {
 		return nil, refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name")
 	}
 	keys, err := s.store.Keys(ctx, in.Service)
@@ -288,7 +287,7 @@ func moment(at time.Time) *time.Time {
 }
 
 func checkLabel(name string) error {
-	if len(name) > maxLabel || !contract.IsName(name) {
+	if len(name) > maxLabel || !tenant.ValidName(name) {
 		return refuse(http.StatusBadRequest, "INVALID_NAME", "the name is too long or has a control character")
 	}
 	return nil

@@ -70,12 +70,6 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, in *eventsI
 	return feed.run(r.Context())
 }
 
-// heartbeat is how far a stream is.
-type heartbeat struct {
-	Epoch    string `json:"epoch"`
-	Revision uint64 `json:"revision"`
-}
-
 // eventStream is one client's place in the events.
 type eventStream struct {
 	s       *Server
@@ -233,7 +227,7 @@ func (e *eventStream) send(ctx context.Context, events []store.Event) error {
 // heartbeat tells how far the stream is. It has an id too, so that a client whose service has been quiet for long resumes
 // where it is and not where its last event was.
 func (e *eventStream) heartbeat() error {
-	data, err := json.Marshal(heartbeat{e.at.Epoch, e.at.Revision})
+	data, err := json.Marshal(tenant.Heartbeat{Epoch: e.at.Epoch, Revision: e.at.Revision})
 	if err != nil {
 		return err
 	}
@@ -244,9 +238,7 @@ func (e *eventStream) heartbeat() error {
 // was. What has a service that cannot be read is for these too, because whoever reads it has to see that it is damaged. What was
 // stored before anybody noted whose it is concerns all; who may see it, hides says.
 func concerns(event store.Event, service string) bool {
-	switch event.EventType {
-	case tenant.EventCreated, tenant.EventUpdated, tenant.EventActivated, tenant.EventSuspended, tenant.EventDeleted:
-	default:
+	if event.EventType.PerService() || !event.EventType.Known() {
 		if named, err := event.ServiceName(); err == nil {
 			return named == service
 		}

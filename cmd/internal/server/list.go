@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
-	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -110,7 +109,7 @@ func checkListed(who caller, service string) error {
 	switch {
 	case strings.TrimSpace(service) == "":
 		return refuse(http.StatusBadRequest, "SERVICE_REQUIRED", "the query parameter service is missing")
-	case !contract.IsName(service):
+	case !tenant.ValidName(service):
 		return refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name")
 	case !who.sees(service):
 		return refuse(http.StatusNotFound, "SERVICE_NOT_FOUND", "this key has no such service")

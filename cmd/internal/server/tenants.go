@@ -80,7 +80,7 @@ func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantV
 		if err != nil {
 			return nil, err
 		}
-		associations = slices.DeleteFunc(associations, func(a store.Association) bool { return a.Status == managerapi.StatusPurged })
+		associations = slices.DeleteFunc(associations, func(a store.Association) bool { return a.Status == tenant.StatusPurged })
 		mine := func(a store.Association) bool { return who.sees(a.Service) }
 		unclaimed := len(associations) == 0 && who.token != ""
 		if !unclaimed && !slices.ContainsFunc(associations, mine) {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
-	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -40,7 +39,7 @@ func (s *Store) Active(
 			return note(err)
 		}
 		return t.Each(ctx, func(rows *sql.Rows) error {
-			row := tenant.Summary{Status: lifecycle.Active}
+			row := tenant.Summary{Status: tenant.StatusActive}
 			if err := rows.Scan(&row.ID, &row.Name); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/cmd/internal/sqldb"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 	"github.com/tenantwatch/tenantwatch/internal/lifecycle"
+	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
 // Associations returns the associations of a tenant, oldest first, purged ones too, without their Connections. It returns
@@ -236,7 +237,7 @@ func (c *change) connected(ctx context.Context, id, service string) (*record, *A
 		return nil, nil, err
 	}
 	a, err := c.store.withConnections(ctx, c.Tx, r, service)
-	if err == nil && a.Status == lifecycle.Purged {
+	if err == nil && a.Status == tenant.StatusPurged {
 		err = &NotFound{Of: lifecycle.OfAssociation}
 	}
 	if err != nil {
@@ -299,7 +300,7 @@ func (c *change) saveConnections(ctx context.Context, r *record, a *Association)
 	if err != nil {
 		return err
 	}
-	if a.Status == lifecycle.Purged {
+	if a.Status == tenant.StatusPurged {
 		data.connections = nil
 	}
 	_, err = c.Exec(ctx, `UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,

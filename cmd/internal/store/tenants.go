@@ -321,7 +321,7 @@ func (f TenantFilter) query(env, after int64, limit int) (string, []any) {
 	}
 	if f.Service != "" {
 		where(`EXISTS (SELECT 1 FROM associations a
-			WHERE a.env = t.env AND a.tenant = t.seq AND a.service = ? AND a.status <> '`+lifecycle.Purged+`')`, f.Service)
+			WHERE a.env = t.env AND a.tenant = t.seq AND a.service = ? AND a.status <> '`+tenant.StatusPurged+`')`, f.Service)
 	}
 	query.WriteString(` ORDER BY t.seq LIMIT ?3`)
 	return query.String(), args
