@@ -30,6 +30,7 @@
 //	group.go, status.go         Group's face: Config, Run, Status, and the log lines
 //	plan.go, slots.go, order.go pure: what is to be done when a tenant comes, goes or is reconfigured, a run ends, or time passes. It answers with orders
 //	line.go                     pure: who waits for a start, in order
+//	crew.go                     the goroutines that somebody's code is called on, for all three
 //	deadlines.go                the heap of what is due: the end of a grace, or of a back-off
 //	run.go                      the loop that tells the plan what has happened and carries out its orders
 //	ending.go                   how a call of somebody's code has ended: its panics, and its errors, which are asked there and nowhere else

@@ -91,7 +91,7 @@ func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.
 	}
 	start := time.Now()
 	t := &ticks{
-		cfg: cfg, work: work, start: start, metrics: metrics, ended: make(chan *seat), over: make(chan struct{}),
+		cfg: cfg, work: work, start: start, metrics: metrics, crew: newCrew[*seat](nil),
 		roll: newRoll(newTimetable(interval, start), cfg.Timeout, cfg.StopGrace),
 	}
 	if err := t.run(ctx, changes); err != nil {

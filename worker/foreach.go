@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -112,7 +111,7 @@ func distinct(tenantIDs iter.Seq[string]) []string {
 	return ids
 }
 
-// pass is one call of ForEach. All of it belongs to the goroutine of that call; the runs only send to ended, until it is over.
+// pass is one call of ForEach. All of it belongs to the goroutine of that call.
 type pass struct {
 	cfg        ForEachConfig
 	work       func(ctx context.Context, tenantID string) error
@@ -123,8 +122,7 @@ type pass struct {
 	left       int              // so many of running overstay
 	passedOver []string         // were not active when their turn came
 	failed     map[int]*TenantError
-	ended      chan passEnd
-	over       chan struct{} // closed when nobody receives from ended any more
+	crew       *crew[passEnd]
 }
 
 type passRun struct {
@@ -148,26 +146,25 @@ func newPass(cfg ForEachConfig, ids []string, work func(ctx context.Context, ten
 	cfg.StopGrace = cmp.Or(cfg.StopGrace, defaultStopGrace)
 	return &pass{
 		cfg: cfg, work: work, ids: ids, running: map[int]*passRun{}, failed: map[int]*TenantError{},
-		ended: make(chan passEnd), over: make(chan struct{}),
+		crew: newCrew[passEnd](nil), // when nobody listens any more, the pass has ended without it
 	}
 }
 
 func (p *pass) run(ctx context.Context) error {
 	running, cancel := context.WithCancel(ctx)
-	var runs sync.WaitGroup
-	defer p.finish(&runs) // also when Active or Progress panics
+	defer p.finish() // also when Active or Progress panics
 	defer cancel()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
 		for p.counted() < p.cfg.Limit && p.begun < len(p.ids) && ctx.Err() == nil {
-			p.begin(running, &runs)
+			p.begin(running)
 		}
 		if p.counted() == 0 {
 			return p.result(ctx)
 		}
 		select {
-		case end := <-p.ended:
+		case end := <-p.crew.ended:
 			p.end(end)
 		case <-look.C:
 			p.cancelRemoved()
@@ -180,25 +177,13 @@ func (p *pass) run(ctx context.Context) error {
 func (p *pass) counted() int { return len(p.running) - p.left }
 
 // finish waits for what still runs, for the grace at most, and for the goroutines of all if none is left behind.
-func (p *pass) finish(runs *sync.WaitGroup) {
-	defer close(p.over)
-	grace := time.NewTimer(p.cfg.StopGrace)
-	defer grace.Stop()
-	for p.counted() > 0 {
-		select {
-		case end := <-p.ended:
-			p.forget(end.index)
-		case <-grace.C:
-			return
-		}
-	}
-	if p.left == 0 {
-		runs.Wait() // their end is told, and that is the last that they do
-	}
+func (p *pass) finish() {
+	inTime := p.crew.await(p.cfg.StopGrace, func() bool { return p.counted() > 0 }, func(end passEnd) { p.forget(end.index) }, nil)
+	p.crew.dismiss(!inTime || p.left > 0)
 }
 
 // begin gives the next tenant its turn.
-func (p *pass) begin(ctx context.Context, runs *sync.WaitGroup) {
+func (p *pass) begin(ctx context.Context) {
 	index := p.begun
 	p.begun++
 	id := p.ids[index]
@@ -209,19 +194,7 @@ func (p *pass) begin(ctx context.Context, runs *sync.WaitGroup) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	p.running[index] = &passRun{cancel: cancel, began: time.Now()}
-	runs.Go(func() {
-		guard(func() error { return within(ctx, p.cfg.Timeout, id, p.work) }, func(e ending) {
-			p.tell(passEnd{e, index})
-		})
-	})
-}
-
-// tell is the last that the goroutine of a run does. When nobody listens any more, the pass has ended without it.
-func (p *pass) tell(end passEnd) {
-	select {
-	case p.ended <- end:
-	case <-p.over:
-	}
+	p.crew.call(func() error { return within(ctx, p.cfg.Timeout, id, p.work) }, func(e ending) passEnd { return passEnd{e, index} })
 }
 
 // within calls work with a ctx that ends after the time-out, if there is one.

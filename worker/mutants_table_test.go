@@ -83,8 +83,8 @@ var mutants = []mutant{
 	{"a panic is not caught", "ending.go", "		switch value := recover(); {\n", "		switch value := any(nil); {\n"},
 	{"an error is asked by whoever wants to know", "ending.go", "	e, sound := usererror.Look(err, read)\n", "	e, sound := read(err), err\n"},
 	{"the end of the changes is not heeded", "run.go", "		case <-read:\n			return\n", "		case <-read:\n			read = nil\n"},
-	{"who had been cancelled before the end is not named in time", "run.go", "		timer.set(l.group.next())\n		select {\n		case h := <-l.happened:\n			l.take(base, h)\n		case <-timer.C:\n", "		select {\n		case h := <-l.happened:\n			l.take(base, h)\n		case <-timer.C:\n"},
-	{"what ends after Run has returned is not noted", "run.go", "	case <-l.over:\n", "	case <-l.over:\n		if h.key != \"\" {\n			return\n		}\n"},
+	{"who had been cancelled before the end is not named in time", "run.go", "		timer.set(l.group.next())\n		select {\n		case h := <-l.crew.ended:\n			l.take(base, h)\n		case <-timer.C:\n", "		select {\n		case h := <-l.crew.ended:\n			l.take(base, h)\n		case <-timer.C:\n"},
+	{"what ends after Run has returned is not noted", "run.go", "	l.crew = newCrew(l.noteLate)\n", "	l.crew = newCrew[happening](nil)\n"},
 	{"the timer is not set anew when it was for later", "run.go", "	case at.Equal(a.at):\n", "	case at.Equal(a.at), !a.at.IsZero() && at.Before(a.at):\n		return\n"},
 
 	{"the names of who goes on are not sorted", "group.go", "	slices.SortFunc(s.Tenants,", "	if len(s.Tenants) < 3 {\n		return s\n	}\n	slices.SortFunc(s.Tenants,"},

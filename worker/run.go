@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -15,10 +14,8 @@ import (
 type loop struct {
 	group    *Group
 	runs     map[string]*run // that have not ended, by canonical id
-	happened chan happening
-	over     chan struct{}  // closed when nobody receives what has happened any more
-	working  sync.WaitGroup // of the goroutines of runs and of hooks
-	broken   error          // how changes ended, if not by returning; to be read once that is told
+	crew     *crew[happening]
+	broken   error // how changes ended, if not by returning; to be read once that is told
 }
 
 // run is one that has not ended.
@@ -36,7 +33,9 @@ type happening struct {
 }
 
 func newLoop(g *Group) *loop {
-	return &loop{group: g, runs: map[string]*run{}, happened: make(chan happening), over: make(chan struct{})}
+	l := &loop{group: g, runs: map[string]*run{}}
+	l.crew = newCrew(l.noteLate)
+	return l
 }
 
 // run goes on until ctx or changes end, and then until what is running has ended, or the grace is over.
@@ -75,7 +74,7 @@ func (l *loop) supervise(ctx, base context.Context, in <-chan tenant.Change, rea
 			return
 		case c := <-in:
 			l.do(base, func(p *plan, now time.Time) { p.change(now, c) })
-		case h := <-l.happened:
+		case h := <-l.crew.ended:
 			l.take(base, h)
 		case <-timer.C:
 			timer.at = time.Time{}
@@ -87,7 +86,8 @@ func (l *loop) supervise(ctx, base context.Context, in <-chan tenant.Change, rea
 
 // shutDown cancels what is running and waits for it.
 func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
-	defer close(l.over)
+	missing := true
+	defer func() { l.crew.dismiss(missing) }()
 	l.do(base, (*plan).stop)
 	grace := time.NewTimer(l.group.cfg.StopGrace)
 	defer grace.Stop()
@@ -97,7 +97,7 @@ func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
 	for reading || len(l.runs) > 0 {
 		timer.set(l.group.next())
 		select {
-		case h := <-l.happened:
+		case h := <-l.crew.ended:
 			l.take(base, h)
 		case <-timer.C:
 			timer.at = time.Time{}
@@ -113,7 +113,7 @@ func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
 			return errors.Join(still, l.readError())
 		}
 	}
-	l.working.Wait() // their end is told, and that is the last that they do
+	missing = false
 	return l.readError()
 }
 
@@ -151,28 +151,19 @@ func (l *loop) start(base context.Context, o order) {
 	ctx, cancel := context.WithCancelCause(base)
 	l.runs[o.run] = &run{ctx, cancel}
 	work := l.group.cfg.Work
-	l.working.Go(func() {
-		guard(func() error { return work(ctx, o.id) }, func(e ending) { l.tell(happening{key: o.run, ending: e}) })
-	})
+	l.crew.call(func() error { return work(ctx, o.id) }, func(e ending) happening { return happening{key: o.run, ending: e} })
 }
 
 func (l *loop) callHook(o order) {
 	ctx, hook := l.runs[o.run].ctx, l.group.cfg.Reconfigured
-	l.working.Go(func() {
-		guard(func() error { return hook(ctx, o.id, o.reason) }, func(e ending) { l.tell(happening{key: o.run, hook: true, ending: e}) })
-	})
+	l.crew.call(func() error { return hook(ctx, o.id, o.reason) }, func(e ending) happening { return happening{key: o.run, hook: true, ending: e} })
 }
 
-// tell is the last that the goroutine of a run does. When the loop is over nobody decides anything any more, and the plan is
-// told for the sake of Status.
-func (l *loop) tell(h happening) {
-	select {
-	case l.happened <- h:
-	case <-l.over:
-		for _, o := range l.group.decide(func(p *plan, now time.Time) { p.happened(now, h) }) {
-			if o.what != forgetRun {
-				l.group.note(context.Background(), o)
-			}
+// noteLate is for what ends when the loop is over. Nobody decides anything any more then, and the plan is told for the sake of Status.
+func (l *loop) noteLate(h happening) {
+	for _, o := range l.group.decide(func(p *plan, now time.Time) { p.happened(now, h) }) {
+		if o.what != forgetRun {
+			l.group.note(context.Background(), o)
 		}
 	}
 }

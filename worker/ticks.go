@@ -7,21 +7,18 @@ import (
 	"iter"
 	"log/slog"
 	"math/bits"
-	"sync"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// ticks is one call of Every. All of it belongs to the goroutine of that call, which alone changes the roll; the runs only
-// send to ended, until it is over.
+// ticks is one call of Every. All of it belongs to the goroutine of that call, which alone changes the roll.
 type ticks struct {
 	cfg     EveryConfig
 	work    func(ctx context.Context, tenantID string) error
 	start   time.Time
 	metrics tickMetrics
-	ended   chan *seat
-	over    chan struct{} // closed when nobody receives from ended any more
+	crew    *crew[*seat]
 
 	roll     *roll
 	crowded  int64         // ticks skipped in line that no log line has told yet
@@ -32,14 +29,13 @@ type ticks struct {
 func (t *ticks) run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	base, stop := context.WithCancelCause(context.WithoutCancel(ctx)) // a run's ctx is to end with a cause of ours
 	defer stop(nil)
-	var others sync.WaitGroup
 	news, read := newNews(), make(chan struct{})
 	var failure error // of changes, once read is closed
-	others.Go(func() {
+	go func() {
 		defer close(read)
 		guard(func() error { return news.read(base, changes) }, func(e ending) { failure = e.err })
-	})
-	t.supervise(ctx, base, &others, news, read)
+	}()
+	t.supervise(ctx, base, news, read)
 	stop(ErrStopping)
 	if still := t.shutDown(base, read); still != nil {
 		if still.Changes {
@@ -47,7 +43,6 @@ func (t *ticks) run(ctx context.Context, changes iter.Seq[tenant.Change]) error 
 		}
 		return errors.Join(still, readError(failure))
 	}
-	others.Wait() // their end is told, and that is the last that they do
 	return readError(failure)
 }
 
@@ -59,13 +54,13 @@ func readError(err error) error {
 }
 
 // supervise does what there is to do until ctx or changes end.
-func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, news *news, read <-chan struct{}) {
+func (t *ticks) supervise(ctx, base context.Context, news *news, read <-chan struct{}) {
 	timer := newAlarm()
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		t.callDue(base)
 		t.leaveBehind(base)
-		t.fill(base, others)
+		t.fill(base)
 		timer.set(t.next())
 		select {
 		case <-ctx.Done():
@@ -75,7 +70,7 @@ func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, new
 			for key, item := range news.take() {
 				t.roll.apply(time.Since(t.start), key, item)
 			}
-		case s := <-t.ended:
+		case s := <-t.crew.ended:
 			t.take(s)
 		case <-timer.C:
 			timer.at = time.Time{}
@@ -85,22 +80,14 @@ func (t *ticks) supervise(ctx, base context.Context, others *sync.WaitGroup, new
 
 // shutDown waits for what was cancelled, for the grace at most.
 func (t *ticks) shutDown(base context.Context, read <-chan struct{}) *StillRunningError {
-	defer close(t.over)
 	t.roll.stop(time.Since(t.start))
-	grace := time.NewTimer(t.cfg.StopGrace)
-	defer grace.Stop()
-	for reading := true; reading || t.roll.unfinished() > 0; {
-		select {
-		case s := <-t.ended:
-			t.take(s)
-		case <-read:
-			reading, read = false, nil
-		case <-grace.C:
-			t.leaveBehind(base)
-			return &StillRunningError{TenantIDs: t.roll.names(), Changes: reading}
-		}
+	inTime := t.crew.await(t.cfg.StopGrace, func() bool { return t.roll.unfinished() > 0 }, t.take, read)
+	t.crew.dismiss(!inTime)
+	if inTime {
+		return nil
 	}
-	return nil
+	t.leaveBehind(base)
+	return &StillRunningError{TenantIDs: t.roll.names(), Changes: !isClosed(read)}
 }
 
 // leaveBehind names who overstays from now on.
@@ -159,26 +146,18 @@ func (t *ticks) tellOfCrowd(ctx context.Context, now time.Duration, missed int64
 }
 
 // fill starts who is first in line while there is room.
-func (t *ticks) fill(base context.Context, others *sync.WaitGroup) {
+func (t *ticks) fill(base context.Context) {
 	for t.roll.counted() < t.cfg.Limit && t.roll.first(seatInLine) != nil {
 		ctx, cancel := context.WithCancelCause(base)
 		s := t.roll.begin(time.Since(t.start), cancel)
 		id := s.id // the owner may change it meanwhile
-		others.Go(func() {
-			defer t.tell(s)
+		t.crew.call(func() error {
 			began := time.Now()
 			guard(func() error { return within(ctx, t.cfg.Timeout, id, t.work) }, func(e ending) {
 				t.conclude(ctx, s, Tick{TenantID: id, Took: time.Since(began), Err: e.err}, e)
 			})
-		})
-	}
-}
-
-// tell is the last that the goroutine of a run does. When nobody listens any more, Every has returned without it.
-func (t *ticks) tell(s *seat) {
-	select {
-	case t.ended <- s:
-	case <-t.over:
+			return nil
+		}, func(ending) *seat { return s }) // also when a callback ends the goroutine
 	}
 }
 
