@@ -61,15 +61,15 @@ var mutants = []mutant{
 	{"core", "a hole is as old as the newest revision behind it", "4.4", "../internal/activeset/revisions.go", "at.Before(r.waits)", "at.After(r.waits)"},
 	{"core", "a hole that was told hides the next one", "4.4", "../internal/activeset/revisions.go", "r.told, r.waits = r.newest(), time.Time{}", "r.told, r.waits = r.newest()+5, time.Time{}"},
 	{"core", "duplicates are not known again", "4.4", "../internal/activeset/memory.go", "	case m.ids.seen(v):\n", "	case false:\n"},
-	{"core", "a set that has changed is asked for by its old ETag", "4.4", "../internal/activeset/events.go", "			c.have = tenant.Version{}\n", ""},
-	{"core", "a 304 is taken for a list", "4.4", "../internal/activeset/snapshots.go", "	if ans.Unchanged {\n		c.status.Counters.SnapshotsUnchanged++\n	} else {\n		held", "	{\n		held"},
+	{"core", "a set that has changed is asked for by its old ETag", "4.4", "../internal/activeset/events.go", "			c.have = tenant.Snapshot{}\n", ""},
+	{"core", "a 304 is taken for a list", "4.4", "../internal/activeset/snapshots.go", "	if ans.NotModified {\n		c.status.Counters.SnapshotsUnchanged++\n	} else {\n		held", "	{\n		held"},
 
 	{"core", "no guard", "4.5", "../internal/activeset/guard.go", "	return !c.held && removals", "	return false && !c.held && removals"},
 	{"core", "a guard without an exit", "4.5", "../internal/activeset/guard.go", "	return !c.held && removals", "	return (!c.held || true) && removals"},
 	{"core", "a guard that never looks again", "4.5", "../internal/activeset/guard.go", "	c.plan.guard = now.Add(c.cfg.Guard.Delay)\n", ""},
 
-	{"live", "rows without a valid id are taken", "4.7", "../internal/activeset/set.go", "!tenant.ValidID(row.ID) || ", ""},
-	{"live", "suspended rows are taken", "4.7", "../internal/activeset/set.go", " || row.Status != \"\" && !strings.EqualFold(row.Status, \"active\")", ""},
+	{"live", "rows without a valid id are taken", "4.7", "../internal/activeset/set.go", "!tenant.ValidID(id) || ", ""},
+	{"live", "suspended rows are taken", "4.7", "../internal/activeset/set.go", " || len(row.Status) > 0 && !strings.EqualFold(string(row.Status), \"active\")", ""},
 	{"live", "a body that was cut short is taken", "4.7", "fetch.go", "		return d.checked(ans)\n	}\n	list, err :=", "		if ans.Rows.Len() > 0 {\n			ans.Err = nil\n		}\n		return ans\n	}\n	list, err :="},
 
 	{"live", "a damaged file is used", "4.8", "snapshotfile.go", "hex.EncodeToString(sum[:]) != string(want) {", "false && hex.EncodeToString(sum[:]) != string(want) {"},
