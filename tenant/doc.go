@@ -9,7 +9,7 @@
 //
 // The files, in the order in which they are read:
 //
-//	id.go                               ids, and the rows of a list
+//	id.go, words.go                     ids, words for a state, and the rows of a list
 //	version.go, environment.go          of which state of the data, and of which environment, something is
 //	event.go, payload.go, heartbeat.go  what comes over the wire
 //	exact.go                            JSON whose names count as they are spelled
