@@ -12,10 +12,10 @@ import (
 
 // loop is the one goroutine that changes a Group's plan, and does what the plan wants done.
 type loop struct {
-	group    *Group
-	runs     map[string]*run // that have not ended, by canonical id
-	crew     *crew[happening]
-	broken   error // how changes ended, if not by returning; to be read once that is told
+	group  *Group
+	runs   map[string]*run // that have not ended, by canonical id
+	crew   *crew[happening]
+	broken error // how changes ended, if not by returning; to be read once that is told
 }
 
 // run is one that has not ended.
