@@ -110,7 +110,7 @@ func (m *Manager) Update(ctx context.Context, id string, req managerapi.UpdateTe
 func (m *Manager) update(ctx context.Context, id string, req managerapi.UpdateTenantRequest) (lifecycle.Tenant, error) {
 	patch := lifecycle.TenantPatch{Name: req.Name, Metadata: req.Metadata}
 	if !tenant.ValidID(id) {
-		return lifecycle.Tenant{}, refusal("update tenant", noTenant)
+		return lifecycle.Tenant{}, refusal("update tenant", errNoTenant)
 	}
 	if err := patch.Check(); err != nil {
 		return lifecycle.Tenant{}, refusal("update tenant", err)

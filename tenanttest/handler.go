@@ -190,7 +190,7 @@ func (m *Manager) serveCreate(r *http.Request) (int, any, error) {
 func (m *Manager) serveGet(r *http.Request) (int, any, error) {
 	view, services, err := m.get(r.PathValue("id"))
 	if err == nil && services == 0 && bearer(r) == "" {
-		err = refusal("get tenant", noTenant) // one that no service has is for tokens
+		err = refusal("get tenant", errNoTenant) // one that no service has is for tokens
 	}
 	return http.StatusOK, view, err
 }
@@ -224,7 +224,7 @@ func (m *Manager) serveDisassociate(r *http.Request) (int, any, error) {
 func (m *Manager) serveConnections(r *http.Request) (int, any, error) {
 	connections, err := m.connections(r.PathValue("id"), r.PathValue("service"))
 	if missing, ok := errors.AsType[*managerapi.Error](err); ok && missing.Code == codeNoAssociation && hasKey(r) {
-		err = refusal(missing.Request, noTenant) // a key is not told that others have the tenant
+		err = refusal(missing.Request, errNoTenant) // a key is not told that others have the tenant
 	}
 	return http.StatusOK, connections, err
 }

@@ -66,19 +66,19 @@ func (w *world) services() []string {
 	return slices.Compact(out)
 }
 
-var noTenant = &lifecycle.NotFound{Of: lifecycle.OfTenant}
+var errNoTenant = &lifecycle.NotFound{Of: lifecycle.OfTenant}
 
 func (w *world) find(id string) (*record, error) {
 	if rec := w.tenants[tenant.CanonicalID(id)]; rec != nil {
 		return rec, nil
 	}
-	return nil, noTenant
+	return nil, errNoTenant
 }
 
 // checkPath is asked before anything else: there is no tenant with an id that none can have, and no service with such a name.
 func checkPath(id, service string) error {
 	if !tenant.ValidID(id) {
-		return noTenant
+		return errNoTenant
 	}
 	return contract.CheckAskedService(service)
 }
@@ -103,7 +103,7 @@ func (w *world) bySlug(slug string) (*lifecycle.Record, error) {
 	if rec := w.slugs[slug]; rec != nil {
 		return &rec.Record, nil
 	}
-	return nil, noTenant
+	return nil, errNoTenant
 }
 
 // create takes an id and a slug that are known to be free.

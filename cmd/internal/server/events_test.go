@@ -297,8 +297,11 @@ func TestAStreamIsWokenByWhatConcernsItAlone(t *testing.T) {
 		event            store.Event
 		ledger, payments bool
 	}{
-		{event(11, "ledger"), true, false}, {event(12, "payments"), false, true}, {event(13, "other"), false, false},
-		{event(14, "ledger", "payments"), true, true}, {event(15), true, true},
+		{event(11, "ledger"), true, false},
+		{event(12, "payments"), false, true},
+		{event(13, "other"), false, false},
+		{event(14, "ledger", "payments"), true, true},
+		{event(15), true, true},
 	} {
 		of := map[*topic]<-chan struct{}{ledger: tl.news(ledger), payments: tl.news(payments)}
 		tl.add([]store.Event{tt.event})

@@ -108,7 +108,7 @@ func TestX36AStreamThatBeginsNowCostsNoReadingOfItsOwn(t *testing.T) {
 	h := start(t, func(c *Config) { c.RequestTimeout = time.Second })
 	for _, other := range []string{"a", "b", "c", "d", "e", "f"} {
 		for _, done := range holdAll(h.limits.reads, other) {
-			defer done()
+			t.Cleanup(done)
 		}
 	}
 	free := h.limits.reads.free
