@@ -99,6 +99,7 @@ func TestDevIsTheRealManager(t *testing.T) {
 // Supervisors and timeout(1) signal the process and then its group, so that it gets the same signal twice.
 func TestDevHeedsTheSameSignalTwiceAsOne(t *testing.T) {
 	t.Parallel()
+	hangsUp(t)
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGHUP, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,7 @@ import (
 // TestX48SIGHUPDoesNotEndServe: many programs read their settings again at it, and logrotate and systemd send it.
 func TestX48SIGHUPDoesNotEndServe(t *testing.T) {
 	t.Parallel()
+	hangsUp(t)
 	serve := startServe(t, "sqlite:"+t.TempDir()+"/t.db")
 	for range 2 {
 		if err := serve.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -28,6 +29,7 @@ func TestX48SIGHUPDoesNotEndServe(t *testing.T) {
 // TestX48SIGHUPTakesUpACertificate: even when nobody connects meanwhile.
 func TestX48SIGHUPTakesUpACertificate(t *testing.T) {
 	t.Parallel()
+	hangsUp(t)
 	folder := t.TempDir()
 	certFile, keyFile := folder+"/cert", folder+"/key"
 	selfSigned(t, certFile, keyFile, 1)
@@ -56,6 +58,7 @@ func TestX48SIGHUPTakesUpACertificate(t *testing.T) {
 // database takes connections and never answers.
 func TestX48SIGHUPWhileTheDatabaseIsOpened(t *testing.T) {
 	t.Parallel()
+	hangsUp(t)
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -95,12 +98,18 @@ func TestX48SIGHUPBeforeAnythingIsRead(t *testing.T) {
 	}
 }
 
+// hangsUp lets processes that are started begin with SIGHUP as it is by default, even below nohup.
+func hangsUp(t *testing.T) {
+	t.Helper()
+	hungUp := make(chan os.Signal, 1)
+	signal.Notify(hungUp, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hungUp) })
+}
+
 // TestX48SIGHUPEndsTheOthers: it is what a terminal sends that is closed.
 func TestX48SIGHUPEndsTheOthers(t *testing.T) {
 	t.Parallel()
-	hungUp := make(chan os.Signal, 1) // so that processes begin with the signal as it is by default, even below nohup
-	signal.Notify(hungUp, syscall.SIGHUP)
-	defer signal.Stop(hungUp)
+	hangsUp(t)
 	dev := startProcess(t, nil, "dev", "--no-churn", "--json")
 	ready := dev.ready()
 	follow := ready.follow(t)
