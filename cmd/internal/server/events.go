@@ -189,8 +189,23 @@ func (e *eventStream) read(ctx context.Context) ([]store.Event, error) {
 		return nil, err
 	}
 	defer done()
+	began := time.Now()
 	events, _, err = e.s.store.EventsAfter(ctx, e.at, tailBatch)
+	rest(ctx, catchUpRest*time.Since(began))
 	return events, err
+}
+
+// catchUpRest is how many times as long as a reading took its place is kept after it: what was away for long comes back more slowly, and those
+// that were not do not feel it.
+const catchUpRest = 3
+
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // permitted looks from time to time whether what the client has shown still holds, however busy the stream is.
