@@ -31,7 +31,7 @@ func (f far) connectionAdvice(err error) string {
 	dns, unknown := errors.AsType[*net.DNSError](err)
 	switch {
 	case unknown && dns.IsNotFound:
-		return fmt.Sprintf("Check %s: there is no host %s.", f.address, shown(dns.Name))
+		return fmt.Sprintf("Check %s: the host %s is not known.", f.address, shown(dns.Name))
 	case unknown:
 		return fmt.Sprintf("Check the name server: it does not say where %s is.", shown(dns.Name))
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):

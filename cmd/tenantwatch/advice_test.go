@@ -27,7 +27,7 @@ func TestX48AdviceGoesByTheCause(t *testing.T) {
 		"cannot be used":                            x509.CertificateInvalidError{Reason: x509.IncompatibleUsage},
 		"does not speak TLS":                        tls.RecordHeaderError{},
 		"has refused the handshake":                 &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")},
-		"there is no host h":                        &net.DNSError{Name: "h", IsNotFound: true},
+		"the host h is not known":                   &net.DNSError{Name: "h", IsNotFound: true},
 		"Check the name server":                     &net.DNSError{Name: "h", IsTemporary: true},
 		"Check the network":                         syscall.EHOSTUNREACH,
 	} {

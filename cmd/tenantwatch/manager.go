@@ -166,15 +166,6 @@ func (s *session) advice(err error) string {
 	}
 }
 
-// isNoManager reports whether what answers there cannot be a tenant manager.
-func isNoManager(err error) bool {
-	if _, unreadable := errors.AsType[*managerapi.DecodeError](err); unreadable {
-		return true
-	}
-	answer, answered := errors.AsType[*managerapi.Error](err)
-	return answered && (answer.StatusCode == http.StatusNotFound && answer.Code == "" || answer.StatusCode/100 == 3)
-}
-
 func adviceOnStatus(status int) string {
 	if status/100 == 4 { //nolint:mnd // a refusal
 		return "The manager does not take this: what it says above names the reason."

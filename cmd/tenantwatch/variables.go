@@ -60,7 +60,7 @@ func variablesOf(node *kong.Node, flag *kong.Flag) []string {
 	case isLooked:
 		s, ok := lookedUp[name]
 		if !ok {
-			panic("there is no setting " + name)
+			panic("unknown setting " + name)
 		}
 		return s.all()
 	case flag.Tag.Has("variable"):

@@ -16,10 +16,9 @@ import (
 // and the steps of this program, which --verbose adds.
 func inWords(managerURL string, err error, verbose bool) string {
 	answer, answered := errors.AsType[*managerapi.Error](err)
-	_, unreadable := errors.AsType[*managerapi.DecodeError](err)
 	var words string
 	switch {
-	case unreadable, answered && isElsewhere(answer):
+	case isNoManager(err):
 		words = "what answers at " + managerURL + " is not a tenant manager"
 	case answered:
 		words = answerInWords(answer)
@@ -34,10 +33,15 @@ func inWords(managerURL string, err error, verbose bool) string {
 	return words
 }
 
-// isElsewhere reports whether an answer is of something that has no such call, or that sends us away.
-func isElsewhere(answer *managerapi.Error) bool {
-	noCall := answer.StatusCode == http.StatusNotFound && (answer.Code == "" || answer.Code == "NOT_FOUND")
-	return noCall || answer.Code == "" && answer.StatusCode/100 == 3
+// isNoManager reports whether what answers there cannot be a tenant manager: it does not know the call, sends us away, or does not
+// speak the protocol.
+func isNoManager(err error) bool {
+	if _, unreadable := errors.AsType[*managerapi.DecodeError](err); unreadable {
+		return true
+	}
+	answer, answered := errors.AsType[*managerapi.Error](err)
+	noCall := answered && answer.StatusCode == http.StatusNotFound && (answer.Code == "" || answer.Code == "NOT_FOUND") // all else has a code of its own
+	return noCall || answered && answer.Code == "" && answer.StatusCode/100 == 3
 }
 
 // answerInWords is what the manager says, which is meant for people. A status alone is all that there is from others.
@@ -49,7 +53,7 @@ func answerInWords(answer *managerapi.Error) string {
 // connectionInWords is why there was no answer; empty for another kind of error.
 func connectionInWords(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		return "there is no host " + shown(dns.Name)
+		return "the host " + shown(dns.Name) + " is not known"
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno.Error()

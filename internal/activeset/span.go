@@ -49,7 +49,7 @@ func (c *Core) missed() {
 	c.span.broken = true
 }
 
-// bridge raises the prefix over what a filtered feed has left out, where there is no hole before that.
+// bridge raises the prefix over what a filtered feed has left out, where nothing before that is missing.
 func (m *memory) bridge(s span) {
 	if w := m.world(m.epoch); s.filtered && m.epoch == s.from.Epoch && w.prefix >= s.from.Revision {
 		w.raise(s.upTo)

@@ -13,7 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/contract"
 )
 
-// ErrNotFound means that there is no such thing. Where it matters what that is, the error is a [*NotFound].
+// ErrNotFound means that what was asked for does not exist. Where it matters what that is, the error is a [*NotFound].
 var ErrNotFound = errors.New("not found")
 
 // NotFound means that what was asked for is not there. It matches ErrNotFound.

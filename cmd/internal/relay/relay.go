@@ -69,7 +69,7 @@ const (
 
 	// sendTimeout bounds how long after the look at the lock anything is sent. A process that was frozen in between
 	// wakes up with its time over, and its connection refuses to write. When the database has failed over, the next one
-	// to relay waits for as long (settleFor in cmd/internal/store).
+	// to relay waits for as long (settleFor in cmd/internal/sqldb).
 	sendTimeout = 2 * time.Second
 	// storeTimeout bounds one call of the store.
 	storeTimeout = 10 * time.Second

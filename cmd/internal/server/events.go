@@ -191,13 +191,16 @@ func (e *eventStream) read(ctx context.Context) ([]store.Event, error) {
 	defer done()
 	began := time.Now()
 	events, _, err = e.s.store.EventsAfter(ctx, e.at, tailBatch)
-	rest(ctx, catchUpRest*time.Since(began))
+	rest(ctx, min(catchUpRest*time.Since(began), mostRest))
 	return events, err
 }
 
-// catchUpRest is how many times as long as a reading took its place is kept after it: what was away for long comes back more slowly, and those
-// that were not do not feel it.
-const catchUpRest = 3
+// A reading keeps its place for catchUpRest times as long as it took, but not for longer than mostRest: streams that were away for
+// long come back more slowly, and those that were not do not feel it. What makes a reading slow is, beyond that, not the processor.
+const (
+	catchUpRest = 3
+	mostRest    = 50 * time.Millisecond
+)
 
 func rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

@@ -204,7 +204,7 @@ func (t *tail) refresh(ctx context.Context) error {
 	return t.readAll(ctx)
 }
 
-// readAll reads until there is no more. What is woken for meanwhile is read by the next one.
+// readAll reads all that is new. A change that is made meanwhile may be left for the next call.
 func (t *tail) readAll(ctx context.Context) error {
 	t.mu.Lock()
 	began, wakes := time.Now(), t.wakes

@@ -19,7 +19,7 @@ type Options struct {
 
 // Open opens a database. dsn is "sqlite:FILE", whose directory has to be there, or "postgres://…".
 //
-// It returns ErrInUse when another process has the SQLite file open, ErrNoSessions, and ErrUnavailable when there is no reaching
+// It returns ErrInUse when another process has the SQLite file open, ErrNoSessions, and ErrUnavailable when nobody can reach
 // the database. No error shows the dsn, which may hold a password.
 func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 	kind, err := dialectOf(dsn)

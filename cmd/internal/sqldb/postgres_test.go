@@ -71,10 +71,7 @@ func TestS07TLSIsVerifiedUnlessItIsToldOtherwise(t *testing.T) {
 func TestX08OneLookAnswersAll(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
-	dsn, err := url.Parse(server.Database(t))
-	do(t, err)
-	dsn.Host = proxy.Addr()
-	s := database{dsn: dsn.String()}.open(t)
+	s := database{dsn: server.Behind(t, proxy)}.open(t)
 	var all sync.WaitGroup
 	before := proxy.Accepted()
 	p, _ := s.dialect.(*postgres)

@@ -12,7 +12,7 @@ import (
 )
 
 // Associations returns the associations of a tenant, oldest first, purged ones too, without their Connections. It returns
-// a *[NotFound] when there is no such tenant.
+// a *[NotFound] when the tenant does not exist.
 func (s *Store) Associations(ctx context.Context, id string) ([]Association, error) {
 	out := []Association{}
 	err := s.db.Read(ctx, "list associations", func(ctx context.Context, t sqldb.Tx) error {

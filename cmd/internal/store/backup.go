@@ -33,7 +33,7 @@ func isOurs(ctx context.Context, t sqldb.Tx) (ours bool, err error) {
 // epoch; that is for PostgreSQL, after pg_restore.
 //
 // It returns ErrInUse, also while a manager relays the events of one of the environments, ErrWrongKey, ErrSchemaTooNew, and
-// ErrNotFound when there is no such environment in what is restored, so that none is begun. A ctx without a deadline bounds it to hours.
+// ErrNotFound when what is restored does not have that environment: none is begun. A ctx without a deadline bounds it to hours.
 func Restore(ctx context.Context, dsn, path string, o Options) error {
 	ctx, cancel := sqldb.Within(ctx, restoreLimit) // what is read and written is as much as there is
 	defer cancel()

@@ -53,7 +53,7 @@ var migrations, _ = fs.Sub(embedded, "migrations") // its error would be a wrong
 // be there, or "postgres://…".
 //
 // It returns *Invalid for options that can never be right, ErrInUse when another process has the SQLite file open, ErrSchemaTooNew, ErrWrongKey, ErrTwoSpellings,
-// ErrNoSessions, and ErrUnavailable when there is no reaching the database. A migration that was broken off is taken up where it was. Without a deadline of ctx, what
+// ErrNoSessions, and ErrUnavailable when the database cannot be reached. A migration that was broken off is taken up where it was. Without a deadline of ctx, what
 // is to be migrated may take hours, and everything else half a minute.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	s, err := open(ctx, dsn, o, migrations)

@@ -92,8 +92,8 @@ func (s *Store) MarkFailed(ctx context.Context, event EventRef, reason string) (
 	return attempts, err
 }
 
-// Quarantine takes an event that cannot be sent out of the way of the others. It is kept. It returns a *[NotFound] when there
-// is no such event that waits to be sent, or another one has its revision.
+// Quarantine takes an event that cannot be sent out of the way of the others. It is kept. It returns a *[NotFound] when the
+// event does not wait to be sent, or is not there, or when another one has its revision.
 func (s *Store) Quarantine(ctx context.Context, event EventRef, reason string) error {
 	return s.db.Write(ctx, "quarantine an event", func(ctx context.Context, t sqldb.Tx) error {
 		n, err := t.Exec(ctx, `UPDATE outbox SET quarantined_at = ?1, failure = ?2

@@ -42,10 +42,7 @@ func TestM07PostgresIsKilledAndComesBack(t *testing.T) {
 func TestM07PostgresIsSilent(t *testing.T) {
 	server := testserver.SharedPostgres(t)
 	proxy := testserver.NewProxy(t, server.Addr())
-	dsn, err := url.Parse(server.Database(t))
-	do(t, err)
-	dsn.Host = proxy.Addr()
-	s := database{dsn: dsn.String()}.open(t)
+	s := database{dsn: server.Behind(t, proxy)}.open(t)
 	makeEvents(t, s, 2)
 	proxy.Set(testserver.Mute)
 	wantUnavailable(t, s, "silent")

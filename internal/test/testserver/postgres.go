@@ -117,6 +117,17 @@ func (p *Postgres) Database(t testing.TB) string {
 	return p.DSN(name)
 }
 
+// Behind creates a database, and returns what opens it by way of the proxy.
+func (p *Postgres) Behind(t testing.TB, proxy *Proxy) string {
+	t.Helper()
+	dsn, err := url.Parse(p.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn.Host = proxy.Addr()
+	return dsn.String()
+}
+
 // DSN returns the address of a database, with the password.
 func (p *Postgres) DSN(database string) string {
 	dsn := url.URL{
