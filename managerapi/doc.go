@@ -33,7 +33,7 @@
 //	types.go, other.go, secret.go                                  the wire types; what they have no name for; what does not show in logs
 //	errors.go                                                      what a caller can act on
 //	tenants.go, associations.go, admin.go, quarantine.go, list.go  the calls
-//	exchange.go, retry.go, breaker.go                              one attempt; when there is another; when there is none
+//	exchange.go, retry.go, breaker.go                              one attempt; when another one is made; when none is
 //	transport.go                                                   connections, and where secrets may go
 //	answer.go, body.go, text.go                                    what is taken of an answer: status, size, and text that is UTF-8
 //	rows.go, wirerow.go                                            the rows of a list as they arrive

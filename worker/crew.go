@@ -54,8 +54,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// await takes ends until there is nothing more to wait for, and reports whether that came before the grace was over. What else it
-// waits for, other closes.
+// await takes ends until there is nothing more to wait for, and reports whether that came before the grace was over. other is closed
+// when something else that it waits for has come; nil for nothing else.
 func (c *crew[E]) await(grace time.Duration, waits func() bool, take func(E), other <-chan struct{}) bool {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
