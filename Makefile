@@ -74,8 +74,8 @@ proofs: servers ## run two managers on real servers through failovers TIMES (5) 
 	$(GO) test -count=$(TIMES) -timeout 30m -v -run 'TwoManagers' ./cmd/tenantwatch -edges.full -test.parallel 1
 
 crash: servers ## kill a manager KILLS (200) times on each database, and fill the outbox with an hour's events; print what became of them
-	$(GO) test -count=1 -timeout 60m -v -run '^TestM02KilledAtRandom$$' ./internal/outbox -crash.kills=$(KILLS)
-	$(GO) test -count=1 -timeout 60m -v -run '^TestM05' ./internal/outbox -outbox.full
+	$(GO) test -count=1 -timeout 60m -v -run '^TestM02KilledAtRandom$$' ./cmd/internal/relay -crash.kills=$(KILLS)
+	$(GO) test -count=1 -timeout 60m -v -run '^TestM05' ./cmd/internal/relay -outbox.full
 
 openapi: ## lint the OpenAPI document, and let clients generated for TypeScript and Go make their calls (installs npm)
 	@scripts/install-servers npm

@@ -33,8 +33,9 @@ type inbox struct {
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
-// put takes a signal. When the inbox is full it only counts it, which makes a gap, except for the news that the
-// subscription was made or lost: the newest of that is always taken.
+// put takes a signal. When the inbox is full it only counts it, which makes a gap, and counts all that come after it until it is
+// drained: what follows a gap may not be taken in before that is known. The news that the subscription was made or lost is the
+// exception: the newest of that is always taken.
 func (b *inbox) put(sig tenant.Signal) {
 	b.mu.Lock()
 	b.add(sig)
@@ -48,7 +49,7 @@ func (b *inbox) put(sig tenant.Signal) {
 // add is put, with mu held.
 func (b *inbox) add(sig tenant.Signal) {
 	size := sizeOf(sig)
-	full := len(b.signals)+b.taken.signals >= inboxSignals || b.bytes+b.taken.bytes+size > inboxBytes
+	full := b.dropped > 0 || len(b.signals)+b.taken.signals >= inboxSignals || b.bytes+b.taken.bytes+size > inboxBytes
 	link := sig.Kind == tenant.SignalSubscribed || sig.Kind == tenant.SignalLost
 	switch {
 	case link && b.links >= inboxLinks:

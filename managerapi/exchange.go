@@ -238,7 +238,7 @@ func readString(raw json.RawMessage) string {
 	return s
 }
 
-// shorten cuts what a manager says down to what belongs into one line of a log.
+// shorten cuts what a manager says down to what fits into one line of a log.
 func shorten(text string) string {
 	const most = 300
 	if len(text) > most {

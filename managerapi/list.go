@@ -28,12 +28,13 @@ func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) 
 	var rows []*tenant.Summary
 	req.accept = func(a *answer) error {
 		rows = []*tenant.Summary{} // also what an attempt before this one left
-		return a.decodeList(func(row *tenant.Summary) {
-			if row != nil {
-				kept := *row
-				row = &kept
+		return a.decodeList(func(row *tenant.Row) {
+			if row == nil {
+				rows = append(rows, nil)
+				return
 			}
-			rows = append(rows, row)
+			kept := row.Summary()
+			rows = append(rows, &kept)
 		})
 	}
 	if err := c.do(ctx, req); err != nil {
@@ -67,12 +68,12 @@ func (c *Client) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) 
 			out = completed(out, req.Have)
 			return nil
 		}
-		return a.decodeList(func(row *tenant.Summary) {
+		return a.decodeList(func(row *tenant.Row) {
 			given = true
 			if row == nil {
-				row = &tenant.Summary{}
+				row = &tenant.Row{}
 			}
-			req.Each(tenant.RowOf(*row))
+			req.Each(*row)
 		})
 	}
 	err = c.do(ctx, call)
@@ -109,7 +110,7 @@ func (c *Client) listRequest(op, service string) (*request, error) {
 }
 
 // decodeList reads the rows of a 200. Any other success has no list.
-func (a *answer) decodeList(each func(row *tenant.Summary)) error {
+func (a *answer) decodeList(each func(row *tenant.Row)) error {
 	if a.status != http.StatusOK {
 		return fmt.Errorf("status %d is no list", a.status)
 	}

@@ -20,7 +20,7 @@ var errGap = errors.New("endless white space in the JSON array")
 
 // decodeRows reads the whole body, which must be one JSON array of objects and nulls, and calls each as rows arrive. The
 // row is nil for null; otherwise it is overwritten with the next one.
-func decodeRows(from io.Reader, each func(row *tenant.Summary)) error {
+func decodeRows(from io.Reader, each func(row *tenant.Row)) error {
 	dec := json.NewDecoder(&gapReader{from: from})
 	if first, err := dec.Token(); errors.Is(err, io.EOF) {
 		return errors.New("the body is empty")
@@ -38,7 +38,7 @@ func decodeRows(from io.Reader, each func(row *tenant.Summary)) error {
 		if row == nil {
 			each(nil)
 		} else {
-			each((*tenant.Summary)(row))
+			each((*tenant.Row)(row))
 		}
 	}
 	if _, err := dec.Token(); err != nil {

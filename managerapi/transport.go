@@ -66,7 +66,7 @@ func parseBaseURL(raw string, allowHTTP bool) (string, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", errors.New("a query or fragment does not belong there")
 	case u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()):
-		return "", errors.New("https is required unless the host is loopback or WithAllowInsecureHTTP is given")
+		return "", errors.New("https is required unless the host is loopback or AllowInsecureHTTP is set")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }

@@ -11,7 +11,8 @@ type Feed interface {
 	//
 	// Run calls sink from one goroutine at a time and never after it returned. The sink does not block. Run may not
 	// hold events back, merge or reorder them, and it has to tell of every confirmed subscription, also of those
-	// that a driver made by itself: what was published before the confirmation has been missed.
+	// that a driver made by itself: what was published before the confirmation has been missed, unless it says otherwise (see
+	// Version of [Signal]).
 	Run(ctx context.Context, sink func(Signal)) error
 }
 

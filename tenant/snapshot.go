@@ -7,7 +7,7 @@ type SnapshotRequest struct {
 	// Have is what came with the list that is known; with its ETag the answer may be that the list is still the same. The zero
 	// Snapshot wants the list whatever it is.
 	Have Snapshot
-	// Each is called for every row, in the manager's order, on the goroutine of the request and before that returns. What it was
+	// Each is required. It is called for every row, in the manager's order, on the goroutine of the request and before that returns. What it was
 	// given counts for nothing when the request fails. The bytes of the row are lent: they are overwritten when Each has returned.
 	Each func(Row)
 }

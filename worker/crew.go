@@ -6,7 +6,7 @@ import (
 )
 
 // crew are the calls of somebody's code that one supervisor has begun, each on a goroutine of its own. The supervisor, which alone
-// calls its methods but for told, takes their ends from ended. It is used by Group, Every and ForEach.
+// calls its methods but for tell, takes their ends from ended. It is used by Group, Every and ForEach.
 type crew[E any] struct {
 	ended   chan E
 	over    chan struct{}  // closed when nobody takes from ended any more
@@ -45,29 +45,20 @@ func (c *crew[E]) dismiss(missing bool) {
 	}
 }
 
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// await takes ends until there is nothing more to wait for, and reports whether that came before the grace was over. other is closed
-// when something else that it waits for has come; nil for nothing else.
-func (c *crew[E]) await(grace time.Duration, waits func() bool, take func(E), other <-chan struct{}) bool {
+// await takes ends until there is nothing more to wait for, or the grace is over. other is closed when something else that it waits for
+// has come, nil for nothing else; it reports whether that has not come.
+func (c *crew[E]) await(grace time.Duration, waits func() bool, take func(E), other <-chan struct{}) (open bool) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
-	for open := other != nil; open || waits(); {
+	for open = other != nil; open || waits(); {
 		select {
 		case end := <-c.ended:
 			take(end)
 		case <-other:
 			open, other = false, nil
 		case <-timer.C:
-			return false
+			return open
 		}
 	}
-	return true
+	return false
 }

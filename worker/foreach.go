@@ -178,8 +178,8 @@ func (p *pass) counted() int { return len(p.running) - p.left }
 
 // finish waits for what still runs, for the grace at most, and for the goroutines of all if none is left behind.
 func (p *pass) finish() {
-	inTime := p.crew.await(p.cfg.StopGrace, func() bool { return p.counted() > 0 }, func(end passEnd) { p.forget(end.index) }, nil)
-	p.crew.dismiss(!inTime || p.left > 0)
+	p.crew.await(p.cfg.StopGrace, func() bool { return p.counted() > 0 }, func(end passEnd) { p.forget(end.index) }, nil)
+	p.crew.dismiss(len(p.running) > 0)
 }
 
 // begin gives the next tenant its turn.

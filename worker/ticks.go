@@ -81,13 +81,14 @@ func (t *ticks) supervise(ctx, base context.Context, news *news, read <-chan str
 // shutDown waits for what was cancelled, for the grace at most.
 func (t *ticks) shutDown(base context.Context, read <-chan struct{}) *StillRunningError {
 	t.roll.stop(time.Since(t.start))
-	inTime := t.crew.await(t.cfg.StopGrace, func() bool { return t.roll.unfinished() > 0 }, t.take, read)
-	t.crew.dismiss(!inTime)
-	if inTime {
+	reading := t.crew.await(t.cfg.StopGrace, func() bool { return t.roll.unfinished() > 0 }, t.take, read)
+	missing := reading || t.roll.unfinished() > 0
+	t.crew.dismiss(missing)
+	if !missing {
 		return nil
 	}
 	t.leaveBehind(base)
-	return &StillRunningError{TenantIDs: t.roll.names(), Changes: !isClosed(read)}
+	return &StillRunningError{TenantIDs: t.roll.names(), Changes: reading}
 }
 
 // leaveBehind names who overstays from now on.
@@ -157,7 +158,10 @@ func (t *ticks) fill(base context.Context) {
 				t.conclude(ctx, s, Tick{TenantID: id, Took: time.Since(began), Err: e.err}, e)
 			})
 			return nil
-		}, func(ending) *seat { return s }) // also when a callback ends the goroutine
+		}, func(e ending) *seat { // also when a callback ends the goroutine
+			t.noteBroken(ctx, id, e)
+			return s
+		})
 	}
 }
 
@@ -183,6 +187,14 @@ func (t *ticks) conclude(ctx context.Context, s *seat, tick Tick, e ending) {
 			t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the callback of a tick panicked", append([]slog.Attr{id, slog.Any("error", e.err)}, stackOf(e.stack)...)...)
 		}
 	})
+}
+
+// noteBroken says that what is told of a tick has panicked, as metrics of others may. That the work has ended its goroutine was told.
+func (t *ticks) noteBroken(ctx context.Context, id string, e ending) {
+	if failure, ok := e.err.(*PanicError); ok && failure.Value != errExited { //nolint:errorlint // it is ours
+		t.cfg.Logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelError, "telling of a tick panicked",
+			append([]slog.Attr{slog.String("tenant_id", id), slog.Any("error", e.err)}, stackOf(e.stack)...)...)
+	}
 }
 
 // wasCancelled reports whether it was we who ended ctx.

@@ -98,7 +98,7 @@ func startTelling(ctx context.Context, d *discovery.TenantDiscovery, s settings,
 	slow := time.AfterFunc(slowStart, func() {
 		defer close(told)
 		most := discovery.DefaultFeedTimeout + discovery.DefaultBootstrapTimeout
-		reason := fmt.Sprintf("Redis has to confirm and the manager at %s to answer; %s at the most", s.managerURL, most)
+		reason := fmt.Sprintf("Redis has to confirm and the manager at %s to answer; that may take %s", s.managerURL, most)
 		tellState(stderr, asJSON, discovery.Status{State: discovery.Starting, Since: time.Now()}, reason)
 	})
 	defer func() {

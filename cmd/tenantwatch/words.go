@@ -33,15 +33,14 @@ func inWords(managerURL string, err error, verbose bool) string {
 	return words
 }
 
-// isNoManager reports whether what answers there cannot be a tenant manager: it does not know the call, sends us away, or does not
-// speak the protocol.
+// isNoManager reports whether what answers there cannot be a tenant manager: it sends us away, or does not speak the protocol. A
+// manager that does not have the call says so in the protocol's form.
 func isNoManager(err error) bool {
 	if _, unreadable := errors.AsType[*managerapi.DecodeError](err); unreadable {
 		return true
 	}
 	answer, answered := errors.AsType[*managerapi.Error](err)
-	noCall := answered && answer.StatusCode == http.StatusNotFound && (answer.Code == "" || answer.Code == "NOT_FOUND") // all else has a code of its own
-	return noCall || answered && answer.Code == "" && answer.StatusCode/100 == 3
+	return answered && answer.Code == "" && (answer.StatusCode == http.StatusNotFound || answer.StatusCode/100 == 3)
 }
 
 // answerInWords is what the manager says, which is meant for people. A status alone is all that there is from others.

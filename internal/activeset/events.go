@@ -185,7 +185,7 @@ func (c *Core) feedLost(now time.Time, err error) {
 
 // badEvent notes an event that cannot be used. In a flood of them one line is logged every ten seconds.
 func (c *Core) badEvent(now time.Time, err error) {
-	c.losses++
+	c.missed()
 	level := Debug
 	if c.alarms.lastBad.IsZero() || now.Sub(c.alarms.lastBad) >= badEventLogEvery {
 		level, c.alarms.lastBad = Warn, now

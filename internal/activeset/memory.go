@@ -313,7 +313,7 @@ func (m *memory) forget(v tenant.Version, began uint64) (whole bool) {
 // keptPromise reports whether the snapshot is as new as the heartbeats have said. A promise that was made before it was asked
 // for is forgotten all the same: one that is forged asks for one snapshot more, and not for one after the other.
 func (m *memory) keptPromise(v tenant.Version, began uint64) bool {
-	kept := m.promised.Epoch != v.Epoch || m.promised.Revision <= v.Revision
+	kept := m.promised.IsZero() || v.Epoch == "" || m.promised.Epoch == v.Epoch && m.promised.Revision <= v.Revision
 	if kept || m.promisedAt <= began {
 		m.promised = tenant.Version{}
 	}

@@ -9,7 +9,8 @@ type span struct {
 	// filtered is a feed that leaves out what does not concern the service, so that revisions jump. upTo is how far it has come.
 	filtered bool
 	upTo     uint64
-	// broken is a filtered feed that has missed something: it promises again from what comes next.
+	// broken is a filtered feed that has missed something: it promises again from what comes next, as one does that goes on in another
+	// epoch.
 	broken bool
 }
 
@@ -27,13 +28,11 @@ func (c *Core) reached(v tenant.Version) {
 	switch {
 	case !s.filtered || v.Epoch == "":
 		return
-	case s.broken:
+	case s.broken || v.Epoch != s.from.Epoch:
 		*s = span{from: v, filtered: true}
 	}
-	if v.Epoch == s.from.Epoch {
-		s.upTo = max(s.upTo, v.Revision)
-		c.memory.bridge(*s)
-	}
+	s.upTo = max(s.upTo, v.Revision)
+	c.memory.bridge(*s)
 }
 
 // reachedBefore is reached for an event that comes now: all before it has come.

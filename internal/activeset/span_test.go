@@ -57,6 +57,8 @@ func TestASubscriptionThatGoesOn(t *testing.T) {
 		{"filtered: behind", []tenant.Signal{lost, subscribed(12, true), updated(15)}, 10, true},
 		{"filtered: lost", []tenant.Signal{lost, subscribed(10, true), lost, subscribed(10, false), updated(12)}, 10, true},
 		{"filtered: a gap", []tenant.Signal{lost, subscribed(10, true), gap, updated(12)}, 10, true},
+		{"filtered: a bad event", []tenant.Signal{lost, subscribed(10, true), {Kind: tenant.SignalBadEvent}, beat(11)}, 10, true},
+		{"filtered: another epoch, and back", []tenant.Signal{lost, subscribed(10, true), {Kind: tenant.SignalHeartbeat, Version: tenant.Version{Epoch: "f", Revision: 3}}, beat(12)}, 10, true},
 		{"not filtered: jumps", []tenant.Signal{lost, subscribed(10, false), updated(15)}, 10, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,6 +88,7 @@ func TestAListClosesWhatAFilteredFeedLeftOpen(t *testing.T) {
 		"further":        {[]tenant.Signal{lost, subscribed(12, true)}, []tenant.Signal{updated(15)}, 14, 15, false},
 		"not as far":     {[]tenant.Signal{lost, subscribed(12, true)}, []tenant.Signal{updated(15)}, 11, 11, true},
 		"after a gap":    {[]tenant.Signal{lost, subscribed(10, true), gap}, []tenant.Signal{updated(15)}, 14, 15, false},
+		"a bad event":    {[]tenant.Signal{lost, subscribed(10, true), {Kind: tenant.SignalBadEvent}}, []tenant.Signal{beat(11)}, 10, 10, true},
 		"and a beat":     {[]tenant.Signal{lost, subscribed(10, true), gap}, []tenant.Signal{updated(15), beat(17)}, 14, 17, true}, // one list more
 		"before the gap": {[]tenant.Signal{lost, subscribed(10, true), gap}, []tenant.Signal{updated(15)}, 13, 13, true},
 	} {

@@ -15,7 +15,7 @@ import (
 const (
 	// startsAtOnce bounds how many threads are busy with starting processes.
 	startsAtOnce = 4
-	// lookEvery is how often it is looked at the most what is left of the groups that were asked to end.
+	// lookEvery is how often it is looked, at most, what is left of the groups that were asked to end.
 	lookEvery = 20 * time.Millisecond
 	// maxLookShare is the share of the time that looking may take: one in so many.
 	maxLookShare = 10

@@ -29,7 +29,7 @@ var inTrouble = []worker.State{
 	worker.Overstaying, worker.GivenUp, worker.Restarting, worker.Stopping, worker.Waiting, worker.Running, worker.Done,
 }
 
-// lines is the whole picture, height lines at the most.
+// lines is the whole picture, at most height lines.
 func (p picture) lines() []string {
 	const around = 4 // the head, an empty line, the names of the columns, and the count of the rest
 	slices.SortStableFunc(p.status.Tenants, func(a, b worker.TenantStatus) int {
@@ -102,7 +102,7 @@ func states(tenants []worker.TenantStatus) string {
 	return strings.Join(words, ", ")
 }
 
-// ago is a duration in five letters at the most.
+// ago is a duration in at most five letters.
 func ago(d time.Duration) string {
 	switch d = max(d, 0); {
 	case d < time.Minute:

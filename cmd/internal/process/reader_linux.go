@@ -16,7 +16,7 @@ func WhileRead(parent context.Context, out *os.File) (ctx context.Context, stop 
 	if info, err := out.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
 		return ctx, func() { cancel(nil) }
 	}
-	// Opened anew, because the flag is shared with everybody who holds the same opening.
+	// Opened again, because the flag is shared with everybody who holds the same opening.
 	pipe, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", out.Fd()), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		if errors.Is(err, syscall.ENXIO) { // there is no reader even now

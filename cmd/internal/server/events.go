@@ -34,7 +34,7 @@ func (s *Server) registerEvents(a *api) {
 	events := call{method: "GET", path: eventsPath, id: "stream-events", summary: "Follow the events that concern a service", status: http.StatusOK, tag: "events"}
 	stream(a, events, s.serveEvents)
 	a.describeAnswer(events, http.StatusOK, "Server-Sent Events, and every 5 s one named heartbeat", "text/event-stream", reflect.TypeFor[string]())
-	a.describeAnswer(events, http.StatusGone, "the last event is too old or of another epoch: read the list anew", jsonType, reflect.TypeFor[apiError]())
+	a.describeAnswer(events, http.StatusGone, "the last event is too old or of another epoch: read the list again", jsonType, reflect.TypeFor[apiError]())
 	a.describeRequired(events, "service")
 }
 
@@ -191,7 +191,9 @@ func (e *eventStream) read(ctx context.Context) ([]store.Event, error) {
 	defer done()
 	began := time.Now()
 	events, _, err = e.s.store.EventsAfter(ctx, e.at, tailBatch)
-	rest(ctx, min(catchUpRest*time.Since(began), mostRest))
+	if err == nil {
+		e.rest(ctx, min(catchUpRest*time.Since(began), mostRest))
+	}
 	return events, err
 }
 
@@ -202,11 +204,12 @@ const (
 	mostRest    = 50 * time.Millisecond
 )
 
-func rest(ctx context.Context, d time.Duration) {
+func (e *eventStream) rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
+	case <-e.s.closing:
 	case <-timer.C:
 	}
 }

@@ -93,7 +93,7 @@ func explain(err error) *apiError {
 	case errors.As(err, &missing):
 		return refuse(http.StatusNotFound, missing.Code(), missing.Error())
 	case errors.Is(err, store.ErrGone):
-		return refuse(http.StatusGone, "EVENTS_GONE", "these events are no longer kept, or are of another epoch: read the list anew")
+		return refuse(http.StatusGone, "EVENTS_GONE", "these events are no longer kept, or are of another epoch: read the list again")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "the database does not answer").
 			with("Retry-After", strconv.Itoa(retryAfter))

@@ -33,7 +33,7 @@ const (
 // event concerns and no others. While there are streams a goroutine reads what is new. The stream that comes first starts it, and the
 // one that goes last waits for its end.
 type tail struct {
-	store   *store.Store
+	store   keptEvents
 	limit   time.Duration // of a reading
 	reading chan struct{} // holds a token while somebody reads the database
 	nudged  chan struct{} // of size one: a change was made
@@ -59,7 +59,13 @@ type topic struct {
 	last    uint64        // this is the last one that concerns it
 }
 
-func newTail(from *store.Store, limit time.Duration) *tail {
+// keptEvents is what the tail needs of a store.
+type keptEvents interface {
+	EventsAfter(ctx context.Context, v tenant.Version, limit int) (events []store.Event, epoch string, err error)
+	Version(ctx context.Context) (tenant.Version, error)
+}
+
+func newTail(from keptEvents, limit time.Duration) *tail {
 	return &tail{store: from, limit: limit, reading: make(chan struct{}, 1), nudged: make(chan struct{}, 1), topics: map[string]*topic{}}
 }
 
@@ -147,7 +153,7 @@ func (t *tail) after(v tenant.Version, own *topic) (events []store.Event, upTo t
 	switch newest := t.newest(); {
 	case v.Epoch != t.from.Epoch || v.Revision > newest.Revision:
 		return nil, v, false
-	case own != nil && v.Revision >= own.since && v.Revision >= own.last:
+	case v.Revision >= own.since && v.Revision >= own.last:
 		return nil, newest, true
 	case v.Revision < t.from.Revision:
 		return nil, v, false

@@ -95,7 +95,7 @@ func (l *sqlite) restore(ctx context.Context, path string, renew func(ctx contex
 	}
 	// What a backup wrote has none. A file that was moved away may have, and part of its data is in there.
 	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
-		return fmt.Errorf("%s is no backup: %s-wal has a part of its data; use the backup command on it", path, path)
+		return fmt.Errorf("%s is not a backup: %s-wal has a part of its data; use the backup command on it", path, path)
 	}
 	copied, err := touch(l.path) // a name that was known before could be a link that somebody has put there
 	if err != nil {
@@ -107,7 +107,7 @@ func (l *sqlite) restore(ctx context.Context, path string, renew func(ctx contex
 	}
 	if err := renew(ctx, "sqlite:"+copied); err != nil {
 		if broken, ok := errors.AsType[*driver.Error](err); ok && broken.Code()&codeMask == codes.SQLITE_NOTADB {
-			return fmt.Errorf("this is no backup: %w", err)
+			return fmt.Errorf("this is not a backup: %w", err)
 		}
 		return err
 	}

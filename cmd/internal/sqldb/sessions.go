@@ -33,7 +33,7 @@ const (
 )
 
 const (
-	// connections of each of the pools, at the most.
+	// connections of each of the pools at most.
 	connections     = 16
 	idleConnections = 4
 	idleTime        = 5 * time.Minute

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// logLimit is how long the log may become, in bytes, before lists wait for a moment so that it can begin anew. It is also what
-// the file is cut to whenever it begins anew by itself. Tests, which have no time to write so much, make it shorter.
+// logLimit is how long the log may become, in bytes, before lists wait for a moment so that it can begin again. It is also what
+// the file is cut to whenever it begins again by itself. Tests, which have no time to write so much, make it shorter.
 var logLimit int64 = 64 << 20
 
 const (
 	// logTooLong is when somebody has to be told, in bytes.
 	logTooLong = 1 << 30
 
-	// logEvery is how often the log is looked at, at the most, and logRest how long after a failure, at the most.
+	// logEvery is how often the log is looked at, at most, and logRest how long after a failure, at most.
 	logEvery = time.Second
 	logRest  = time.Minute
 	// listsWait is how long lists may be kept waiting for a slow one.

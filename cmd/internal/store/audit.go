@@ -120,7 +120,7 @@ func auditOf(ctx context.Context, t sqldb.Tx, env int64, at time.Time, d Deed) (
 	return id, err
 }
 
-// audited is write for what belongs into the audit. fn returns what it has done, without a result for nothing.
+// audited is write for what belongs in the audit. fn returns what it has done, without a result for nothing.
 func (s *Store) audited(ctx context.Context, what string, fn func(context.Context, sqldb.Tx) (Deed, error)) error {
 	var done Deed
 	err := s.db.Write(ctx, what, func(ctx context.Context, t sqldb.Tx) (err error) {

@@ -211,7 +211,7 @@ func (s *Store) check(ctx context.Context, prefix, secret string) (Key, error) {
 	return k, nil
 }
 
-// noteUse writes when a key was used, once a minute at the most, and at once or not at all: the request goes on although
+// noteUse writes when a key was used, at most once a minute, and at once or not at all: the request goes on although
 // nothing can be written.
 func (s *Store) noteUse(ctx context.Context, k Key) {
 	now := time.Now()
