@@ -16,7 +16,7 @@ const (
 	// Starting is until Start has succeeded; the set is empty.
 	Starting State = iota
 	// Live means that the subscription is up, that something has come by it where heartbeats are expected, and that a
-	// snapshot asked for after its last confirmation, unless the feed has promised with that that nothing is missing, and after
+	// snapshot asked for after its last confirmation, unless the feed has promised with it that nothing is missing, and after
 	// the last sign that something was missed, has been taken.
 	Live
 	// Syncing means that the subscription is up, and that such a snapshot is on its way, or the first heartbeat or event.
