@@ -13,6 +13,10 @@ EVERYTHING    := ./... ./cmd/...
 # SQLite is C that was translated to Go. The race detector makes it fourteen times slower, and finds nothing of ours in it.
 RACE          := -race -gcflags=modernc.org/sqlite/lib=-race=false
 
+# The tests of most packages wait for servers and clocks, so that more packages than there are processors go on at once; those that
+# take longest come first.
+ATONCE        := -p 4 -shuffle=on -timeout 15m
+
 .DEFAULT_GOAL := help
 .PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants simulate faults matrix proofs crash fuzz openapi cover clean
 
@@ -20,8 +24,8 @@ help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: servers vet ## install what is missing, vet, run every test with the race detector
-	GOWORK=off $(GO) test -race -shuffle=on -timeout 15m ./...
-	$(GO) test $(RACE) -shuffle=on -timeout 15m ./cmd/...
+	GOWORK=off $(GO) test -race $(ATONCE) ./discovery ./redisevents ./...
+	$(GO) test $(RACE) $(ATONCE) ./cmd/tenantwatch ./cmd/internal/store ./cmd/...
 	@GO='$(GO)' scripts/simulate 40000
 
 servers: ## install the servers and the compiler that the tests need, where apt-get can

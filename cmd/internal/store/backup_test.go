@@ -128,7 +128,7 @@ func TestWhatCannotBeRestored(t *testing.T) {
 	}
 	do(t, os.WriteFile(path+"-wal", []byte("x"), filePerm))
 	if err := Restore(t.Context(), sqliteFile(t).dsn, path, o); err == nil || !strings.Contains(err.Error(), "-wal has a part") {
-		t.Errorf("what is no backup but was moved away: %v", err)
+		t.Errorf("what is not a backup but was moved away: %v", err)
 	}
 	wantEvents(t, db.open(t), "1 tenant.created")
 }
