@@ -107,7 +107,7 @@ func TestWhatCannotBeRestored(t *testing.T) {
 		"to nothing that we do": {"x", path, o, nil},
 	} {
 		err := Restore(t.Context(), tt.dsn, tt.path, tt.o)
-		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || name == "garbage" && !strings.Contains(err.Error(), "no backup") {
+		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || name == "garbage" && !strings.Contains(err.Error(), "this is not a backup") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if strings.HasPrefix(tt.dsn, "postgres:") && !strings.Contains(err.Error(), "use pg_restore") {
