@@ -94,7 +94,8 @@ func (a *arena) noticed(began time.Time) time.Duration {
 	a.t.Helper()
 	if a.fault.notices > 0 || a.fault.anew {
 		eventually(a.t, func() string {
-			if s := a.d.Status(); s.State == discovery.Live {
+			over := a.fault.recovers && !a.told.leftLive(began).IsZero()
+			if s := a.d.Status(); s.State == discovery.Live && !over {
 				return fmt.Sprintf("it claims to be live while the fault lasts: %+v", s)
 			}
 			return ""

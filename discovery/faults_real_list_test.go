@@ -157,7 +157,7 @@ func managerFaults(s scale) []*fault {
 			heal: func(a *arena) { a.manager.ClearFaults() },
 		},
 		{
-			name: "manager slow, Redis restarts", row: "D5", lasts: lasts, bound: b.slow, notices: time.Second,
+			name: "manager slow, Redis restarts", row: "D5", lasts: lasts, bound: b.slow, notices: time.Second, recovers: true,
 			strike: func(a *arena) {
 				a.manager.DelayList(-1, s.slow)
 				a.kill()

@@ -148,6 +148,9 @@ type fault struct {
 	lasts, bound time.Duration
 	// notices is within which time the state has to be something else than live; zero where the fault is over sooner.
 	notices time.Duration
+	// recovers says that the discovery may be live again, and rightly, before the fault is healed: on a busy machine, where the
+	// cycle takes longer than the list.
+	recovers bool
 	// exact means that nothing is heard of the changes before the fault is over: then each net change is told once, and
 	// one reconcile finds all of them.
 	exact bool
