@@ -23,7 +23,8 @@ type Cause string
 const (
 	// CauseBootstrap is the first snapshot after the start.
 	CauseBootstrap Cause = "bootstrap"
-	// CauseSnapshotFile is the last known set, read from the disk because the manager was down at the start.
+	// CauseSnapshotFile is the last known set, which was read from a file because the manager gave no usable list at
+	// the start.
 	CauseSnapshotFile Cause = "snapshot_file"
 	// CauseEvent is a lifecycle event.
 	CauseEvent Cause = "event"
@@ -35,7 +36,7 @@ const (
 type Change struct {
 	// Kind says what became of the tenant.
 	Kind Kind `json:"kind"`
-	// TenantID is the id in the spelling in which the manager gave it.
+	// TenantID is the id as the manager spelled it.
 	TenantID string `json:"tenant_id"`
 	// Cause says how the change became known.
 	Cause Cause `json:"cause"`

@@ -13,11 +13,12 @@ const MaxEnvironmentLength = 256
 // noEnvironment is how the names on Redis call what belongs to no environment, so no environment can have that name.
 const noEnvironment = "default"
 
-// ParseEnvironment returns the normal form of an environment's name, in which names are compared and sent: without
-// spaces around it and in lower case. Empty stays empty and means that none is configured.
+// ParseEnvironment returns the normal form of an environment's name: in lower case, without white space around it.
+// Names are compared and sent in this form. An empty name stays empty and means that no environment is configured.
 //
-// It refuses names with quotes, control characters or white space in them, that are not valid UTF-8 or, in this form, longer
-// than [MaxEnvironmentLength], and "default", which means none in the names of streams and heartbeats.
+// ParseEnvironment refuses a name that contains quotes, control characters or white space, that is not valid UTF-8, or
+// whose normal form is longer than [MaxEnvironmentLength]. It also refuses "default", which stands for no environment
+// in the names of streams and heartbeat channels.
 func ParseEnvironment(name string) (string, error) {
 	if err := checkEnvironment(name); err != nil {
 		return "", err

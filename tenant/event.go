@@ -17,7 +17,7 @@ const MaxEventBytes = 1 << 20
 // tenant_slug or an epoch that is longer counts as absent.
 const MaxNameBytes = 256
 
-// ErrInvalidEvent is what every [EventError] matches with errors.Is.
+// Every [EventError] matches ErrInvalidEvent with errors.Is.
 var ErrInvalidEvent = errors.New("invalid lifecycle event")
 
 // EventType says what happened to a tenant, as in "tenant.service.associated".
@@ -42,37 +42,38 @@ const (
 
 // Event is one lifecycle event.
 type Event struct {
-	// EventID identifies the event, so that one that arrives twice is seen as one. It may be empty.
+	// EventID identifies the event, so that a reader recognises an event that arrives twice. It may be empty.
 	EventID string `json:"event_id,omitempty"`
-	// EventType is required. Types that we do not know are passed on.
+	// EventType is required. Unknown types are allowed.
 	EventType EventType `json:"event_type"`
-	// Timestamp is when the manager made the event. Zero means that the event carried none, or none that can be
-	// read; the event counts all the same.
+	// Timestamp is when the manager made the event. Zero means that the event has no timestamp or an unreadable one;
+	// the event is valid all the same.
 	Timestamp time.Time `json:"timestamp,omitzero"`
 	// TenantID is required.
 	TenantID string `json:"tenant_id"`
 	// TenantSlug is the tenant's short name. It may be empty.
 	TenantSlug string `json:"tenant_slug,omitempty"`
-	// Environment is the one that the event belongs to. Empty belongs to all.
+	// Environment is the environment that the event belongs to. Empty means that it belongs to all environments.
 	Environment string `json:"environment,omitempty"`
-	// TenantName is the tenant's name for people. Managers need not send it; ours does with what adds a tenant and with
-	// what changes its name. One that is longer than [MaxNameBytes], or not a string, counts as absent.
+	// TenantName is the tenant's name for people. It is optional. The manager of tenantwatch sends it with events that
+	// add a tenant and with events that change its name. A name that is longer than [MaxNameBytes], or is not a string,
+	// counts as absent.
 	TenantName string `json:"tenant_name,omitempty"`
-	// Payload is the JSON object whose shape depends on EventType; see [DecodePayload].
+	// Payload is a JSON object. Its shape depends on EventType; see [DecodePayload].
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// Epoch and Revision are the [Version] that the event made. Both are zero when the manager sends no versions.
 	Epoch    string `json:"epoch,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
 }
 
-// EventError tells why something is not a usable event, and which one it was as far as that could be read.
+// EventError says why an event cannot be used. EventID and EventType are set as far as they could be read.
 type EventError struct {
 	EventID   string
 	EventType EventType
 	Reason    string
 }
 
-// Error names the event's id and type and the reason.
+// Error returns the event's id and type and the reason.
 func (e *EventError) Error() string {
 	return fmt.Sprintf("%s (event_id %q, event_type %q): %s", ErrInvalidEvent, e.EventID, e.EventType, e.Reason)
 }
@@ -82,13 +83,13 @@ func (e *EventError) Is(target error) bool { return target == ErrInvalidEvent }
 
 // ParseEvent reads one event from its JSON form, as it travels on Redis.
 //
-// It refuses, with an [EventError], what is larger than [MaxEventBytes], is not valid UTF-8, is not a JSON object, has a
-// field of the wrong type, no event_type or no valid tenant_id ([ValidID]), or an event_type, a tenant_id or an environment
-// of more than [MaxNameBytes]. The names of fields are exact: one in another case is a field that it does not know, and
-// those are ignored. A timestamp or a revision that cannot be read counts as absent, and so does an event_id, a tenant_slug
-// or an epoch of more than MaxNameBytes. The payload is kept as it is; only [DecodePayload] looks into it.
+// ParseEvent returns an [EventError] for data that is larger than [MaxEventBytes], is not valid UTF-8, is not a JSON
+// object, has a field of the wrong type, has no event_type or no valid tenant_id ([ValidID]), or has an event_type, a
+// tenant_id or an environment that is longer than [MaxNameBytes]. The names of fields are case-sensitive, and unknown
+// fields are ignored. A timestamp or a revision that cannot be read counts as absent, and so does an event_id, a
+// tenant_slug or an epoch that is longer than MaxNameBytes. The payload is kept undecoded; [DecodePayload] decodes it.
 //
-// An event keeps no part of data.
+// The event keeps no reference to data.
 func ParseEvent(data []byte) (Event, error) {
 	if len(data) > MaxEventBytes {
 		return Event{}, &EventError{Reason: fmt.Sprintf("%d bytes, the most is %d", len(data), MaxEventBytes)}
@@ -103,8 +104,8 @@ func ParseEvent(data []byte) (Event, error) {
 	return evt, evt.Validate()
 }
 
-// Validate returns an [EventError] when the event has no type or no valid tenant id, or one of them or the environment is
-// longer than [MaxNameBytes], and nil otherwise.
+// Validate returns an [EventError] when the event has no type or no valid tenant id, or when its type, tenant id or
+// environment is longer than [MaxNameBytes]. Otherwise it returns nil.
 func (e Event) Validate() error {
 	switch {
 	case strings.TrimSpace(string(e.EventType)) == "":
@@ -121,11 +122,11 @@ func (e Event) Validate() error {
 	return nil
 }
 
-// Version returns the version that the event made. It is zero when the manager sends none.
+// Version returns the [Version] that the event made. It is zero when the manager sends no versions.
 func (e Event) Version() Version { return Version{Epoch: e.Epoch, Revision: e.Revision} }
 
-// ServiceName returns the payload's service_name. A payload that is missing or is not a JSON object, or has no
-// service_name or a blank one, is an [EventError]: it must never be taken for another service's event.
+// ServiceName returns the payload's service_name. It returns an [EventError] for a payload that is missing, is not a
+// JSON object, or has no service_name or a blank one. Never treat such an event as the event of another service.
 func (e Event) ServiceName() (string, error) {
 	fields, err := DecodePayload[map[string]json.RawMessage](e) // one pass, and exact in its keys
 	if err != nil {
@@ -141,7 +142,7 @@ func (e Event) ServiceName() (string, error) {
 	return name, nil
 }
 
-// UnmarshalJSON reads an event without looking whether it is complete; [ParseEvent] does that too.
+// UnmarshalJSON reads an event and does not check that it is complete. [ParseEvent] also checks.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	*e = Event{}
 	var fields map[string]json.RawMessage // whose keys, unlike the fields of a struct, are told apart by their case

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Unmarshal is json.Unmarshal for what passes on the wire, where the names of members are exact: one that is a field's but
-// for its case is ignored like every other that nobody knows. encoding/json would take it, and "Tenant_ID" behind
-// "tenant_id" would make an event another tenant's.
+// Unmarshal is like json.Unmarshal, but the names of members are case-sensitive. A member whose name differs from that
+// of a field in case is ignored, like every unknown member. encoding/json would accept it: a "Tenant_ID" after
+// "tenant_id" would then turn the event into that of another tenant.
 func Unmarshal(data []byte, into any) error {
 	if !json.Valid(data) || reflect.ValueOf(into).Kind() != reflect.Pointer || !hasFields(reflect.TypeOf(into)) {
 		return json.Unmarshal(data, into)

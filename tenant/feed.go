@@ -2,21 +2,22 @@ package tenant
 
 import "context"
 
-// Feed delivers lifecycle events. The packages of tenantwatch have one over Redis Pub/Sub; whoever has another
-// source of events implements this.
+// Feed delivers lifecycle events. Package redisevents has two: one reads Redis Pub/Sub, the other a Redis Stream.
+// Implement Feed for any other source of events.
 type Feed interface {
-	// Run subscribes, delivers and, whenever the link breaks, subscribes again with a back-off, until ctx ends.
-	// It then lets go of every connection and goroutine of its own and returns. A Run that returns before that is
-	// taken as a lost link and is called again.
+	// Run subscribes and delivers until ctx ends. Whenever the link breaks, Run subscribes again with a back-off. When
+	// ctx ends, Run closes its connections, ends its goroutines and returns. If Run returns earlier, the link counts as
+	// lost and Run is called again.
 	//
-	// Run calls sink from one goroutine at a time and never after it returned. The sink does not block. Run may not
-	// hold events back, merge or reorder them, and it has to tell of every confirmed subscription, also of those
-	// that a driver made by itself: what was published before the confirmation has been missed, unless it says otherwise (see
+	// Run calls sink from one goroutine at a time and never after Run has returned. The sink does not block. Run may
+	// not hold events back, merge them or reorder them. Run reports every confirmed subscription, including those that
+	// a driver made by itself: the events before a confirmation count as missed, unless the signal says otherwise (see
 	// Version of [Signal]).
 	Run(ctx context.Context, sink func(Signal)) error
 }
 
-// EnvironmentFeed is a [Feed] that can be told the environment of the manager's list, where none is configured.
+// EnvironmentFeed is a [Feed] that can be told the environment of the manager's list. This matters when no environment
+// is configured.
 type EnvironmentFeed interface {
 	Feed
 	// UseEnvironment names the environment whose heartbeats the feed is to listen to. It may be called from any
@@ -24,25 +25,24 @@ type EnvironmentFeed interface {
 	UseEnvironment(name string)
 }
 
-// SignalKind says what a [Feed] has to tell.
+// SignalKind says what a [Signal] is about.
 type SignalKind uint8
 
 // The kinds of a [Signal].
 const (
-	// SignalSubscribed means that the subscription was confirmed, for the first time or again. What was published
-	// before may have been missed, unless Version says that it was not. Err is nil, or says what the subscription lacks, such as
-	// heartbeats, although events come by it.
+	// SignalSubscribed means that the subscription was confirmed, for the first time or again. Events that were
+	// published before it may have been missed, unless Version says otherwise. Err is nil when the subscription is
+	// complete. Otherwise events arrive all the same, and Err says what is missing, such as heartbeats.
 	SignalSubscribed SignalKind = iota + 1
-	// SignalEvent brings Event.
+	// SignalEvent carries an event, in Event.
 	SignalEvent
 	// SignalBadEvent means that something arrived that is not an event; Err says why.
 	SignalBadEvent
-	// SignalHeartbeat brings Version, the manager's newest.
+	// SignalHeartbeat carries the manager's newest version, in Version.
 	SignalHeartbeat
 	// SignalGap means that events were missed although the link is up; Err says why.
 	SignalGap
-	// SignalLost means that the subscription is gone, or could not be made; Err says why. It is told once for every
-	// attempt that failed.
+	// SignalLost means that the subscription is gone or could not be made; Err says why. Each failed attempt gives one.
 	SignalLost
 )
 
@@ -66,20 +66,22 @@ func (k SignalKind) String() string {
 	}
 }
 
-// Signal is one thing that a [Feed] tells its sink. Which fields are set depends on Kind.
+// Signal is one thing that a [Feed] tells its sink. Kind decides which fields are set.
 type Signal struct {
 	Kind  SignalKind
 	Event Event
-	// Version, with SignalHeartbeat, is the manager's newest. With SignalSubscribed it is a promise: no event after this version
-	// will be missing, because the feed goes on where it was. A set that is as far as that asks for no list then. A feed that
-	// cannot be sure, as one over Redis, which may lose what it has taken when a replica becomes the master, leaves it zero.
+	// Version, with SignalHeartbeat, is the manager's newest. With SignalSubscribed it is a promise: no event after
+	// this version will be missing, because the feed resumes where it stopped. A set that has reached this version
+	// needs no new list. A feed that cannot promise this leaves Version zero. The feeds over Redis do, because Redis
+	// may lose data when a replica becomes the master.
 	Version Version
 	// Filtered, with SignalSubscribed, says that the feed leaves out events that do not concern the service, so that
-	// revisions jump. Such a feed has to bring its events in the order of their revisions, and a heartbeat of it means that
-	// all events up to its Version have come.
+	// revisions have holes. Such a feed has to deliver its events in the order of their revisions. A heartbeat of such
+	// a feed means that all events up to its Version were delivered.
 	Filtered bool
-	// Heartbeats, with SignalSubscribed, says that the subscription to the manager's heartbeats is confirmed, so that
-	// a manager that sends versions is expected to be heard within 11 s (two of its intervals and a second).
+	// Heartbeats, with SignalSubscribed, says that the subscription to the manager's heartbeats is confirmed too. A
+	// manager that sends versions is then expected to send something within 11 s (two heartbeat intervals and a
+	// second).
 	Heartbeats bool
 	Err        error
 }

@@ -14,8 +14,8 @@ type Summary struct {
 	ID string `json:"id"`
 	// Name is what people call the tenant. It may be empty.
 	Name string `json:"name"`
-	// Status is "active" in the list of active tenants. Empty means that the manager did not say, which counts
-	// as active.
+	// Status is "active" in the list of active tenants. Empty means that the manager sent no status, and counts as
+	// active.
 	Status string `json:"status"`
 }
 
@@ -33,10 +33,10 @@ func ValidID(id string) bool {
 	return true
 }
 
-// CanonicalID returns the form in which ids are compared. A UUID, dashed or not and in any case, becomes its 32
-// lower-case hex digits; everything else, valid or not, is returned as it is, case kept.
+// CanonicalID returns the form in which ids are compared. A UUID, with or without dashes and in upper or lower case,
+// becomes its 32 lower-case hex digits. Every other text, valid or not, is returned unchanged.
 //
-// Both sides of the wire compare ids in this form and show them in the spelling in which the manager gave them.
+// Managers and services compare ids in this form. They show an id as the manager spelled it.
 func CanonicalID(id string) string {
 	switch len(id) {
 	case uuidHexLength:

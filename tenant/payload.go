@@ -11,29 +11,29 @@ type ServiceAssociated struct {
 	IsolationMode string   `json:"isolation_mode"`
 	Modules       []string `json:"modules,omitempty"`
 	// SecretPaths is a [SecretPaths] for each module, MessagingConfig a [MessagingConfig], and ConnectionSettings a
-	// [ConnectionSettings]. They are kept as they came, so that a manager that gives one another shape spoils no more than
-	// that one.
+	// [ConnectionSettings]. They are kept undecoded: if a manager sends one of them in another shape, the rest of the
+	// payload can still be read.
 	SecretPaths        json.RawMessage `json:"secret_paths,omitempty"`
 	MessagingConfig    json.RawMessage `json:"messaging_config,omitempty"`
 	ConnectionSettings json.RawMessage `json:"connection_settings,omitempty"`
 }
 
-// ConnectionSettings are the limits of a pool, as events have them. Zero is not limited, or not known.
+// ConnectionSettings are the limits of a connection pool, as events carry them. Zero means unlimited or unknown.
 type ConnectionSettings struct {
 	MaxOpenConns int `json:"max_open_conns"`
 	MaxIdleConns int `json:"max_idle_conns"`
-	// StatementTimeout is a duration such as "30s". Empty is none.
+	// StatementTimeout is a duration such as "30s". Empty means that there is none.
 	StatementTimeout string `json:"statement_timeout,omitempty"`
 }
 
-// SecretPaths are where the credentials of one module are. What the module does not have is empty.
+// SecretPaths says where the credentials of one module are stored. A path that the module does not have is empty.
 type SecretPaths struct {
 	PostgreSQLReadWrite string `json:"postgresql_rw,omitempty"`
 	PostgreSQLReadOnly  string `json:"postgresql_ro,omitempty"`
 	MongoDB             string `json:"mongodb,omitempty"`
 }
 
-// MessagingConfig is where the credentials of the queues are.
+// MessagingConfig says where the credentials of the message queues are stored.
 type MessagingConfig struct {
 	RabbitMQSecretPath string `json:"rabbitmq_secret_path,omitempty"`
 }
@@ -43,7 +43,7 @@ type ServiceReactivated struct {
 	ServiceName    string `json:"service_name"`
 	PreviousStatus string `json:"previous_status"`
 	ReProvisioned  bool   `json:"re_provisioned"`
-	// SecretPaths and ConnectionSettings are those of [ServiceAssociated].
+	// SecretPaths and ConnectionSettings have the shapes that they have in [ServiceAssociated].
 	SecretPaths        json.RawMessage `json:"secret_paths,omitempty"`
 	ConnectionSettings json.RawMessage `json:"connection_settings,omitempty"`
 }
@@ -78,7 +78,7 @@ type ConnectionsUpdated struct {
 	Module       string `json:"module"`
 	MaxOpenConns int    `json:"max_open_conns"`
 	MaxIdleConns int    `json:"max_idle_conns"`
-	// StatementTimeout is a string such as "30s". It is kept as it came.
+	// StatementTimeout is a JSON string such as "30s". It is kept undecoded.
 	StatementTimeout json.RawMessage `json:"statement_timeout,omitempty"`
 }
 
@@ -91,8 +91,8 @@ type CacheInvalidate struct {
 const payloadMissing = "payload is missing or is not a JSON object"
 
 // DecodePayload reads an event's payload as T, one of the payload types of this package or one of your own. Fields that
-// T does not have are ignored, and so are those that it has in another case ([Unmarshal]). A payload that is missing, is
-// not a JSON object, or does not fit T is an [EventError].
+// T does not have are ignored, and so are fields whose names differ from T's in case ([Unmarshal]). DecodePayload
+// returns an [EventError] for a payload that is missing, is not a JSON object, or does not fit T.
 func DecodePayload[T any](e Event) (T, error) {
 	var payload T
 	if !bytes.HasPrefix(bytes.TrimLeft(e.Payload, " \t\r\n"), []byte("{")) {

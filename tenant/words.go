@@ -6,15 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// What a tenant, and its association with a service, can be. A tenant is never purged. A manager of others may have more.
+// The statuses of a tenant and of its association with a service. Only an association can be purged. Other managers may
+// have more statuses.
 const (
 	StatusActive    = "active"
 	StatusSuspended = "suspended"
 	StatusPurged    = "purged"
 )
 
-// ValidName reports whether text can be the name of a service or of a key that somebody asks for: at most 256 bytes of UTF-8 without
-// control characters. New services get a name of fewer characters.
+// ValidName reports whether text can be the name of a service or of a key in a request: at most 256 bytes of UTF-8
+// without control characters. A manager may be stricter about the names of new services.
 func ValidName(text string) bool {
 	return len(text) <= MaxNameBytes && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
@@ -36,12 +37,13 @@ var types = map[EventType]bool{
 	EventCacheInvalidate:      true,
 }
 
-// Known reports whether it is one of the types above.
+// Known reports whether t is one of the types above.
 func (t EventType) Known() bool {
 	_, known := types[t]
 	return known
 }
 
-// PerService reports whether an event of the type concerns one service alone, which its payload names (see [Event.ServiceName]). One of
-// the other types concerns each service that the tenant is associated with. It is false for a type that is not known.
+// PerService reports whether an event of type t concerns one service only, which its payload names (see
+// [Event.ServiceName]). An event of any other known type concerns every service that the tenant is associated with.
+// PerService is false for an unknown type.
 func (t EventType) PerService() bool { return types[t] }
