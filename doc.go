@@ -10,7 +10,7 @@
 //     outages
 //   - worker: one supervised run for each of these tenants, a pass over all of them, or a periodic job
 //   - managerapi: the tenant manager's REST API as a Go client
-//   - redisevents: lifecycle events over Redis Pub/Sub, to read and to publish
+//   - redisevents: reads and publishes lifecycle events, over Redis Pub/Sub and Redis Streams
 //   - tenant: the types that all of them share
 //   - tenanttest: a tenant manager and a feed in memory that fail on purpose, for tests
 //   - cmd/tenantwatch: a binary that shows a demonstration, follows the tenants of a service from a shell, runs a
