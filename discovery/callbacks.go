@@ -24,30 +24,34 @@ type callbacks struct {
 	status       []func(ctx context.Context, s Status)
 }
 
-// OnTenantAdded lets fn be called whenever a tenant has become active.
+// OnTenantAdded registers fn, which is called whenever a tenant has become active.
 //
-// What follows holds for all four. Several functions may be registered, at any time and from any goroutine; nil is
-// ignored. They are called on one goroutine, one after the other, in the order of the changes, and only for real changes:
-// none fires before Start has succeeded, and for the bootstrapped set only with NotifyInitial. A function that takes its
-// time delays the others but loses nothing: news is folded per tenant meanwhile, so that each hears the net change. A
-// panic is recovered, logged and counted. ctx ends with Close.
+// The following holds for all four methods that register a function. Several functions may be registered, at any time
+// and from any goroutine; nil is ignored. The functions are called one after the other, in the order of the changes,
+// and only for real changes. No function is called before Start has succeeded; for the tenants of the first set,
+// functions are called only with NotifyInitial. A slow function delays the others, but no function misses anything:
+// meanwhile the changes of each tenant are combined, and each function is told the net change. A panic is recovered,
+// logged and counted. ctx ends when Close is called.
 func (d *TenantDiscovery) OnTenantAdded(fn func(ctx context.Context, tenantID string)) {
 	register(&d.callbacks.mu, &d.callbacks.added, fn, fn == nil)
 }
 
-// OnTenantRemoved lets fn be called whenever a tenant is no longer active. See [TenantDiscovery.OnTenantAdded].
+// OnTenantRemoved registers fn, which is called whenever a tenant is no longer active. See
+// [TenantDiscovery.OnTenantAdded].
 func (d *TenantDiscovery) OnTenantRemoved(fn func(ctx context.Context, tenantID string)) {
 	register(&d.callbacks.mu, &d.callbacks.removed, fn, fn == nil)
 }
 
-// OnTenantReconfigured lets fn be called whenever what was built for an active tenant has to be built again; reason is the
-// event's type, of several that were folded the one that asks for most. See [TenantDiscovery.OnTenantAdded].
+// OnTenantReconfigured registers fn, which is called whenever what was built from the configuration of an active tenant
+// has to be built again. reason is the type of the event. If several such events were combined, it is the one after
+// which most has to be built again: first rotated credentials, then updated connections, then an invalidated cache. See
+// [TenantDiscovery.OnTenantAdded].
 func (d *TenantDiscovery) OnTenantReconfigured(fn func(ctx context.Context, tenantID string, reason tenant.EventType)) {
 	register(&d.callbacks.mu, &d.callbacks.reconfigured, fn, fn == nil)
 }
 
-// OnStatusChange lets fn be called whenever the State has changed, but for the change to [Closed]. Of several that
-// happened meanwhile it hears the last. See [TenantDiscovery.OnTenantAdded].
+// OnStatusChange registers fn, which is called whenever the State has changed, except to [Closed]. If the State changes
+// several times while fn is busy, fn is told the last one. See [TenantDiscovery.OnTenantAdded].
 func (d *TenantDiscovery) OnStatusChange(fn func(ctx context.Context, s Status)) {
 	register(&d.callbacks.mu, &d.callbacks.status, fn, fn == nil)
 }

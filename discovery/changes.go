@@ -7,14 +7,14 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// Changes yields the current set, each tenant as [tenant.Added], and then every change, until ctx ends or the discovery is
-// closed. Nothing is missed between the two. Every loop over it has a mailbox of its own: one that is slow delays nobody
-// else and loses nothing, as news is folded per tenant, so that it holds at most one item for each. The Cause of what is
-// in the set already is the one by which it came there.
+// Changes yields the current set, each tenant as [tenant.Added], and then every change, until ctx ends or the discovery
+// is closed. Nothing is missed between the two. Every loop has a mailbox of its own. A slow loop delays no other loop
+// and loses nothing: the changes that wait for it are combined, at most one net change for each tenant. For the tenants
+// of the current set, Cause says how they came into the set.
 //
-// A loop that begins before Start hears of the set once Start has succeeded, each tenant with [tenant.CauseBootstrap], or
-// with [tenant.CauseSnapshotFile] where Start had to take the set from the SnapshotFile. What the first list then shows to be
-// different is [tenant.CauseReconcile].
+// A loop that begins before Start yields the first set once Start has succeeded. Each tenant then has the cause
+// [tenant.CauseBootstrap], or [tenant.CauseSnapshotFile] if Start took the set from the SnapshotFile. In the second
+// case the differences that the first list shows have [tenant.CauseReconcile].
 func (d *TenantDiscovery) Changes(ctx context.Context) iter.Seq[tenant.Change] {
 	return func(yield func(tenant.Change) bool) {
 		if d == nil {

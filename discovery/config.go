@@ -30,74 +30,81 @@ const (
 	DefaultGuardDelay       = 15 * time.Second
 )
 
-// ActiveTenantsFetcher is the whole duty of a TMClient: all tenants that are active for the service, now.
+// ActiveTenantsFetcher is what a TMClient has to do: return all tenants that are active for the service now.
 //
-// An implementer has to heed ctx. It may retry within it, and may not give a partial list: an error instead. An error may
-// have methods RetryDelay() time.Duration, how long the manager asked to be left alone, and HTTPStatus() int; 401 and 403
-// are asked again with the longest back-off.
+// An implementation has to return when ctx ends. Until then it may retry. It may not return a partial list; it returns
+// an error instead. Two methods of the error are used if it has them. RetryDelay() time.Duration says how long the
+// manager wants no further request. HTTPStatus() int is the status of the answer: after 401 and 403 the next request
+// waits for the longest back-off.
 type ActiveTenantsFetcher interface {
 	GetActiveTenantsByService(ctx context.Context, service string) ([]*tenant.Summary, error)
 }
 
-// SnapshotFetcher is what a TMClient may implement as well: versions, "not modified", and rows as they stream.
+// A TMClient may implement SnapshotFetcher as well. The discovery then gets versions, the answer "not modified", and
+// the rows one by one as they arrive.
 type SnapshotFetcher interface {
 	FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error)
 }
 
-// RemovalGuard protects against a manager that answers, but too little: a snapshot that would remove more than Fraction
-// of the set, and at least Min tenants, removes nothing, and what it adds is added. The next snapshot, asked for Delay
-// later at the latest, is applied as it is. Events are never held.
+// RemovalGuard protects against a manager whose list is too short. A snapshot that would remove more than Fraction of
+// the set, and at least Min tenants, removes nothing; its new tenants are added. The next snapshot is requested at most
+// Delay later and is applied whatever it removes. Removals by events are never held back.
 type RemovalGuard struct {
-	// Fraction of the set, between 0 and 1. Zero means 0.5; 1 or more switches the guard off.
+	// Fraction is the part of the set, between 0 and 1, that one snapshot may remove. Zero means 0.5; 1 or more
+	// switches the guard off.
 	Fraction float64
-	// Min is the fewest removals that are held. Zero means 10.
+	// Min is the smallest number of removals that is held back. Zero means 10.
 	Min int
-	// Delay is how long after the first answer the second is asked for. Zero means 15 s.
+	// Delay is the time from a snapshot that was held back to the request for the next one. Zero means 15 s.
 	Delay time.Duration
 }
 
-// Config says what to discover and how. ServiceName, TMClient and either RedisConfig or Feed are required.
+// Config says which tenants to discover, and how. ServiceName, TMClient and either RedisConfig or Feed are required.
 type Config struct {
-	// ServiceName is the service whose active tenants are wanted, spelled as the manager and its events spell it. Required;
-	// white space around it or in it is refused, because such a name would match nothing.
+	// ServiceName is the service whose active tenants are wanted, spelled as the manager and its events spell it.
+	// Required. White space in it or around it is refused, because no service has such a name.
 	ServiceName string
-	// TMClient asks the tenant manager. Required; nil and typed nil are refused.
+	// TMClient asks the tenant manager for the list. Required; nil and a typed nil are refused.
 	TMClient ActiveTenantsFetcher
 	// RedisConfig says where lifecycle events come from. Its Host or Addrs is required, unless Feed is set.
 	RedisConfig redisevents.Config
-	// Logger takes what an operator should know. A handler that panics loses its line, and is counted in
-	// Counters.CallbackPanics. Nil is silent.
+	// Logger gets what an operator should know. If its handler panics, the line is lost and counted in
+	// Counters.CallbackPanics. Nil logs nothing.
 	Logger *slog.Logger
-	// Environment is the one whose events count, and that the list has to be of where the manager names it. It is
-	// compared trimmed and in lower case; see [tenant.ParseEnvironment] for what is refused. Empty takes the events of all,
-	// and warns when it hears two.
+	// Environment is the environment whose events are applied. If the manager names the environment of its list, it has
+	// to be the same one. Names are compared in lower case and without white space around them; see
+	// [tenant.ParseEnvironment] for names that are refused. Empty applies the events of all environments, and logs a
+	// warning when events name two.
 	Environment string
-	// Feed replaces Redis Pub/Sub as the source of events, by a [redisevents.Stream] for example. Nil means Pub/Sub by
-	// RedisConfig.
+	// Feed is the source of events, for example a [redisevents.Stream]. Nil means Redis Pub/Sub at RedisConfig.
 	Feed tenant.Feed
-	// NotifyInitial makes the callbacks fire for the bootstrapped set too. False means that they fire for what
-	// changes after it.
+	// NotifyInitial makes OnTenantAdded fire for the tenants of the first set too. False means that callbacks fire only
+	// for later changes.
 	NotifyInitial bool
-	// BootstrapTimeout is the most that one request for the list may take, the client's retries included. Zero means
-	// 30 s.
+	// BootstrapTimeout is the longest time that one request for the list may take, with the retries of the client. It
+	// applies to the first request and to all later ones. Zero means 30 s.
 	BootstrapTimeout time.Duration
-	// FeedTimeout is the most that Start waits for the subscription. Zero means 5 s.
+	// FeedTimeout is the longest time that Start waits for the subscription. Zero means 5 s.
 	FeedTimeout time.Duration
-	// ResyncInterval is the time between two reconciles when all is well, give or take 20 %. Zero means 5 min.
+	// ResyncInterval is the time between two reconciles while there is no sign of a gap, plus or minus 20 %. Zero means
+	// 5 min.
 	ResyncInterval time.Duration
-	// PollInterval takes its place while the feed is down, give or take 20 %. Zero means 15 s.
+	// PollInterval replaces ResyncInterval while the feed is down, plus or minus 20 %. Zero means 15 s.
 	PollInterval time.Duration
-	// ResyncSpread is the most that a reconcile after a gap waits, drawn evenly, so that a thousand workers do not all
-	// ask at once; it is also the least time between two that were not asked for by Refresh. Zero means 1 s.
+	// ResyncSpread is the longest time that a reconcile after a gap waits. The wait is random, so that a thousand
+	// workers do not all ask at once. ResyncSpread is also the shortest time between two requests, except those of
+	// Refresh. Zero means 1 s.
 	ResyncSpread time.Duration
-	// RemovalGuard holds back a snapshot that would remove most of the set. Its zero value is on.
+	// RemovalGuard holds back the removals of a snapshot that would remove most of the set. The zero value is switched
+	// on, with its defaults.
 	RemovalGuard RemovalGuard
-	// SnapshotFile is where the last known set is kept, so that a start needs no manager: when it does not answer within
-	// a third of a second, or answers nonsense, the set starts from the file, in the state Stale, and is reconciled as soon as
-	// that can be. A manager that refuses the key fails the start all the same. The file is replaced as a whole, has a
-	// checksum, and is readable by its owner only; it belongs to one process. Empty means none.
+	// SnapshotFile is the path of a file that keeps the last known set, so that Start can succeed without the manager.
+	// When the manager does not answer within a third of a second, or gives no usable list, the discovery starts with
+	// the set of the file, in the state [Stale], and reconciles as soon as it can. When the manager refuses the key,
+	// Start fails all the same. The file is replaced as a whole, has a checksum, is readable only by its owner, and
+	// belongs to one process. Empty means that no file is kept.
 	SnapshotFile string
-	// MeterProvider and TracerProvider take OpenTelemetry's metrics and spans. Nil means the global ones.
+	// MeterProvider and TracerProvider receive OpenTelemetry's metrics and spans. Nil means the global ones.
 	MeterProvider  metric.MeterProvider
 	TracerProvider trace.TracerProvider
 }

@@ -24,19 +24,19 @@ const endGrace = 50 * time.Millisecond
 var (
 	// ErrStarted is returned by a second Start.
 	ErrStarted = errors.New("discovery: already started")
-	// ErrNotStarted is returned by what needs a Start that has succeeded.
+	// ErrNotStarted is returned by a method that may be called only after Start has succeeded.
 	ErrNotStarted = errors.New("discovery: not started")
-	// ErrClosed is returned by what cannot be done after Close.
+	// ErrClosed is returned by a method that cannot be called after Close.
 	ErrClosed = errors.New("discovery: closed")
-	// ErrCallbackRunning is returned by a Close that gave up waiting for a callback. The discovery is closed all the
-	// same; Close returns nil once the callback has ended.
+	// ErrCallbackRunning is returned by Close when a callback has not ended within a second. The discovery is closed
+	// all the same. After the callback has ended, another call of Close returns nil.
 	ErrCallbackRunning = errors.New("discovery: closed, but a callback is still running")
 	// errFeedRunning is the same for a Feed that does not heed its ctx.
 	errFeedRunning = errors.New("discovery: closed, but the Feed, the Logger, the TMClient or the writing of the SnapshotFile has not returned")
 )
 
 // TenantDiscovery knows the tenants that are active for one service, from Start until Close. All methods may be called
-// from any goroutine. A nil *TenantDiscovery reads as empty.
+// from any goroutine. A nil *TenantDiscovery has an empty set.
 type TenantDiscovery struct {
 	cfg       Config
 	feed      tenant.Feed
@@ -65,7 +65,7 @@ type TenantDiscovery struct {
 }
 
 // NewTenantDiscovery checks the configuration and fills in its defaults. It touches no network. The error names every
-// field that is missing or impossible.
+// field that is missing or invalid.
 func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("discovery: config: %w", err)
@@ -104,13 +104,17 @@ func (d *TenantDiscovery) logFailed() {
 	d.update(func(time.Time) { d.core.Panicked() })
 }
 
-// Start subscribes, bootstraps the set and returns. ctx bounds Start alone: the discovery lives on until Close.
+// Start subscribes to the events, fills the set and returns. ctx bounds only Start itself: the discovery goes on until
+// Close.
 //
-// It waits for the subscription until that is confirmed, refused or has failed once, for FeedTimeout or half of the time
-// that ctx has left at most; without one it goes on in [Polling] and keeps trying. Then it asks the TMClient once.
-// When that fails Start returns the error, nothing is left running, and Start may be called again; unless there is a
-// SnapshotFile of use, from which it starts then, in [Stale]. It returns [ErrStarted]
-// while the discovery is starting or started, and [ErrClosed] after Close or when Close ends it.
+// Start waits until the subscription is confirmed, is refused or has failed once, but at most for FeedTimeout and for half
+// of the time until the deadline of ctx. Without a subscription Start goes on in [Polling], and the discovery keeps trying
+// to subscribe. Then Start asks the TMClient once. When that fails and the SnapshotFile has a usable set, the discovery
+// starts with that set, in [Stale]. Otherwise Start returns the error, nothing is left running, and Start may be called
+// again.
+//
+// Start returns [ErrStarted] while the discovery is starting or started, and [ErrClosed] after Close or when Close ends
+// it.
 func (d *TenantDiscovery) Start(ctx context.Context) error {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	unobserve, err := d.telemetry.observe(d.Status)
@@ -145,7 +149,7 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 	return errors.Join(err, d.abandon(r, err))
 }
 
-// Run starts, waits until ctx or the discovery ends, and closes.
+// Run calls Start, waits until ctx ends or the discovery is closed, and calls Close.
 func (d *TenantDiscovery) Run(ctx context.Context) error {
 	if err := d.Start(ctx); err != nil {
 		return err
@@ -157,9 +161,10 @@ func (d *TenantDiscovery) Run(ctx context.Context) error {
 	return d.Close()
 }
 
-// Close ends everything that the discovery opened. Reads go on giving the last known set. It cancels the ctx of a
-// callback that is running and waits a second for it, then returns [ErrCallbackRunning], as it does when it is called
-// from inside one. No callback starts after Close has returned. Close may be called again, and by many at once.
+// Close ends everything that the discovery started. The set can still be read: it is the last known one. Close cancels
+// the ctx of a callback that is running, and waits a second for it. If the callback has not returned by then, or if
+// Close is called from inside a callback, Close returns [ErrCallbackRunning]. No callback starts after Close has
+// returned. Close may be called several times, and by several goroutines at once.
 func (d *TenantDiscovery) Close() error {
 	if d == nil {
 		return nil
@@ -178,8 +183,8 @@ func (d *TenantDiscovery) Close() error {
 	return r.stop()
 }
 
-// ActiveTenantIDs returns the ids of all active tenants, in no particular order. The slice is the caller's own and never
-// nil.
+// ActiveTenantIDs returns the ids of all active tenants, in no particular order. The slice belongs to the caller and is
+// never nil.
 func (d *TenantDiscovery) ActiveTenantIDs() []string {
 	ids := make([]string, 0, d.Len())
 	for id := range d.All() {
@@ -188,8 +193,8 @@ func (d *TenantDiscovery) ActiveTenantIDs() []string {
 	return ids
 }
 
-// All yields the ids of all active tenants, in no particular order: those of the moment at which the loop began, whatever
-// happens meanwhile. Nothing is copied.
+// All yields the ids of all active tenants, in no particular order. The loop sees the set as it was when the loop
+// began, even when the set changes meanwhile. Nothing is copied.
 func (d *TenantDiscovery) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for e := range d.set().All() {
@@ -200,7 +205,7 @@ func (d *TenantDiscovery) All() iter.Seq[string] {
 	}
 }
 
-// IsActive reports whether the tenant is active, whichever way its id is spelled.
+// IsActive reports whether the tenant is active. Any spelling of its id will do, see [tenant.CanonicalID].
 func (d *TenantDiscovery) IsActive(tenantID string) bool {
 	_, active := d.set().Lookup(tenant.CanonicalID(tenantID))
 	return active
@@ -209,7 +214,7 @@ func (d *TenantDiscovery) IsActive(tenantID string) bool {
 // Len returns the number of active tenants.
 func (d *TenantDiscovery) Len() int { return d.set().Len() }
 
-// Status returns what the discovery knows of itself. It never waits.
+// Status returns the state of the discovery at this moment. It never waits.
 func (d *TenantDiscovery) Status() Status {
 	if d == nil {
 		return Status{}
@@ -217,8 +222,9 @@ func (d *TenantDiscovery) Status() Status {
 	return *d.status.Load()
 }
 
-// Explain returns the last changes of the tenant, oldest first, at most eight: why it is there, or why it is not. A tenant
-// that was never heard of has none; of those that left, the last thousand or so are remembered.
+// Explain returns the last changes of the tenant, at most eight of them, oldest first. They say why the tenant is in
+// the set, or why it is not. There are none for a tenant that was never in the set. Of the tenants that have left the
+// set, about the last thousand are remembered.
 func (d *TenantDiscovery) Explain(tenantID string) []tenant.Change {
 	if d == nil {
 		return nil

@@ -16,13 +16,15 @@ const (
 	never       = 1 << 62 * time.Nanosecond
 )
 
-// HandleEvent applies an event like one that came by the feed, and waits until the callbacks of its change have run, or
-// it was folded to nothing with a later one. From inside a callback, known by the ctx that the callback was given, it does
-// not wait. The event says nothing of the feed, which is not [Live] by it where heartbeats are expected.
+// HandleEvent applies an event as if the feed had delivered it. It waits until the callbacks for the change have run,
+// or until a later change has cancelled this one. Inside a callback HandleEvent does not wait; it recognises the ctx
+// that the callback was given. The event is no proof that the feed works: where heartbeats are expected, it does not
+// make the state [Live].
 //
-// An event that cannot be used is a [tenant.EventError]; a snapshot is asked for then. When ctx ends while callbacks are
-// pending the error says so; the event has been applied. It returns [ErrNotStarted] before Start has succeeded and
-// [ErrClosed] after Close, even when that comes while it waits.
+// For an event that cannot be used, HandleEvent returns a [tenant.EventError] and requests a snapshot. When ctx ends
+// while callbacks are pending, the error says so; the event has been applied all the same. HandleEvent returns
+// [ErrNotStarted] before Start has succeeded. It returns [ErrClosed] after Close, and also when Close is called while
+// HandleEvent waits.
 func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) error {
 	judged := d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
 	var err error

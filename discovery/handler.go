@@ -17,13 +17,14 @@ import (
 //go:embed page.html
 var pageSource string
 
-// Handler shows what the discovery knows, for a debug port: it tells names of tenants and asks for no key. It is mounted
-// like any other handler, below a path that ends in a slash:
+// Handler returns a handler that shows what the discovery knows. It is for a debug port, because it shows the names of
+// tenants and asks for no key. Mount it below a path that ends in a slash:
 //
 //	mux.Handle("/debug/tenants/", http.StripPrefix("/debug/tenants", discovery.Handler(d)))
 //
-// Below that path there are a page (/), the status (/status), tenants by prefix and in pages (/tenants?prefix=&after=&limit=)
-// and the last changes of one tenant (/explain?tenant=), the last three as JSON. Reading never disturbs the discovery.
+// Below that path there are a web page (/) and three answers in JSON: the status (/status), the tenants whose ids begin
+// with a prefix, in pages (/tenants?prefix=&after=&limit=), and the last changes of one tenant (/explain?tenant=).
+// Requests never slow the discovery down.
 func Handler(d *TenantDiscovery) http.Handler {
 	h := handler{d, slog.New(slog.DiscardHandler), debugpage.Parse(pageSource)}
 	if d != nil {

@@ -10,12 +10,14 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/activeset"
 )
 
-// ErrOldSnapshot is a snapshot that is older than what the set knows, as of a replica that lags behind. It is refused.
+// ErrOldSnapshot says that a snapshot is older than what the set knows already, for example because it comes from a
+// replica that lags behind. The snapshot is refused.
 var ErrOldSnapshot = activeset.ErrOldSnapshot
 
-// Refresh reconciles now, without jitter and back-off, and waits for it. It never joins a request that began before it was
-// called. A removal that the guard holds is not waited for. It returns the error of the request, wrapped,
-// [ErrNotStarted] before Start has succeeded, [ErrClosed] after Close, and that of ctx when it ends.
+// Refresh reconciles now, without a random wait and without a back-off, and returns when that is done. The request for
+// the list always begins after the call of Refresh. Refresh does not wait for removals that the [RemovalGuard] holds
+// back. It returns the error of the request, wrapped; [ErrNotStarted] before Start has succeeded; [ErrClosed] after
+// Close; and the error of ctx when ctx ends.
 func (d *TenantDiscovery) Refresh(ctx context.Context) error {
 	result := make(chan error, 1)
 	var err error

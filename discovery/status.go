@@ -8,55 +8,58 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// State says how much the set can be trusted to be the manager's.
+// State says how far the set can be trusted to equal the manager's list.
 type State uint8
 
 // The states of a [TenantDiscovery].
 const (
-	// Starting is until Start has succeeded; the set is empty.
+	// Starting lasts until Start has succeeded. The set is empty.
 	Starting State = iota
-	// Live means that the subscription is up, that something has come by it where heartbeats are expected, and that a
-	// snapshot asked for after its last confirmation, unless the feed has promised with it that nothing is missing, and after
-	// the last sign that something was missed, has been taken.
+	// Live means that the set equals the manager's list, as far as can be known. The subscription is up. If heartbeats
+	// are expected, a heartbeat or an event has arrived by this subscription. A snapshot was taken whose request began
+	// after the subscription was confirmed and after the last sign of a gap. (A feed that promises that nothing is
+	// missing needs no snapshot after the confirmation, see [tenant.Signal].)
 	Live
-	// Syncing means that the subscription is up, and that such a snapshot is on its way, or the first heartbeat or event.
+	// Syncing means that the subscription is up, and that the discovery still waits for such a snapshot, or for the
+	// first heartbeat or event.
 	Syncing
-	// Polling means that the subscription is down, or that nothing has come by it for 11 s although heartbeats are
-	// expected, and that the last snapshot asked for came.
+	// Polling means that no events arrive, but that the last request for a snapshot succeeded. The subscription is
+	// down, or nothing has arrived by it for 11 s although heartbeats are expected.
 	Polling
-	// Stale means that snapshots fail: at once while the subscription is down, for longer than PollInterval while it
-	// is up. The set is the last known one.
+	// Stale means that requests for snapshots fail, or that the set is still the one of the SnapshotFile. While the
+	// subscription is down, one failed request makes the set Stale; while it is up, requests have to fail for longer
+	// than PollInterval. The set is the last known one.
 	Stale
-	// Closed is after Close. The set is the last known one.
+	// Closed means that Close was called. The set is the last known one.
 	Closed
 )
 
 // String returns the state in one lower-case word.
 func (s State) String() string { return activeset.State(s).String() }
 
-// MarshalText returns the same word as String.
+// MarshalText returns the word that String returns.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Status is what a [TenantDiscovery] knows of itself at one moment. It is a copied value.
+// Status describes a [TenantDiscovery] at one moment. It is a copy.
 type Status struct {
-	// State, and Since when it is that.
+	// State is the current state, and Since the time at which it began.
 	State State
 	Since time.Time
-	// Reason says why it is that State, and what to do, in words for people.
+	// Reason says, in words for people, why this is the State and what to do about it.
 	Reason string
 	// Tenants is the size of the set.
 	Tenants int
-	// Version is that of the last snapshot; zero when the manager sends none.
+	// Version is the version of the last snapshot. It is zero when the manager sends no versions.
 	Version tenant.Version
-	// LastSnapshot is when the last snapshot was taken in, LastEvent when the last event of any kind arrived. Zero
+	// LastSnapshot is when the last snapshot was applied, and LastEvent when the last event of any kind arrived. Zero
 	// means never.
 	LastSnapshot time.Time
 	LastEvent    time.Time
 	// FeedConnected says whether the subscription is confirmed and has not been lost since.
 	FeedConnected bool
-	// FeedError is why the subscription was lost last, or why it is of no use: nothing has come by it, see
-	// [tenant.ErrNoHeartbeat]. It is nil while there is nothing wrong with it. SnapshotError is why the last snapshot
-	// failed; it is nil once one came.
+	// FeedError says why the subscription was lost, or why it is useless because nothing arrives by it (see
+	// [tenant.ErrNoHeartbeat]). It is nil while nothing is wrong with the subscription. SnapshotError says why the last
+	// request for a snapshot failed. It is nil when the last request succeeded.
 	FeedError     error
 	SnapshotError error
 	// Counters count since Start.
@@ -75,12 +78,12 @@ func statusOf(s activeset.Status) Status {
 // MarshalJSON writes the state as its word, errors as texts, and the age in seconds.
 func (s Status) MarshalJSON() ([]byte, error) { return json.Marshal(viewOf(s)) }
 
-// Ready reports whether the set has been bootstrapped and is being followed. It asks nobody, so that a readiness probe
-// costs nothing and does not fail when the manager or Redis does.
+// Ready reports whether Start has succeeded and the discovery was not closed. It sends no request, so that a readiness
+// probe costs nothing and does not fail when the manager or Redis fails.
 func (s Status) Ready() bool { return s.State != Starting && s.State != Closed }
 
-// Age is the time since the last snapshot, zero if there was none. It is never negative, even when the set comes from a
-// snapshot file that was written by a clock that was ahead.
+// Age is the time since the last snapshot, or zero if there was none. It is never negative, even when the set comes
+// from a snapshot file that was written while the clock was ahead.
 func (s Status) Age() time.Duration {
 	if s.LastSnapshot.IsZero() {
 		return 0
@@ -90,9 +93,10 @@ func (s Status) Age() time.Duration {
 
 // Counters count what a [TenantDiscovery] has done since Start.
 type Counters struct {
-	// Events that concerned this service, and those that did not: by type, by service, by environment, of a type that
-	// is not known, those that were known already or were older than what is known, and those that could not be read.
-	// EventsDropped arrived faster than they could be applied; each such burst was repaired by a reconcile.
+	// EventsApplied counts the events that concerned this service. The others did not change the set: EventsIgnored
+	// have a type that says nothing of this set, EventsOtherService and EventsOtherEnvironment belong elsewhere,
+	// EventsUnknown have an unknown type, EventsOld were known already or are older than what is known, and EventsBad
+	// cannot be used. EventsDropped arrived faster than they could be applied; a reconcile repaired each such burst.
 	EventsApplied          uint64 `json:"events_applied"`
 	EventsIgnored          uint64 `json:"events_ignored"`
 	EventsOtherService     uint64 `json:"events_other_service"`
@@ -101,21 +105,22 @@ type Counters struct {
 	EventsOld              uint64 `json:"events_old"`
 	EventsBad              uint64 `json:"events_bad"`
 	EventsDropped          uint64 `json:"events_dropped"`
-	// Reconciles that succeeded after the bootstrap, and requests for a snapshot that failed.
+	// Reconciles counts the snapshots that were taken after the first one, SnapshotsFailed the requests that failed,
+	// and SnapshotsUnchanged the answers that the list has not changed.
 	Reconciles         uint64 `json:"reconciles"`
 	SnapshotsFailed    uint64 `json:"snapshots_failed"`
 	SnapshotsUnchanged uint64 `json:"snapshots_unchanged"`
-	// RowsSkipped of snapshots, because of their id or their status.
+	// RowsSkipped counts the rows of snapshots that were skipped because of their id or their status.
 	RowsSkipped uint64 `json:"rows_skipped"`
-	// DriftFound is the number of differences that reconciles found between the set and the manager.
+	// DriftFound counts the differences that reconciles found between the set and the manager's list.
 	DriftFound uint64 `json:"drift_found"`
-	// Unannounced is the number of those that no event has announced, neither before nor for 10 s afterwards, or until
-	// events from after the list came, although none was known to be missed.
+	// Unannounced counts those differences that no event announced although no event was known to be missing. The
+	// discovery waits for such an event for 10 s after the list, or until an event arrives that is newer than the list.
 	Unannounced uint64 `json:"unannounced"`
-	// RemovalsHeld by the removal guard.
+	// RemovalsHeld counts the removals that the [RemovalGuard] held back.
 	RemovalsHeld uint64 `json:"removals_held"`
-	// Subscriptions that were confirmed, the first one included.
+	// Subscriptions counts the confirmed subscriptions, the first one included.
 	Subscriptions uint64 `json:"subscriptions"`
-	// CallbackPanics that were recovered, those of the Logger among them.
+	// CallbackPanics counts the panics that were recovered, in callbacks and in the handler of the Logger.
 	CallbackPanics uint64 `json:"callback_panics"`
 }
