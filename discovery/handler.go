@@ -24,7 +24,7 @@ var pageSource string
 //
 // Below that path there are a web page (/) and three answers in JSON: the status (/status), the tenants whose ids begin
 // with a prefix, in pages (/tenants?prefix=&after=&limit=), and the last changes of one tenant (/explain?tenant=).
-// Requests never slow the discovery down.
+// Requests do not disturb the discovery.
 func Handler(d *TenantDiscovery) http.Handler {
 	h := handler{d, slog.New(slog.DiscardHandler), debugpage.Parse(pageSource)}
 	if d != nil {

@@ -1,8 +1,10 @@
-// Package worker runs work for every tenant that is active.
+// Package worker runs a function for every active tenant.
 //
-// A [Group] is given changes of the set of tenants, such as those of discovery's Changes, and keeps one run of a function
-// for each tenant: it starts when the tenant comes, is cancelled when the tenant goes, and starts again with back-off when
-// it fails or panics. [ForEach] is one pass over the current tenants, and [Every] has a tick for each tenant in each interval.
+// A [Group] keeps one run of the function for each tenant, for work that goes on until the tenant goes, such as
+// consuming a queue. The Group reads the changes of the set of tenants, such as those of discovery's Changes. It starts
+// a run when a tenant comes, cancels the run when the tenant goes, and starts it again, after a back-off, when it fails
+// or panics. [Every] calls the function once for each tenant in each interval, for periodic work. [ForEach] calls it
+// once for each of the current tenants and returns.
 //
 //	g, err := worker.NewGroup(worker.Config{Work: func(ctx context.Context, tenantID string) error {
 //		return consume(ctx, queueOf(tenantID)) // until ctx ends
@@ -11,38 +13,41 @@
 //
 // # What is ordered
 //
-// There is never more than one run for a tenant, in whatever spelling its id comes. A tenant that goes and comes again while
-// its old run has not ended yet waits for that. Runs of different tenants know nothing of each other. Tenants that wait for
-// [Config.Limit] are served in the order in which they came. A tenant whose run has failed goes to the end of the
-// line. A tenant whose run was ended by a reconfiguration keeps its slot for the next run; if that run has overstayed it goes to the front.
+// A tenant never has more than one run, however its id is spelled. If a tenant goes and comes again, its new run begins
+// only after the old one has ended. Runs of different tenants are independent of each other. [Config.Limit] bounds how
+// many runs there are at the same time: each takes a slot, and the other tenants wait in line. They are served in the
+// order in which they joined the line. A tenant whose run has failed goes to the end of the line. A tenant whose run
+// was ended by a reconfiguration keeps its slot for the next run; if its old run overstayed, the tenant goes to the
+// front of the line.
 //
-// # What a slow one gets
+// # What happens to work that does not end
 //
-// A run that does not end within [Config.StopGrace] after it was cancelled is named by [Group.Status], and does not count
-// towards the limit any more, so that it holds up nobody but its own tenant. The calls of [Every] and [ForEach] have the same
-// grace, from the end of their ctx on; Every names them in the log, and ForEach in its error. Nobody can end a goroutine from
-// outside: the function has to heed its ctx.
+// Go cannot end a goroutine from outside: the function has to return when its ctx ends. A run that does not end within
+// [Config.StopGrace] after it was cancelled overstays. [Group.Status] names its tenant, and the run no longer counts
+// towards the limit, so that it delays only its own tenant. The calls of [Every] and [ForEach] may overstay too, with
+// the same grace after the end of their ctx. Every names their tenants in the log, and ForEach in its error.
 //
 // # How it is built
 //
 // The files, in the order in which they are read:
 //
 //	group.go, status.go         Group's face: Config, Run, Status, and the log lines
-//	plan.go, slots.go, order.go pure: what is to be done when a tenant comes, goes or is reconfigured, a run ends, or time passes. It answers with orders
-//	line.go                     pure: who waits for a start, in order
-//	crew.go                     the goroutines that somebody's code is called on, for all three
+//	plan.go, slots.go, order.go the plan, which is pure: what to do when a tenant comes, goes or is reconfigured, a run ends, or time passes. It returns orders
+//	line.go                     pure: the tenants that wait for a start, in order
+//	crew.go                     the goroutines on which the caller's functions run, for Group, Every and ForEach
 //	deadlines.go                the heap of what is due: the end of a grace, or of a back-off
 //	run.go                      the loop that tells the plan what has happened and carries out its orders
-//	ending.go                   how a call of somebody's code has ended: its panics, and its errors, which are asked there and nowhere else
+//	ending.go                   how a call of the caller's function has ended. Its panics and errors are looked at only here
 //	foreach.go, passerror.go    ForEach, and its error
 //	every.go, ticks.go          Every's face, and its loop
-//	roll.go, timetable.go       pure: who has a turn, who is in line, and when whose ticks are
-//	news.go                     what Every has not taken in yet, folded per tenant
+//	roll.go, timetable.go       pure: which tenant has its turn, which ones are in line, and when each tenant has its ticks
+//	news.go                     the changes that Every has not taken in yet, combined for each tenant
 //	tenanterror.go              whose work failed
 //	metrics.go, passmetrics.go  OpenTelemetry's metrics, those of a Group read from the plan
 //	handler.go, page.html       the debug page, and the same as JSON
 //
-// A change, the end of a run and the one timer meet in the loop, which takes the lock, tells the plan, and carries out the
-// orders without the lock: start a run, cancel it with a cause, call the hook, write a log line. The plan alone knows who
-// runs, who is in line and who is due; Status copies from it. A tenant that waits or backs off has no goroutine and no timer.
+// One loop receives the changes, the ends of runs and the one timer. For each of them it takes the lock and tells the
+// plan. Then it releases the lock and carries out the plan's orders: start a run, cancel a run with a cause, call
+// Config.Reconfigured, write a log line. Only the plan knows which tenants run, wait or are due; Status is a copy from
+// it. A tenant that waits in line, or for the end of its back-off, has no goroutine and no timer.
 package worker

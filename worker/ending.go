@@ -62,9 +62,10 @@ func read(err error) ending {
 	return e
 }
 
-// PanicError is the failure of work that panicked, that called runtime.Goexit, or whose error has a method that does.
+// PanicError is the failure of a function that panicked or called runtime.Goexit, or that returned an error with a
+// method that does so.
 type PanicError struct {
-	// Value is that of the panic. An error whose methods panic is not kept: in its place is one that says so.
+	// Value is the value of the panic. If it is an error whose methods panic, Value is an error that says so instead.
 	Value any
 	Stack []byte // of the goroutine, as runtime/debug prints it
 
@@ -85,7 +86,7 @@ func newPanic(value any, stack []byte) *PanicError {
 	return e
 }
 
-// Error has the value, and not the stack.
+// Error returns the value, without the stack.
 func (e *PanicError) Error() string {
 	if e.text != "" {
 		return e.text
@@ -93,7 +94,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("panic: %v", e.Value)
 }
 
-// Unwrap is the value, if that is an error.
+// Unwrap returns the value if it is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err

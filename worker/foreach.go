@@ -21,44 +21,49 @@ import (
 // lookEvery is how often a pass asks whether the tenants whose work runs are still active, and whether that overstays.
 const lookEvery = 250 * time.Millisecond
 
-// ForEachConfig is how [ForEach] goes over the tenants. The zero value will do.
+// ForEachConfig says how [ForEach] makes its calls. The zero value uses the defaults.
 type ForEachConfig struct {
-	// Limit is how many tenants are worked for at the same time, not counting calls that overstay. Zero: as many as there
-	// are processors, by [runtime.GOMAXPROCS].
+	// Limit is how many calls there are at the same time, without those that overstay. Zero: as many as there are
+	// processors, by [runtime.GOMAXPROCS].
 	Limit int
-	// Timeout is when the ctx of a tenant's work ends, after its beginning. Zero: never.
+	// Timeout is the time after which the ctx of a call ends. Zero: never.
 	Timeout time.Duration
-	// StopGrace is how long a call may take to return after its ctx has ended, be it by Timeout, because its tenant has gone
-	// or because the ctx of the pass has ended. One that takes longer overstays: the pass goes on without it, and its error
-	// names it unless it ends in time. Zero: 10 s. It is looked at four times a second.
+	// StopGrace is how long a call may take to return after its ctx has ended, whether by Timeout, because the tenant
+	// has gone or because the ctx of the pass has ended. It is checked four times a second. A call that takes longer
+	// overstays: the pass goes on without it, and the error of the pass names its tenant unless the call ends before
+	// the pass does. Zero: 10 s.
 	StopGrace time.Duration
-	// Active says whether a tenant is still active; discovery's IsActive fits. It is asked right before a tenant's turn, and
-	// one that is not active is passed over, even when it never was: that of a default tenant, which the manager does not
-	// know, has to be answered with true. How many were passed over is in the log and a metric, and in the error if there is one for
-	// another reason. While the work of a tenant runs it is asked four times a second, and the work of one that has gone is
-	// cancelled, with the cause [ErrRemoved]. It is called on the goroutine of ForEach, and holds the pass up while it thinks.
-	// Nil: all stay.
+	// Active says whether a tenant is still active; discovery's IsActive fits. It is called right before the turn of
+	// each tenant. A tenant that is not active is passed over, even one that was never active: for a default tenant,
+	// which the manager does not know, Active has to return true. The log, a metric, and the error, if there is one for
+	// another reason, say how many tenants were passed over. While the work of a tenant runs, Active is called four
+	// times a second, and when the tenant has gone its work is cancelled with the cause [ErrRemoved]. Active is called
+	// on the goroutine of ForEach, so that the pass waits for it. Nil: every tenant counts as active.
 	Active func(tenantID string) bool
-	// Progress is told how many tenants are done, whatever came of it, each time that number has grown. Who overstays is not
-	// done. It is called on the goroutine of ForEach, and holds the pass up until it returns. Nil: nobody is told.
+	// Progress is called each time the number of tenants that are done has grown, whether their work failed or not. A
+	// tenant whose work overstays is not done. Progress is called on the goroutine of ForEach, so that the pass waits
+	// for it. Nil: nothing is called.
 	Progress func(done, total int)
-	// Logger gets a line at the end of a pass that has passed tenants over, with their number and up to ten of them. Nil:
-	// [slog.Default], since otherwise nobody would learn of a tenant that is passed over each time; a Logger with
-	// [slog.DiscardHandler] is silent.
+	// Logger gets a line at the end of a pass that has passed tenants over, with their number and up to ten of their
+	// ids. Nil: [slog.Default], because otherwise a tenant that is passed over in each pass would go unnoticed. A
+	// Logger with [slog.DiscardHandler] logs nothing.
 	Logger *slog.Logger
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
 }
 
-// ForEach calls work once for each of the tenants, several at a time, and returns when all calls have returned, but for those
-// that overstay: their goroutines are left behind. The sequence, such as discovery's All, is read to its end first; an id that
-// comes twice, in whatever spelling, counts once. Tenants have their turn in its order.
+// ForEach calls work once for each of the tenants, several at a time, and returns when all calls have returned. It
+// leaves behind the goroutines of calls that overstay. ForEach first reads the sequence, such as discovery's All, to
+// its end. An id that appears twice, in any spelling, counts once. Tenants have their turn in the order of the
+// sequence.
 //
-// It goes on when the work of a tenant fails, which an error, a panic and runtime.Goexit do. What a work returns after its
-// tenant has gone is not a failure. When ctx ends the works that run end with it, as they heed theirs, and no other begins.
-// The error is a *[PassError], or says which argument makes no sense; it is nil when all that are still active were worked
-// for and no call was left behind. When Active or Progress panics, so does ForEach, once the works that run were cancelled
-// and have ended, or overstay.
+// ForEach goes on when the work of a tenant fails, by an error, a panic or runtime.Goexit. What work returns after its
+// tenant has gone is not a failure. When ctx ends, the ctx of every running call ends too, and no other call begins.
+//
+// ForEach returns nil when work was called without a failure for every tenant that is still active, and no call was left
+// behind. Otherwise the error is a *[PassError]. When an argument is invalid, nothing runs and the error says which one it
+// is. When Active or Progress panics, ForEach cancels the calls that run, waits until they have ended or overstay, and
+// panics too.
 func ForEach(ctx context.Context, tenantIDs iter.Seq[string], work func(ctx context.Context, tenantID string) error, cfg ForEachConfig) error {
 	problems := boundsOf(cfg.Limit, cfg.Timeout, cfg.StopGrace, work == nil)
 	if tenantIDs == nil {

@@ -28,67 +28,72 @@ const (
 	defaultMaxBackoff = time.Minute
 )
 
-// Why a run was cancelled, as [context.Cause] of its ctx says. It is the first reason, and stays that: a tenant may go, or the
-// Group end, while a run that was reconfigured is ending, and one that was removed may come again. So a run that ends has to
-// release what it holds, whatever the cause.
+// The reasons for which a run is cancelled. [context.Cause] of its ctx returns one of them: the first one, even when
+// another follows. For example, the tenant may be removed while its run is still ending because of a reconfiguration,
+// and a removed tenant may come again. So release everything that the run holds, whatever the cause is.
 var (
-	// ErrRemoved means that the tenant is not active any more.
+	// ErrRemoved means that the tenant is no longer active.
 	ErrRemoved = errors.New("the tenant was removed")
-	// ErrReconfigured means that the tenant's configuration has changed: a new run follows, if it stays.
+	// ErrReconfigured means that the tenant's configuration has changed. A new run follows if the tenant stays active.
 	ErrReconfigured = errors.New("the tenant was reconfigured")
-	// ErrStopping means that the Group, or Every, ends.
+	// ErrStopping means that the Group, or Every, is ending.
 	ErrStopping = errors.New("the work is being stopped")
 )
 
 var (
-	// ErrGiveUp is for Work to return, alone or wrapped: there is no use in trying again. The tenant is not started any more
+	// Work returns ErrGiveUp, alone or wrapped, to say that trying again is useless. No run is started for the tenant
 	// until it goes and comes again, or is reconfigured.
 	ErrGiveUp = errors.New("given up")
-	// ErrRan is what Run returns the second time.
+	// ErrRan is returned by the second and every later call of Run.
 	ErrRan = errors.New("the group ran already")
 )
 
-// Config is what a Group is made of.
+// Config says what a [Group] runs, and how. Only Work is required.
 type Config struct {
-	// Work is run for each tenant that is active, until it returns or ctx ends. Its ctx ends when the tenant goes
-	// ([ErrRemoved]), when it is reconfigured ([ErrReconfigured]) and when the Group ends ([ErrStopping]); it has to return
-	// then. Nil is done: nothing more is run for the tenant until it goes and comes again, so a loop whose source has closed
-	// before ctx ended has to return an error. An error, a panic and runtime.Goexit are failures: it is run again, after a
-	// back-off. An [ErrGiveUp] is not tried again. What it returns after its ctx was cancelled is logged at most. Required.
+	// Work is called for each active tenant; one such call is a run. Its ctx ends when the tenant goes ([ErrRemoved]),
+	// when the tenant is reconfigured ([ErrReconfigured]) and when the Group ends ([ErrStopping]). Work has to return
+	// then; what it returns then is at most logged.
+	//
+	// When Work returns nil before that, it is done: it is not called again until the tenant goes and comes again. So when
+	// its source closes early, Work has to return an error. An error, a panic and runtime.Goexit are failures: Work is
+	// called again after a back-off. [ErrGiveUp] is not tried again. Required.
 	Work func(ctx context.Context, tenantID string) error
-	// Reconfigured is called when a tenant's credentials, connections or caches have changed while its work runs, so that
-	// it can be told without being started again; reason is the event. It is called beside the run, once at a time for a
-	// tenant, with the run's ctx, and may be called for a run that is just returning. If it returns an error or panics the
-	// run is started again. Until it returns, the next call for its tenant waits, and so does the next run. Nil: every run is
-	// started again.
+	// Reconfigured is called when a tenant's credentials, connections or caches have changed while its work runs. It
+	// can pass the news on, so that the run need not end; reason is the type of the event. It runs beside Work, with
+	// the ctx of the run, and has at most one call at a time for a tenant. It may be called while the run is just
+	// returning. If it returns an error or panics, the run is ended and a new one started. Until it returns, the next
+	// call for the tenant waits, and so does the tenant's next run. Nil: every reconfiguration ends the run and starts
+	// a new one.
 	Reconfigured func(ctx context.Context, tenantID string, reason tenant.EventType) error
-	// Limit is how many run at the same time, not counting those that overstay; the others wait in line. A tenant whose run
-	// was ended by a reconfiguration counts until its next run begins. Where more tenants than that have work that never
-	// returns, some are not worked for, and Status says which. Zero: no limit.
+	// Limit is how many runs there are at the same time, without those that overstay; the other tenants wait in line. A
+	// tenant whose run was ended by a reconfiguration counts until its next run begins. If Work never returns and there
+	// are more tenants than Limit, some tenants are never served; Status says which. Zero: no limit.
 	Limit int
-	// StopGrace is how long a run that was cancelled may take to return before it counts as overstaying. Zero: 10 s.
+	// StopGrace is how long a cancelled run may take to return. After that it overstays. Zero: 10 s.
 	StopGrace time.Duration
-	// MinBackoff and MaxBackoff bound how long a failed run waits for the next: the bound doubles with each failure in a
-	// row, and the wait is drawn between half of it and all of it. A run that lasts for MaxBackoff begins a new row. The runs
-	// of a tenant begin at least half of MinBackoff apart, even when it goes and comes, or is reconfigured, again and again. Zero:
-	// 1 s, and 1 min. A MaxBackoff below MinBackoff is MinBackoff.
+	// MinBackoff and MaxBackoff bound the wait between a failed run and the next one. The bound of the wait begins at
+	// MinBackoff, doubles with each failure in a row, and stays at MaxBackoff. The wait is random: between half of the
+	// bound and all of it. A run that lasts for MaxBackoff resets the bound. The runs of a tenant begin at least half
+	// of MinBackoff apart, even when the tenant goes and comes, or is reconfigured, again and again. Zero: 1 s, and 1
+	// min. A MaxBackoff below MinBackoff counts as MinBackoff.
 	MinBackoff, MaxBackoff time.Duration
-	// RampPerSecond is how many runs are started in a second, evenly, so that a thousand tenants do not all connect at once.
-	// Zero: as many as there are.
+	// RampPerSecond is how many runs are started per second, evenly spaced, so that a thousand tenants do not all
+	// connect at once. Zero: no limit.
 	RampPerSecond float64
-	// Logger gets a line for each failure, with the stack of a panic, and for each tenant that overstays. A handler that panics loses its
-	// line and ends nothing. Nil is silent.
+	// Logger gets a line for each failure, with the stack of a panic, and for each run that overstays. If its handler
+	// panics, only the line is lost. Nil logs nothing.
 	Logger *slog.Logger
 	// MeterProvider gets the metrics. Nil: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
 }
 
-// Group keeps one run of Work for each tenant. Make it with NewGroup.
+// Group keeps one run of Config.Work for each tenant. Make it with [NewGroup].
 //
-// A manager announces one change of a tenant's connections by several events, one after the other. They restart its run once:
-// the first of them ends the run at once, and the next run begins when none has come for 100 ms, half a second after the
-// first at the latest. So does the run of one that waits in line when they come. With Config.Reconfigured nothing is held up:
-// the run is told of each, or of the last of those that came while it was being told.
+// A manager announces one change of a tenant's connections by several events, one after the other. Together they
+// restart the tenant's run once. The first event ends the run at once. The next run begins when no such event has come
+// for 100 ms, but at the latest half a second after the first one. The first run of a tenant that waits in line waits
+// for the last event in the same way. With Config.Reconfigured there is no such wait: it is called for each event, or
+// for the last of the events that arrived during a call.
 type Group struct {
 	cfg Config
 
@@ -97,7 +102,7 @@ type Group struct {
 	set *plan // the loop of Run alone changes it, and what is left when that is over
 }
 
-// NewGroup returns a Group that Run starts. The error names every field that makes no sense.
+// NewGroup returns a Group; call Run to start it. The error names every field that is missing or invalid.
 func NewGroup(cfg Config) (*Group, error) {
 	var problems []string
 	demand := func(ok bool, problem string) {
@@ -122,11 +127,12 @@ func NewGroup(cfg Config) (*Group, error) {
 	return g, nil
 }
 
-// Run starts and stops runs as changes say, until ctx ends or changes does, and then stops them all and waits for them, for
-// StopGrace at most. changes has to end with ctx, as discovery's Changes does; Run waits for that as well.
+// Run starts and cancels runs as changes says, until ctx ends or changes ends. Then it cancels all runs and waits for
+// them, at most for StopGrace. changes has to end when ctx ends, as discovery's Changes does; Run waits for that too.
 //
-// It returns nil when all have ended: that ctx or changes have is not an error. Otherwise [errors.As] finds a *[StillRunningError],
-// and a *[PanicError] when changes panicked. Run can be called once; the second time it returns [ErrRan].
+// Run returns nil when everything has ended; the end of ctx or of changes is not an error. Otherwise [errors.As] finds
+// a *[StillRunningError], and a *[PanicError] when changes panicked. Run can be called once; after that it returns
+// [ErrRan].
 func (g *Group) Run(ctx context.Context, changes iter.Seq[tenant.Change]) error {
 	g.mu.Lock()
 	ran := g.ran
@@ -145,8 +151,8 @@ func (g *Group) Run(ctx context.Context, changes iter.Seq[tenant.Change]) error 
 	return errors.Join(newLoop(g).run(ctx, changes), unregister())
 }
 
-// Status says how every tenant is doing. It may be called at any time, from any goroutine, and what it returns is the
-// caller's own.
+// Status returns the state of the work of every tenant. It may be called at any time and from any goroutine. The result
+// belongs to the caller.
 func (g *Group) Status() Status {
 	s := g.copyStatus()
 	slices.SortFunc(s.Tenants, func(a, b TenantStatus) int { return strings.Compare(a.TenantID, b.TenantID) })

@@ -30,14 +30,14 @@ var everyState = []State{Waiting, Running, Stopping, Overstaying, Restarting, Do
 //go:embed page.html
 var pageSource string
 
-// Handler shows how the work of each tenant is doing, for a debug port: it tells names of tenants and what their work
-// failed with, and asks for no key. It is mounted like any other handler, below a path that ends in a slash:
+// Handler returns a handler that shows the state of the work of each tenant. It is for a debug port, because it shows
+// the names of tenants and the errors of their work, and asks for no key. Mount it below a path that ends in a slash:
 //
 //	mux.Handle("/debug/workers/", http.StripPrefix("/debug/workers", worker.Handler(g)))
 //
-// Below that path there are a page (/), how many tenants are in each state (/status) and the tenants, by state and by
-// prefix and in pages (/tenants?state=&prefix=&after=&limit=), the last two as JSON. Each request takes one Status of the
-// Group and shows no more of it than a page. A nil Group has no tenants.
+// Below that path there are a web page (/) and two answers in JSON: how many tenants are in each state (/status), and
+// the tenants that are in a state and whose ids begin with a prefix, in pages (/tenants?state=&prefix=&after=&limit=).
+// Each request calls [Group.Status] once and shows at most one page of it. A nil Group has no tenants.
 func Handler(g *Group) http.Handler {
 	h := handler{status: func() Status { return Status{} }, log: slog.New(slog.DiscardHandler), html: debugpage.Parse(pageSource)}
 	if g != nil {

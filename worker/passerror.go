@@ -5,24 +5,26 @@ import (
 	"strings"
 )
 
-// PassError says what a pass has not done. [errors.Is] and [errors.As] look at each of Failed, at StillRunning and at Stopped.
+// PassError says what a call of [ForEach] has not done. [errors.Is] and [errors.As] look at each of Failed, at
+// StillRunning and at Stopped.
 type PassError struct {
-	// Failed are the tenants whose work failed, in the order of their turns.
+	// Failed has the tenants whose work failed, in the order of their turns.
 	Failed []*TenantError
-	// StillRunning has the tenants whose work overstayed and has not ended, whether they are still active or not. Nil when
-	// there are none.
+	// StillRunning has the tenants whose work overstayed and has not ended, even tenants that are no longer active. Nil
+	// when there are none.
 	StillRunning *StillRunningError
-	// NotRun is how many tenants were not begun, because ctx had ended.
+	// NotRun is how many tenants work was not called for, because ctx had ended.
 	NotRun int
-	// PassedOver is how many tenants were not active when their turn came, as Active said. That alone is not an error.
+	// PassedOver is how many tenants were not active when their turn came, according to Active. That alone is not an
+	// error.
 	PassedOver int
-	// Total is how many tenants the pass was for.
+	// Total is how many different tenants the sequence had.
 	Total int
 	// Stopped is the error of ctx and its cause. Nil when NotRun is 0.
 	Stopped error
 }
 
-// Error counts, and shows up to ten of those that failed.
+// Error returns the numbers, and up to ten of the failures.
 func (e *PassError) Error() string {
 	const most = 10
 	var parts []string

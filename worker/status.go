@@ -7,29 +7,31 @@ import (
 	"time"
 )
 
-// State is what is going on for a tenant.
+// State says what the work of a tenant is doing.
 type State uint8
 
 // The states of a tenant.
 const (
-	// Waiting is in line for Config.Limit or Config.RampPerSecond.
+	// Waiting: the tenant waits in line because of Config.Limit or Config.RampPerSecond.
 	Waiting State = iota + 1
-	// Running has a run.
+	// Running: the tenant has a run.
 	Running
-	// Stopping has a run that was cancelled, and has not returned yet.
+	// Stopping: the run was cancelled and has not returned yet.
 	Stopping
-	// Overstaying is Stopping for longer than Config.StopGrace.
+	// Overstaying: the run was cancelled longer than Config.StopGrace ago and has not returned yet.
 	Overstaying
-	// Restarting has failed and waits for its back-off to end; or it was reconfigured less than 100 ms ago; or its last run,
-	// before it was reconfigured or had gone, began less than half of Config.MinBackoff ago.
+	// Restarting: the next run is not due yet. Its last run failed and the back-off has not ended; or the tenant was
+	// reconfigured less than 100 ms ago; or its last run, before the tenant was reconfigured or went, began less than
+	// half of Config.MinBackoff ago.
 	Restarting
-	// Done has a run that returned nil. Nothing follows until the tenant goes and comes again.
+	// Done: Work returned nil. It is not called again until the tenant goes and comes again.
 	Done
-	// GivenUp has a run that returned ErrGiveUp. Nothing follows until the tenant goes and comes again, or is reconfigured.
+	// GivenUp: Work returned ErrGiveUp. It is not called again until the tenant goes and comes again, or is
+	// reconfigured.
 	GivenUp
 )
 
-// String is the name in lower case.
+// String returns the name of the state in lower case.
 func (s State) String() string {
 	switch s {
 	case Waiting:
@@ -51,10 +53,10 @@ func (s State) String() string {
 	}
 }
 
-// MarshalText returns the same word as String.
+// MarshalText returns the word that String returns.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Status is how a Group is doing: how many tenants are in each state, and each of them.
+// Status describes the work of a Group: how many tenants are in each state, and the state of each tenant.
 type Status struct {
 	Waiting     int `json:"waiting"`
 	Running     int `json:"running"`
@@ -63,32 +65,32 @@ type Status struct {
 	Restarting  int `json:"restarting"`
 	Done        int `json:"done"`
 	GivenUp     int `json:"given_up"`
-	// Limit is Config.Limit. A tenant that waits although fewer run waits for the ramp, or for one
-	// that was reconfigured and is Restarting.
+	// Limit is Config.Limit. When tenants wait although fewer than Limit run, they wait because of
+	// Config.RampPerSecond, or for the slot of a tenant that was reconfigured and is Restarting.
 	Limit int `json:"limit,omitempty"`
-	// Tenants has those that are active, and those whose last run has not ended yet, sorted by id.
+	// Tenants has the active tenants, and the tenants whose last run has not ended yet, sorted by id.
 	Tenants []TenantStatus `json:"tenants"`
 }
 
-// TenantStatus is how the work of one tenant is doing.
+// TenantStatus describes the work of one tenant.
 type TenantStatus struct {
 	TenantID string
 	State    State
 	Since    time.Time // when it came into this state
 	Place    int       // in line, from 1 on; 0 where State is not Waiting
 	Next     time.Time // when Restarting ends; zero in other states
-	// Reconfiguring is since when Config.Reconfigured is being called for the tenant; zero when it is not.
+	// Reconfiguring is when the current call of Config.Reconfigured for the tenant began; zero when there is none.
 	Reconfiguring time.Time
-	// Restarts is how often a run has followed one that failed, since the tenant came.
+	// Restarts is how many runs have followed a failed run since the tenant came.
 	Restarts int
-	// LastError is what the last run that failed returned, or its panic; nil if none has since the tenant came.
+	// LastError is the error or the panic of the last failed run; nil if no run has failed since the tenant came.
 	LastError error
-	// Active is false when the tenant is gone and its run has not ended yet. A run that is stopping while it is true is
-	// followed by a new one.
+	// Active is false when the tenant is gone but its run has not ended yet. While it is true, a new run follows a run
+	// that is stopping.
 	Active bool
 }
 
-// MarshalJSON writes the state as its word and the error as a text.
+// MarshalJSON writes the state as a word and the error as a text.
 func (t TenantStatus) MarshalJSON() ([]byte, error) { return json.Marshal(viewOf(&t)) }
 
 // StillRunningError is the error of a Group's Run and of [Every], and a part of that of [ForEach], when something has not ended

@@ -2,7 +2,7 @@ package worker
 
 import "github.com/tenantwatch/tenantwatch/internal/usererror"
 
-// TenantError says whose work failed. [errors.Is] and [errors.As] look at Err as well.
+// TenantError says for which tenant work failed. [errors.Is] and [errors.As] look at Err as well.
 type TenantError struct {
 	TenantID string
 	// Err is what the work returned, or a *[PanicError], with the stack, when it panicked, called runtime.Goexit or returned
@@ -10,7 +10,7 @@ type TenantError struct {
 	Err error
 }
 
-// Error names the tenant.
+// Error names the tenant and the failure.
 func (e *TenantError) Error() string {
 	if e.Err == nil {
 		return "tenant " + e.TenantID
