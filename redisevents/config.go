@@ -18,58 +18,61 @@ const (
 	redacted       = "REDACTED"
 )
 
-// Config says how to reach Redis. Printed, logged or written as JSON, it does not show the passwords, nor what was written into
-// another field and does not look like what belongs there, since it may be one.
+// Config says how to reach Redis. When Config is printed, logged or written as JSON, it does not show the passwords. It
+// does not show the value of another field either if that looks wrong there, because it may be a misplaced password.
 type Config struct {
-	// Host is the name or address of one Redis server. Either Host or Addrs is required, and not both.
+	// Host is the name or address of one Redis server. Exactly one of Host and Addrs is required.
 	Host string `json:"host,omitempty"`
-	// Port belongs to Host. Empty is 6379.
+	// Port is the port at Host. Empty means 6379.
 	Port string `json:"port,omitempty"`
-	// Username is for servers with ACLs. Empty is the server's default user.
+	// Username is for servers with ACLs. Empty means the server's default user.
 	Username string `json:"username,omitempty"`
 	// Password is sent when it is not empty.
 	Password string `json:"password,omitempty"`
-	// DB is the number of the database for keys; Pub/Sub has none. Zero is the first. A Cluster has no other.
+	// DB is the number of the database that holds the stream; Pub/Sub does not depend on it. Zero is the first
+	// database, and the only one in a Cluster.
 	DB int `json:"db,omitempty"`
-	// TLS encrypts the connection, with TLS 1.2 at least, and verifies that the certificate is for the host that is
-	// connected to. False is plain TCP.
+	// TLS encrypts the connection, with TLS 1.2 at least, and verifies that the certificate is valid for the host that
+	// is connected to. False means plain TCP.
 	TLS bool `json:"tls,omitempty"`
-	// TLSServerName is the name that the server's certificate has to be for, and that the server is told, where it is not
-	// the one that is connected to. It needs TLS. Empty is the host that is connected to.
+	// TLSServerName is the name for which the server's certificate has to be valid, and which is sent to the server, if
+	// that is not the host that is connected to. It needs TLS. Empty means the host that is connected to.
 	TLSServerName string `json:"tlsServerName,omitempty"`
-	// ClientCert and ClientKey are files in PEM form with our own certificate and its key, for servers that ask for one.
-	// They are read for each connection, so that a renewed pair is taken up; while it does not fit together, the last one
-	// that did is used. They need TLS and each other. Empty sends no certificate.
+	// ClientCert and ClientKey are files in PEM form with our own certificate and its key, for servers that ask for
+	// one. They are read for each connection, so that a renewed pair is used without a restart. While the two files do
+	// not belong together, the last valid pair is used. Both fields are required together, and they need TLS. Empty
+	// sends no certificate.
 	ClientCert string `json:"clientCert,omitempty"`
 	ClientKey  string `json:"clientKey,omitempty"`
-	// CACertBase64 is one certificate or more, as PEM in base64, that are trusted as roots in addition to those of
-	// the system. It needs TLS. Empty adds none.
+	// CACertBase64 is one or more certificates, in PEM form and then in base64, that are trusted as roots in addition
+	// to those of the system. It needs TLS. Empty adds none.
 	CACertBase64 string `json:"caCertBase64,omitempty"`
-	// Addrs is a list of "host:port". With MasterName they are Sentinels, without it nodes of a Cluster: PubSub
-	// connects to any one of them, Stream and Publisher ask them for the others. A single one without MasterName is one
-	// server, as if it were given by Host and Port.
+	// Addrs is a list of "host:port". With MasterName they are Sentinels. Without it they are nodes of a Cluster:
+	// PubSub connects to any one of them, and Stream and Publisher ask them for the other nodes. A single address
+	// without MasterName means the same as Host and Port.
 	Addrs []string `json:"addrs,omitempty"`
-	// Cluster says that the one address that is given, by Host or Addrs, is that of a Cluster. False finds out: a server
-	// that says MOVED, or that it belongs to one, is taken for a node until it says that it is none, at the price of a first
-	// attempt that may fail.
+	// Cluster says that a single address, in Host or Addrs, is that of a Cluster. With false, the feeds and the
+	// publisher find that out: they treat a server that answers MOVED, or that says it belongs to a Cluster, as a node
+	// until it says otherwise. The first attempt may fail then.
 	Cluster bool `json:"cluster,omitempty"`
-	// MasterName is the name by which Sentinels know the master. It needs Addrs. Empty means that there are no
+	// MasterName is the name that the Sentinels have for the master. It needs Addrs. Empty means that there are no
 	// Sentinels.
 	MasterName string `json:"masterName,omitempty"`
-	// SentinelUsername is for Sentinels with ACLs. It needs SentinelPassword. Empty is their default user.
+	// SentinelUsername is for Sentinels with ACLs. It needs SentinelPassword. Empty means their default user.
 	SentinelUsername string `json:"sentinelUsername,omitempty"`
 	// SentinelPassword is sent to Sentinels, which never get Password. It needs MasterName. Empty sends none.
 	SentinelPassword string `json:"sentinelPassword,omitempty"`
-	// SilenceLimit is how long a connection may bring nothing complete before it is taken for dead. A ping is
-	// sent, or the stream read again, three times as often. Zero is 10 s; more than 70 years are 70 years.
+	// SilenceLimit is how long a connection may deliver no complete message or reply before it counts as dead. In this
+	// time a ping is sent, or the stream is read again, three times. Zero means 10 s. A limit of more than 70 years
+	// counts as 70 years.
 	SilenceLimit time.Duration `json:"silenceLimit,omitempty"`
-	// NoHeartbeats is for a manager that sends versions and no heartbeats: none is expected then, and the want of them is no
-	// sign of a loss. False expects them wherever their channel can be heard.
+	// NoHeartbeats is for a manager that sends versions but no heartbeats: missing heartbeats then are not a sign of a
+	// loss. False means that heartbeats are expected wherever Redis allows their channel.
 	NoHeartbeats bool `json:"noHeartbeats,omitempty"`
 }
 
-// Validate returns nil, or one error that names every field that is missing or wrong, and quotes none: a password may have
-// been written into any of them.
+// Validate returns nil, or one error that names every field that is missing or wrong. The error quotes no value,
+// because any field may contain a misplaced password.
 func (c Config) Validate() error {
 	problems := append(c.addressProblems(), c.otherProblems()...)
 	if len(problems) == 0 {
@@ -83,7 +86,7 @@ func (c Config) Format(state fmt.State, verb rune) {
 	_, _ = fmt.Fprintf(state, fmt.FormatString(state, verb), c.withoutSecrets())
 }
 
-// LogValue is the configuration without its passwords.
+// LogValue returns the configuration without its passwords.
 func (c Config) LogValue() slog.Value { return slog.AnyValue(c.withoutSecrets()) }
 
 // MarshalJSON writes the configuration without its passwords.

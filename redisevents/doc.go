@@ -1,71 +1,74 @@
-// Package redisevents carries lifecycle events over Redis. [PubSub] and [Stream] are the two kinds of [tenant.Feed] that
-// listen, [Publisher] is the other end of both. It is the one place that knows how channels and streams are called.
+// Package redisevents reads and publishes lifecycle events over Redis. [PubSub] and [Stream] are the two kinds of
+// [tenant.Feed] that read events: one over Redis Pub/Sub, the other from a Redis Stream. [Publisher] publishes to both.
+// This package alone defines the names of the channels and streams.
 //
 // # What arrives, and in which order
 //
-// Events of one channel, and of one stream, arrive in the order in which Redis took them. In a Cluster that is so for each
-// node to which they are published; and who has lost one node and gone to another may hear from it once more what was late
-// on its way there.
+// Events of one channel, and of one stream, arrive in the order in which Redis accepted them. In a Cluster this holds for
+// each node to which they are published. A reader that loses its connection to one node and connects to another may
+// receive events again that the new node received late.
 //
-// Pub/Sub keeps nothing: what was published while nobody was connected is lost, which is why a feed tells of every
-// confirmed subscription, the first one and all that follow. Whoever needs to be right reads the whole list of tenants
-// after each of them.
+// Pub/Sub keeps nothing: an event that is published while a reader is not connected is lost for it. That is why a feed
+// reports every confirmed subscription, the first one and all later ones. A reader that must not miss anything reads the
+// whole list of tenants after each of them.
 //
-// A stream keeps its newest entries. A Stream feed goes on after a broken link where it was, so that nothing is lost and
-// nothing comes twice as long as Redis still has the entry that was read last; it looks whether it has, and tells of a
-// gap when it has not. Needed is a publisher that adds to the stream (PublisherConfig.Stream).
+// A stream keeps its newest entries. After a broken link a Stream feed continues after the last entry that it read.
+// Nothing is lost and nothing arrives twice as long as Redis still has that entry. The feed checks that, and reports a gap
+// when the entry is gone. The publisher has to add its events to the stream (PublisherConfig.Stream).
 //
 // # A slow reader
 //
-// PubSub hands events to its sink as fast as the sink takes them. It reads ahead of the sink, so that a burst finds the
-// server's buffer empty, up to 32 MiB. A sink that falls back further makes the server fill its own buffer, and a
-// server whose buffer for us is full closes the connection. That is a lost link like any other: the feed tells of it
-// and subscribes again.
+// PubSub gives events to its sink as fast as the sink accepts them, and reads up to 32 MiB ahead of the sink, so that a
+// burst of events does not fill the server's buffer. When the sink falls back further, the server's buffer for this
+// connection fills up, and when it is full the server closes the connection. The feed reports that like any other lost
+// link, and subscribes again.
 //
-// Stream reads at the pace of its sink, at most 64 entries and 32 MiB at once unless one entry alone is larger, and what it
-// has not read waits in the stream. A sink that falls back further than the stream is long has a gap, and is told of it.
+// Stream reads as fast as its sink accepts the entries: at most 64 entries and 32 MiB at once, unless a single entry is
+// larger. The entries that it has not read wait in the stream. When the sink falls back by more than the length of the
+// stream, the feed reports a gap.
 //
 // # The right server
 //
-// An address can come to lead to another server while connections stay where they are. A publisher asks with each batch
-// (HELLO, which everybody may) whether it talks to a master. What a replica or a Sentinel took counts as not sent, and the
-// next attempt is made on a new connection; so it is after every refusal that is not about the event. A Stream leaves a
-// master that becomes a replica. A PubSub hears at a replica what the master is told, and knows by the want of heartbeats
-// that it does not any more.
+// After a failover an address may lead to another server, while existing connections still lead to the old one. With each
+// batch a publisher asks the server whether it is a master (HELLO, which every user may call). Events that a replica or a
+// Sentinel accepted count as not sent, and the next attempt uses a new connection. So it does after every refusal that is
+// not about the event itself. A Stream leaves a server that was a master and has become a replica. A PubSub at a replica
+// receives what the master publishes; when that ends, the missing heartbeats show it.
 //
 // # A silent link
 //
-// A connection can be open and dead. PubSub pings, Stream reads again, three times in Config.SilenceLimit. Both give a
-// connection up on which no complete reply and no complete message arrived for that long; single bytes that trickle in do
-// not count.
+// A connection can be open and dead. Three times in Config.SilenceLimit, PubSub sends a ping, and Stream reads again. Both
+// give up a connection on which no complete reply and no complete message has arrived for SilenceLimit. Single bytes that
+// trickle in do not count.
 //
 // # A link that carries nothing
 //
-// A server can answer pings and pass nothing on: a replica that lost its master, a node of a Cluster that lost the others.
-// A manager may send heartbeats, see [Publisher.Heartbeat]; once PubSub has heard one it gives up a connection on which
-// for more than two intervals nothing comes. Stream expects none, but one that it hears and that is ahead of what it read
-// shows that the manager cannot add to the stream.
+// A server can answer pings and forward nothing, for example a replica that lost its master, or a node of a Cluster
+// that lost the others. Heartbeats show that, if the manager sends them (see [Publisher.Heartbeat]). Once PubSub has
+// received a heartbeat, it gives up a connection on which neither a heartbeat nor an event arrives for more than two
+// intervals. Stream does not require heartbeats, but passes on those that it receives. A heartbeat with a newer version
+// than that of the last entry shows that the manager could not add to the stream.
 //
 // # What the server has to allow
 //
-// A listener on channels needs SUBSCRIBE, PING and, without an environment, PSUBSCRIBE. A reader of a stream needs XREAD and
-// XREVRANGE on its key, SELECT where Config.DB is not 0, and SUBSCRIBE and PING for the heartbeats. A publisher needs PUBLISH, and XADD for a stream. An ACL that
-// limits channels has to name [HeartbeatChannelName] or a pattern over it and, literally, [ChannelPattern] for a listener
-// without an environment:
+// A reader of channels needs SUBSCRIBE and PING, and PSUBSCRIBE if it has no environment. A reader of a stream needs XREAD
+// and XREVRANGE on its key, SUBSCRIBE and PING for the heartbeats, and SELECT if Config.DB is not 0. A publisher needs
+// PUBLISH, and XADD if it has a stream. An ACL that limits channels has to allow [HeartbeatChannelName], by its name or by
+// a pattern. For a reader without an environment it has to contain [ChannelPattern] exactly as it is:
 //
 //	ACL SETUSER listener on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +subscribe +psubscribe +ping
 //	ACL SETUSER reader on >PASSWORD ~tenant-events-stream:* resetchannels &tenant-heartbeat:* -@all +xread +xrevrange +subscribe +ping
 //	ACL SETUSER publisher on >PASSWORD resetchannels &tenant-events:* &tenant-heartbeat:* -@all +publish
 //	ACL SETUSER publisher ~tenant-events-stream:* +xadd
 //
-// A listener, or a reader, that may not hear heartbeats gets events all the same. In a Cluster a reader of a stream, and every publisher,
-// needs CLUSTER SLOTS as well. The user at Sentinels, for all of them, needs SENTINEL GET-MASTER-ADDR-BY-NAME alone.
+// A reader that may not receive heartbeats still gets events. In a Cluster every publisher, and a reader of a stream,
+// needs CLUSTER SLOTS as well. At Sentinels the user needs only SENTINEL GET-MASTER-ADDR-BY-NAME.
 //
-// # What the driver prints
+// # What go-redis prints
 //
-// go-redis has one logger for the whole process, which writes to standard error, and none for a single client. Nothing that
-// it prints, such as a connection that was refused, is not told by the feed or returned by the publisher as well. This
-// package leaves it alone, because it belongs to all users of go-redis in the process; who wants silence says, once:
+// go-redis, the driver, has one logger for the whole process, which writes to standard error. This package does not
+// change it, because all users of go-redis in the process share it. Everything that it prints, such as a refused
+// connection, is also reported by the feed or returned by the publisher. To silence it, call once:
 //
 //	logging.Disable() // of github.com/redis/go-redis/v9/logging
 //
@@ -73,22 +76,22 @@
 //
 // The files, in the order in which they are read:
 //
-//	link.go, dialer.go, backoff.go  what both feeds have: one session after the other, each on connections of its own, ended by silence
-//	tls.go, bounded.go              around a connection: our certificate and who refused what; what a server may announce
+//	link.go, dialer.go, backoff.go  what both feeds share: one session after the other, each on its own connections, ended by silence
+//	tls.go, bounded.go              around a connection: our certificate, and which side refused what; the bounds of what a server may send
 //	errors.go                       what a caller can tell apart
-//	config.go, hosts.go, url.go     where Redis is; what an address may have, and what is shown of one
-//	locate.go                       which server a session connects to: Sentinels are asked, of a Cluster's nodes one is drawn. A publisher with Sentinels uses it too
-//	neighbours.go                   the nodes of a Cluster that is known by one address, for when that leads to nobody
+//	config.go, hosts.go, url.go     where Redis is; what an address may contain, and what is shown of it
+//	locate.go                       which server a session connects to: Sentinels name it, or a node of a Cluster is chosen at random. A publisher with Sentinels uses it too
+//	neighbours.go                   the other nodes of a Cluster that is known by one address, for when nothing answers at that address
 //	race.go                         dialling several addresses side by side, of which the first connection is kept
 //	pubsub.go, session.go, inbox.go
 //	                                Pub/Sub: a session subscribes, pings, and reads ahead of the sink
-//	heartbeat.go                    heartbeats, and when the want of them ends a session of Pub/Sub
-//	stream.go, streamsession.go     Streams: a session asks for what is behind the cursor and hands it on, at the pace of the sink
-//	streambeats.go                  the heartbeats that a reader of a stream hears on a connection of its own, and one goroutine that tells of both
-//	cursor.go                       pure: where a reader of a stream is, what an answer means for it, and when there is a gap
+//	heartbeat.go                    heartbeats, and when missing ones end a session of Pub/Sub
+//	stream.go, streamsession.go     Streams: a session reads the entries after the cursor and hands them on, at the pace of the sink
+//	streambeats.go                  the heartbeats that a reader of a stream receives on a connection of its own, and one goroutine that reports both
+//	cursor.go                       pure: the place of a reader in a stream, what an answer means for it, and when there is a gap
 //	publisher.go, batch.go, names.go
-//	                                the other end: one event, or many at once; and how channels and streams are called
-//	client.go                       what the driver is told by both ends
-//	role.go                         what a server says that it is: a master, a replica, a Sentinel, one of a Cluster
-//	exchange.go, clients.go         one question and answer of the publisher: whether the server was the right one, and what becomes of the connection if not
+//	                                publishing one event, or many at once; the names of channels and streams
+//	client.go                       the settings of go-redis, for feeds and publishers
+//	role.go                         what a server says it is: a master, a replica, a Sentinel, a node of a Cluster
+//	exchange.go, clients.go         one request and answer of the publisher: whether the server was the right one, and what happens to the connection if not
 package redisevents

@@ -16,25 +16,26 @@ var (
 	// ErrRefused means that Redis answered with an error: wrong credentials, a command or a channel that the ACL does
 	// not allow, a server that is still loading. The error around it has Redis' own words.
 	ErrRefused = errors.New("refused by Redis")
-	// ErrUnready comes with ErrRefused where the answer says nothing of the event: Redis is loading, is a replica, has no
-	// memory left, cannot write to its disk, has lost its master or a part of its Cluster, does not know us, or forbids us
-	// what every event needs.
+	// ErrUnready comes with ErrRefused when the refusal is not about the event: Redis is loading, is a replica, has no
+	// memory left, cannot write to its disk, has lost its master or a part of its Cluster, does not accept our
+	// credentials, or forbids something that every event needs.
 	ErrUnready = errors.New("not ready")
-	// ErrForbidden comes with ErrRefused where the ACL lacks the channel that an event of this tenant goes to, so that those of
-	// other tenants may pass. It is the ACL that has to change, and not the event.
+	// ErrForbidden comes with ErrRefused when the ACL does not allow the channel for events of this tenant. Events of
+	// other tenants may still pass. The ACL has to change, not the event.
 	ErrForbidden = errors.New("forbidden by the ACL")
-	// ErrNotInStream means that the channels took an event and the stream did not, or that the stream was not asked because
-	// it had not taken an earlier event of the same tenant. Who listens on a channel has been told.
+	// ErrNotInStream means that an event was announced on its channels but is not in the stream. Redis refused it
+	// there, or it was not sent there because the stream lacks an earlier event of the same tenant.
 	ErrNotInStream = errors.New("announced, but not in the stream")
-	// ErrSkipped is what PublishAll returns for an event that it did not send, because an earlier one of the same
-	// tenant had failed, or because its time was up.
+	// PublishAll returns ErrSkipped for an event that it did not send: an earlier event of the same tenant had failed,
+	// no time was left, or the server did not answer or was not one to publish to.
 	ErrSkipped = errors.New("not sent")
-	// ErrUnsubscribed means that the subscription was ended from the other side, on a connection that is still there.
+	// ErrUnsubscribed means that Redis ended the subscription but kept the connection open.
 	ErrUnsubscribed = errors.New("unsubscribed by Redis")
-	// ErrProtocol means that something arrived that is no reply to a subscriber.
+	// ErrProtocol means that Redis sent something that a subscriber does not expect.
 	ErrProtocol = errors.New("unexpected data from Redis")
-	// ErrNoHeartbeat means that heartbeats had been heard, and that then neither one nor any event came for more than
-	// two intervals, although Redis answers: the manager is gone, or what it sends does not reach this server.
+	// ErrNoHeartbeat means that a heartbeat had arrived before, but then neither a heartbeat nor an event arrived for
+	// more than two intervals, although Redis answers. The manager is gone, or what it sends does not reach this
+	// server.
 	ErrNoHeartbeat = tenant.ErrNoHeartbeat
 )
 

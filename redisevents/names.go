@@ -18,19 +18,21 @@ const (
 const ChannelPattern = channelPrefix + "*"
 
 // EnvironmentChannelName returns the channel that carries the events of one environment. The colon at its end belongs
-// to the name. Here and below, an environment counts in the form that [tenant.ParseEnvironment] gives it.
+// to the name. This function and those below first put the environment into the form that [tenant.ParseEnvironment]
+// returns.
 func EnvironmentChannelName(environment string) string {
 	return channelPrefix + normal(environment) + ":"
 }
 
-// TenantChannelName returns the channel that carries the events of one tenant, whose id is taken as it is spelled.
+// TenantChannelName returns the channel that carries the events of one tenant. The spelling of the id is not changed.
 func TenantChannelName(tenantID string) string { return channelPrefix + tenantID }
 
-// HeartbeatChannelName returns the channel that carries the heartbeats of one environment, or of a manager without any.
+// HeartbeatChannelName returns the channel that carries the heartbeats of one environment. An empty environment stands
+// for a manager without one.
 func HeartbeatChannelName(environment string) string { return heartbeatPrefix + orDefault(environment) }
 
-// StreamKey returns the key of the stream that has the events of one environment or, with an empty one, those that name
-// none.
+// StreamKey returns the key of the stream with the events of one environment. An empty environment stands for the
+// events that name none.
 func StreamKey(environment string) string { return streamPrefix + orDefault(environment) }
 
 func orDefault(environment string) string {
@@ -51,15 +53,15 @@ func normal(environment string) string {
 // Channels says on which channels a [Publisher] announces an event.
 type Channels uint8
 
-// The channels to publish on. The zero value is EnvironmentChannel.
+// The values of [Channels]. The zero value is EnvironmentChannel.
 const (
-	// EnvironmentChannel is one channel per environment. An event without an environment goes to its tenant's
+	// EnvironmentChannel means one channel for each environment. An event without an environment goes to its tenant's
 	// channel.
 	EnvironmentChannel Channels = iota
-	// TenantChannel is one channel per tenant.
+	// TenantChannel means one channel for each tenant.
 	TenantChannel
-	// BothChannels reaches listeners with an environment and listeners without one; the latter hear each event
-	// twice and know it again by its id.
+	// BothChannels means both. It reaches readers with an environment and readers without one. A reader without one
+	// receives each event twice, and recognises the second by its id.
 	BothChannels
 )
 
@@ -73,7 +75,7 @@ func ParseChannels(s string) (Channels, error) {
 	return 0, fmt.Errorf("channels %q: it is one of env, tenant and both", s)
 }
 
-// String returns what [ParseChannels] reads.
+// String returns the word that [ParseChannels] reads.
 func (c Channels) String() string {
 	switch c {
 	case EnvironmentChannel:

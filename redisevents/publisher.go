@@ -25,15 +25,15 @@ const (
 
 // PublisherConfig says where a [Publisher] announces events. Redis is required.
 type PublisherConfig struct {
-	// Redis is where. Required.
+	// Redis says how to reach the server. Required.
 	Redis Config
-	// Channels says on which channels. The zero value is [EnvironmentChannel].
+	// Channels says on which channels events are announced. The zero value is [EnvironmentChannel].
 	Channels Channels
-	// Stream has each event added to the stream of its environment ([StreamKey]) as well.
+	// Stream says that each event is also added to the stream of its environment ([StreamKey]).
 	Stream bool
-	// StreamLength is how many of the newest entries the stream keeps; up to some hundred more, since Redis trims it by whole
-	// blocks. Zero or less means 10,000. A [Stream] feed that is away for longer than it takes to publish that many has missed
-	// some. It says nothing without Stream.
+	// StreamLength is how many of the newest entries the stream keeps. It may keep a few hundred more, because Redis
+	// trims in whole blocks. Zero or less means 10,000. A [Stream] feed misses entries when more than this many are
+	// published while it is disconnected. StreamLength has no effect without Stream.
 	StreamLength int64
 }
 
@@ -47,8 +47,7 @@ type Publisher struct {
 	secrets  func() []string // a function, so that printing a Publisher does not print them
 }
 
-// NewPublisher returns a publisher. It connects to nothing before the first Publish. The error is that of
-// Config.Validate.
+// NewPublisher returns a publisher. It does not connect before the first event. The error is that of [Config.Validate].
 func NewPublisher(config PublisherConfig) (*Publisher, error) {
 	cfg := config.Redis
 	if err := cfg.Validate(); err != nil {
@@ -91,15 +90,17 @@ func NewPublisher(config PublisherConfig) (*Publisher, error) {
 	return p, nil
 }
 
-// Publish announces one event, and returns nil once Redis has taken it on every channel that it goes to, and
-// into the stream. That anybody listened is not said.
+// Publish announces one event. It returns nil once Redis has accepted the event on all its channels and in the stream.
+// That does not mean that anybody received it.
 //
-// An event that no reader would accept is an [tenant.EventError]. [ErrRefused] means that Redis answered with an error
-// to one of them; the others may have it. With [ErrUnready] it is an error that every event would have got, with
-// [ErrForbidden] one that every event of its tenant would have got. After any
-// other error the event may have been announced or not, so whoever publishes it again does so with the same EventID. In a
-// Cluster a channel's events go to the node that owns the slot of its name, for the sake of their order, and fail while no
-// node does. When ctx has a deadline the call ends by then; a cancelled ctx it may outlive by some seconds.
+// Publish returns a [tenant.EventError] for an event that no reader would accept. [ErrRefused] means that Redis answered
+// with an error on one of the channels or on the stream; the others may have the event. With [ErrUnready] every other event
+// would get the same error; with [ErrForbidden] every other event of the same tenant would. After any other error the event
+// may have been announced or not. So when you publish an event again, keep its EventID.
+//
+// In a Cluster the events of a channel go to the node that owns the slot of the channel's name, to keep their order. They
+// fail while no node owns the slot. When ctx has a deadline, Publish returns by then. When ctx is cancelled, Publish may
+// take some more seconds to return.
 func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 	data, err := encode(evt)
 	if err != nil {
@@ -108,36 +109,38 @@ func (p *Publisher) Publish(ctx context.Context, evt tenant.Event) error {
 	return p.PublishAll(ctx, [][]byte{data})[0]
 }
 
-// PublishAll announces events that are given in their JSON form, byte for byte, and returns an error for each, in the same
-// order, which is nil once Redis has taken the event on every channel and into the stream.
+// PublishAll announces events that are given in their JSON form, byte for byte. It returns one error for each event, in
+// the same order. The error is nil when Redis has accepted the event on all its channels and in the stream.
 //
-// Events of different tenants travel together. Those of one tenant are sent in the order given, each once the one before
-// it was taken: after one that failed, the tenant's later ones are [ErrSkipped], and so are those that ctx left no time
-// for, and all that are left once no answer came or the server is not one to publish to. A stream alone that does not take
-// an event stops nothing on the channels: that event, and the tenant's later ones, are [ErrNotInStream]. Up to 64 events
-// are sent in the order given, whatever tenants they are of; of more, one whose tenant has several may be overtaken by
-// those of others, for about a tenth of a second.
+// The events of one tenant are sent in the given order, each after Redis has accepted the one before it. When an event
+// fails, the later events of its tenant get [ErrSkipped]. So do events for which ctx left no time, and all remaining events
+// when the server does not answer or is not one to publish to. When only the stream refuses an event, the channels still
+// get it and all later ones; in the result that event and the later ones of its tenant have [ErrNotInStream].
 //
-// What [tenant.ParseEvent] refuses is an [tenant.EventError] and is not sent; it does not stop the tenant. The other errors
-// are those of Publish. When ctx has a deadline the call ends by then.
+// Events of different tenants are sent together. Up to 64 events are sent in the given order, whatever their tenants are.
+// Among more events, one whose tenant has several may be overtaken by events of other tenants, for about a tenth of a
+// second.
+//
+// An event that [tenant.ParseEvent] refuses is not sent and gets a [tenant.EventError]; the later events of its tenant
+// are sent. The other errors are those of [Publisher.Publish]. When ctx has a deadline, PublishAll returns by then.
 func (p *Publisher) PublishAll(ctx context.Context, events [][]byte) []error {
 	return p.newBatch(events, toChannels|toStream).run(ctx)
 }
 
-// AnnounceAll is PublishAll without the stream.
+// AnnounceAll is like [Publisher.PublishAll], but leaves out the stream.
 func (p *Publisher) AnnounceAll(ctx context.Context, events [][]byte) []error {
 	return p.newBatch(events, toChannels).run(ctx)
 }
 
-// AppendAll is PublishAll without the channels, for events that are [ErrNotInStream].
+// AppendAll is like [Publisher.PublishAll], but leaves out the channels. It is for events that got [ErrNotInStream].
 func (p *Publisher) AppendAll(ctx context.Context, events [][]byte) []error {
 	return p.newBatch(events, toStream).run(ctx)
 }
 
-// Heartbeat tells listeners of the environment, which may be empty, the newest version whose events were announced, so
-// that one who has missed the last of them notices. A manager that sends heartbeats sends one every [HeartbeatInterval]
-// for as long as it lives: who has heard one takes their absence for a loss. A version without an epoch is an error; the
-// others are those of Publish.
+// Heartbeat sends the newest version whose events were announced to the readers of an environment, which may be empty.
+// A reader that has missed the last events notices by it. A manager that has sent one heartbeat has to go on and send
+// one every [HeartbeatInterval], because readers take missing heartbeats for a loss. A version without an epoch is an
+// error. The other errors are those of [Publisher.Publish].
 func (p *Publisher) Heartbeat(ctx context.Context, environment string, v tenant.Version) error {
 	data, err := encodeHeartbeat(v, time.Now())
 	if err == nil {
@@ -153,7 +156,7 @@ func (p *Publisher) Heartbeat(ctx context.Context, environment string, v tenant.
 	return nil
 }
 
-// Close closes the connections. A Publish after it fails.
+// Close closes the connections. A later call of Publish fails.
 func (p *Publisher) Close() error {
 	if err := p.clients.close(); err != nil {
 		return fmt.Errorf("close the Redis client: %w", err)

@@ -20,9 +20,9 @@ type PubSub struct {
 
 var _ tenant.EnvironmentFeed = (*PubSub)(nil)
 
-// NewPubSub returns a feed of the events of one environment or, with an empty environment, of all channels that
-// carry events. It connects to nothing before Run. The error is that of Config.Validate, or what is wrong with the name of
-// the environment, or with the files of a certificate.
+// NewPubSub returns a feed of the events of one environment. With an empty environment it reads all channels that carry
+// events. It does not connect before Run. The error is that of [Config.Validate], or says what is wrong with the name
+// of the environment or with the files of a certificate.
 func NewPubSub(cfg Config, environment string) (*PubSub, error) {
 	from, environment, err := newSource(cfg, environment)
 	if err != nil {
@@ -38,31 +38,33 @@ func NewPubSub(cfg Config, environment string) (*PubSub, error) {
 	return p, nil
 }
 
-// UseEnvironment has a feed without an environment of its own listen to the heartbeats of one, since a manager sends them by
-// the channel of its environment. A feed that has one, and names that no environment can have, are left as they are. A
-// subscription that is up is told once more when the channel is confirmed.
+// UseEnvironment tells a feed without an environment of its own whose heartbeats to listen to, because a manager sends
+// them on the channel of its environment. It does nothing when the feed has an environment, or when no environment can
+// have that name. If a subscription is up, Run reports it once more when the channel of the heartbeats is confirmed.
 func (p *PubSub) UseEnvironment(name string) { p.beats.use(name) }
 
-// Run subscribes and delivers until ctx ends, and returns ctx's error within moments of that, whatever the connection
-// is doing. It tells the sink:
+// Run subscribes and delivers until ctx ends. It then returns the error of ctx almost at once, whatever the connection
+// is doing. Run gives the sink:
 //
-//   - SignalSubscribed for every confirmed subscription; its Heartbeats is true where the channel of heartbeats is confirmed
-//     too, it is that of the manager's environment, and Config.NoHeartbeats is not set,
-//   - SignalEvent or SignalBadEvent for every message, SignalHeartbeat for every heartbeat,
+//   - SignalSubscribed for every confirmed subscription. Its field Heartbeats is true when the channel of the
+//     heartbeats is confirmed too, that channel belongs to the manager's environment, and Config.NoHeartbeats is not
+//     set;
+//   - SignalEvent or SignalBadEvent for every message, and SignalHeartbeat for every heartbeat;
 //   - SignalLost for every attempt that failed and for every subscription that broke, with the reason: [ErrSilent],
-//     [ErrRefused], [ErrUnsubscribed], [ErrProtocol], [ErrNoHeartbeat] or what the network said.
+//     [ErrRefused], [ErrUnsubscribed], [ErrProtocol], [ErrNoHeartbeat] or an error of the network.
 //
-// Heartbeats are optional on both sides. Once this Run has heard one it expects more: when for two intervals and a second
-// (11 s) neither one nor an event comes, the link is lost, and the subscriptions that follow are not told before something
-// has come by one of them. A user that may not hear heartbeats gets events all the same: the one SignalSubscribed after
-// the refusal has it as Err, and they are not asked for again as long as p lives.
+// Heartbeats are optional for both the manager and the reader. Once this Run has received one it expects more. When
+// neither a heartbeat nor an event arrives for two intervals and a second (11 s), the link counts as lost, and Run does
+// not report the next subscriptions until something has arrived by one of them. When Redis does not allow the channel
+// of the heartbeats, events arrive all the same. The one SignalSubscribed after the refusal has it as Err, and p does
+// not ask for the channel again.
 //
-// Where one address is given, and it is that of a node of a Cluster, p remembers the others. They are connected to while that
-// address leads to nobody. The user needs +cluster|slots for it.
+// If the only configured address is that of a node of a Cluster, p remembers the other nodes, and connects to them
+// while nothing answers at that address. For this the user needs +cluster|slots.
 //
-// After each loss it waits a random time of at most 50 ms, doubling up to 800 ms, and up to 5 s after a minute of
-// failures. A subscription that lived for Config.SilenceLimit ends the row of failures. Several calls at once do not
-// disturb each other.
+// After each loss Run waits a random time. The bound of the wait begins at 50 ms and doubles up to 800 ms, and up to 5
+// s after a minute of failures. A subscription that lasted for Config.SilenceLimit resets it. Several calls of Run at
+// the same time do not disturb each other.
 func (p *PubSub) Run(ctx context.Context, sink func(tenant.Signal)) error {
 	var known pulse
 	return p.keepUp(ctx, sink, func(ctx context.Context, try *attempt) (time.Duration, error) {

@@ -7,7 +7,7 @@ import (
 )
 
 // Stream is the [tenant.Feed] over a Redis Stream, for servers from Redis 5 on. A stream keeps its newest entries, so
-// that a Run goes on after a broken link where it was.
+// that Run can continue after a broken link where it stopped.
 type Stream struct {
 	source
 
@@ -27,40 +27,42 @@ func NewStream(cfg Config, environment string) (*Stream, error) {
 	return &Stream{source: from, key: StreamKey(environment), beats: HeartbeatChannelName(environment)}, nil
 }
 
-// Run reads and delivers until ctx ends, and returns ctx's error within moments of that, whatever the connection is
-// doing. It begins behind the newest entry that there is when it connects for the first time. After a broken link it
-// goes on behind the last entry that it has delivered, so that each entry is delivered once. It tells the sink:
+// Run reads and delivers until ctx ends. It then returns the error of ctx almost at once, whatever the connection is
+// doing. When it connects for the first time, it begins after the newest entry of the stream. After a broken link it
+// continues after the last entry that it delivered, so that each entry is delivered once. Run gives the sink:
 //
-//   - SignalSubscribed for every connection on which Redis has answered a read, even when it goes on without a loss:
-//     a [tenant.Feed] says so of each, and a list that is read once more does no harm;
+//   - SignalSubscribed for every connection on which Redis has answered a read, even when nothing was lost. Every
+//     [tenant.Feed] reports each subscription, and one more reading of the list does no harm;
 //   - SignalEvent or SignalBadEvent for every entry;
-//   - SignalGap when entries may be gone that were not read, with the reason;
-//   - SignalHeartbeat for every heartbeat, 250 ms after it was heard, because the entry that made its version comes by
+//   - SignalGap, with the reason, when entries may be gone that Run has not read;
+//   - SignalHeartbeat for every heartbeat, 250 ms after it arrived, because the entries of its version arrive by
 //     another connection;
 //   - SignalLost for every attempt that failed and for every connection that broke, with the reason: [ErrSilent],
-//     [ErrRefused], [ErrProtocol] or what the network said.
+//     [ErrRefused], [ErrProtocol] or an error of the network.
 //
-// The proof that nothing is missing is that the entry which was read last is still there, since a stream is trimmed from
-// its oldest entry on. It is looked at with every read and, while nothing comes, three times in Config.SilenceLimit.
-// When it is gone there may be a gap, also if in truth the stream was trimmed up to that entry and no further. Then:
+// Redis trims a stream from its oldest entry on. So nothing is missing as long as the entry that was read last is still
+// there. Run checks that with every read and, while nothing arrives, three times in Config.SilenceLimit. When the entry
+// is gone, Run reports a gap, even when the stream was in fact trimmed exactly up to that entry. Then:
 //
-//   - when the stream has newer entries, it goes on with the oldest of these;
-//   - when there is no stream or an empty one, it goes on with whatever comes, and whatever its id is;
-//   - when the stream ends before that entry it is another one, or an older copy of the same. What is in it cannot be
-//     told from what was read before, so it goes on behind the newest entry.
+//   - when the stream has newer entries, Run continues with the oldest of these;
+//   - when the stream is empty or does not exist, Run continues with the next entry, whatever its id is;
+//   - when the stream ends before that entry, it is another stream or an older copy of the same one. Run cannot tell
+//     its entries from those that it read before, so it continues after the newest entry.
 //
-// A server that was a master and has become a replica is left, since its address may lead to the new master by now; one that
-// was a replica from the start is read.
+// When a server was a master and has become a replica, Run closes the connection, because the address may lead to the
+// new master by now. A server that was a replica from the start is read.
 //
-// Nothing proves that while there is no entry yet to stand on. If more comes then at once than one read takes, that is
-// told as a gap too. Two streams that have an entry of the same id are not told apart.
+// As long as Run has not seen any entry, it cannot check this. If more entries then arrive at once than one read
+// returns, Run reports a gap too. If one stream is replaced by another that has an entry with the same id, Run does not
+// notice.
 //
-// A stream to which the manager cannot add (Redis is full, or the ACL forbids it) looks like one to which it has nothing to
-// add. So Run listens to the manager's heartbeats on a connection of its own, by which a reader sees that it is behind. None
-// is expected, and none comes where Config.NoHeartbeats is set. A user that may not hear them gets the entries all the same:
-// one SignalSubscribed has the refusal as Err, and that Run does not ask for them again.
+// When the manager cannot add to the stream, because Redis is full or the ACL forbids it, the stream looks as if
+// nothing had happened. So Run also listens to the manager's heartbeats, on a separate connection. They show a reader
+// that it is behind. Run does not require heartbeats, and does not listen to them when Config.NoHeartbeats is set. When
+// Redis does not allow the channel of the heartbeats, entries arrive all the same: one SignalSubscribed has the refusal
+// as Err, and this Run does not ask for the channel again.
 //
-// It waits between attempts as [PubSub.Run] does. Several calls at once do not disturb each other.
+// Between attempts Run waits as [PubSub.Run] does. Several calls of Run at the same time do not disturb each other.
 func (s *Stream) Run(ctx context.Context, sink func(tenant.Signal)) error {
 	r := &streamRun{feed: s, at: cursor{batch: maxBatch}, turns: make(chan turn), lacks: make(chan error, 1)}
 	return r.run(ctx, sink)

@@ -10,10 +10,10 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/urlproblem"
 )
 
-// ParseURL reads redis://[username:password@]host[:port][/db] and, for TLS, rediss://. A missing host is localhost.
-// The only option that it takes is db, as in redis://host?db=1; others are refused rather than ignored.
+// ParseURL reads redis://[username:password@]host[:port][/db] and, for TLS, rediss://. A missing host is localhost. The
+// only option that it accepts is db, as in redis://host?db=1. Any other option is an error.
 //
-// Its errors say what is wrong without quoting the URL, since any part of it can be a piece of a password that was
+// Its errors say what is wrong without quoting the URL, because any part of it may be a piece of a password that was
 // not percent-encoded.
 func ParseURL(text string) (Config, error) {
 	if problem := urlproblem.Redis.Problem(text); problem != "" {

@@ -62,7 +62,7 @@ type Tick struct {
 // tick.
 //
 // A tenant never has more than one call at a time, even when the call overstays. A tick that is due while the last call
-// has not ended is late: it is skipped, and counted in [Tick].Late and in a metric. After the process stood still, for
+// has not ended is late: it is skipped, and counted in [Tick.Late] and in a metric. After the process stood still, for
 // however long, each tenant has one tick instead of all that it missed, and the ticks of all tenants are spread again.
 // Nothing is stored: a tick that was due while no process ran is not repeated later. A call that fails, by an error, a
 // panic or runtime.Goexit, is logged, and does not change the next tick. Setting the clock of the machine does not

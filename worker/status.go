@@ -93,16 +93,16 @@ type TenantStatus struct {
 // MarshalJSON writes the state as a word and the error as a text.
 func (t TenantStatus) MarshalJSON() ([]byte, error) { return json.Marshal(viewOf(&t)) }
 
-// StillRunningError is the error of a Group's Run and of [Every], and a part of that of [ForEach], when something has not ended
-// within the grace. Its goroutine is left behind: it ends when what it has called returns.
+// StillRunningError says what has not ended within StopGrace. [Group.Run] and [Every] return it, and the error of
+// [ForEach] may contain it. The goroutine of such a call is left behind; it ends when the call returns.
 type StillRunningError struct {
-	// TenantIDs are those whose work has not returned, sorted.
+	// TenantIDs are the tenants whose work has not returned, sorted.
 	TenantIDs []string
 	// Changes is true when the sequence of changes has not ended.
 	Changes bool
 }
 
-// Error names up to ten.
+// Error names up to ten of the tenants.
 func (e *StillRunningError) Error() string {
 	const most = 10
 	var parts []string
