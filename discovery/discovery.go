@@ -64,8 +64,8 @@ type TenantDiscovery struct {
 	turn     time.Time             // when the core changes because time passes; zero when it does not
 }
 
-// NewTenantDiscovery checks the configuration and fills in its defaults. It touches no network. The error names every
-// field that is missing or invalid.
+// NewTenantDiscovery checks the configuration and fills in its defaults. It sends nothing. The error names every field
+// that is missing or invalid.
 func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("discovery: config: %w", err)

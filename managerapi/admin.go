@@ -15,32 +15,32 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// Admin has the calls below /v1/admin, which not every manager has. They need the bearer token, also those that only read, and
-// no service key. A manager without them answers 404, which is [ErrNotFound] by its status. It is made by [Client.Admin]; the
-// zero Admin cannot be used.
+// Admin has the calls below /v1/admin. All of them need the bearer token, even to read, and no API key. Not every
+// manager has these calls: one without them answers 404, so that the error is [ErrNotFound]. [Client.Admin] makes an
+// Admin; the zero Admin cannot be used.
 type Admin struct{ client *Client }
 
-// Admin returns the calls for administrators, by the same client.
+// Admin returns the calls for administrators. They use c.
 func (c *Client) Admin() Admin { return Admin{client: c} }
 
-// TenantQuery selects tenants. What is empty selects nothing out.
+// TenantQuery selects tenants. An empty field matches every tenant.
 type TenantQuery struct {
-	// Search is a part of a name, a slug or an id.
+	// Search is a part of the tenant's name, slug or id.
 	Search string
-	// Status is that of the tenant.
+	// Status is the status of the tenant.
 	Status string
-	// Service is one that the tenant is associated with.
+	// Service is a service that the tenant is associated with.
 	Service string
-	// After is the Next of the page before. Empty begins at the oldest tenant.
+	// After is the Next of the previous page. Empty begins at the oldest tenant.
 	After string
-	// Limit is the most tenants of a page. Zero is the manager's choice.
+	// Limit is the largest number of tenants of a page. Zero lets the manager choose.
 	Limit int
 }
 
-// TenantPage is a part of the tenants, oldest first.
+// TenantPage is one page of a list of tenants, oldest first.
 type TenantPage struct {
 	Tenants []Tenant `json:"tenants"`
-	// Next is what the query for the next page has as After. Empty on the last page.
+	// Next is the value of After for the next page. Empty on the last page.
 	Next string `json:"next,omitempty"`
 }
 
@@ -53,13 +53,13 @@ type AssociationInfo struct {
 	UpdatedAt     Timestamp `json:"updatedAt,omitzero"`
 }
 
-// KeyInfo is what a manager tells of an API key. The key itself is shown once, by [CreatedKey].
+// KeyInfo describes an API key. Only [CreatedKey] contains the key itself.
 type KeyInfo struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Service   string    `json:"service"`
 	CreatedAt Timestamp `json:"createdAt,omitzero"`
-	// RevokedAt is zero while the key holds.
+	// RevokedAt is zero while the key is valid.
 	RevokedAt Timestamp `json:"revokedAt,omitzero"`
 	// LastUsedAt is zero for a key that was never used. It may lag behind by a minute.
 	LastUsedAt Timestamp `json:"lastUsedAt,omitzero"`
@@ -72,7 +72,7 @@ type CreateKeyRequest struct {
 	Name string `json:"name"`
 }
 
-// CreatedKey is a new API key. Nobody can ask for it again.
+// CreatedKey is a new API key. The manager cannot show the key again.
 type CreatedKey struct {
 	ID      string `json:"id"`
 	Service string `json:"service"`
@@ -80,17 +80,17 @@ type CreatedKey struct {
 	Key     Secret `json:"key"`
 }
 
-// LogValue shows which key it is, and not the key.
+// LogValue shows which key it is, without the key itself.
 func (k CreatedKey) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", k.ID), slog.String("service", k.Service), slog.String("name", k.Name))
 }
 
-// TokenInfo is what a manager tells of a bearer token. The token itself is shown once, by [CreatedToken].
+// TokenInfo describes a bearer token. Only [CreatedToken] contains the token itself.
 type TokenInfo struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	CreatedAt Timestamp `json:"createdAt,omitzero"`
-	// RevokedAt is zero while the token holds.
+	// RevokedAt is zero while the token is valid.
 	RevokedAt Timestamp `json:"revokedAt,omitzero"`
 	// LastUsedAt is zero for a token that was never used. It may lag behind by a minute.
 	LastUsedAt Timestamp `json:"lastUsedAt,omitzero"`
@@ -102,42 +102,43 @@ type CreateTokenRequest struct {
 	Name string `json:"name"`
 }
 
-// CreatedToken is a new bearer token. Nobody can ask for it again.
+// CreatedToken is a new bearer token. The manager cannot show the token again.
 type CreatedToken struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Token Secret `json:"token"`
 }
 
-// LogValue shows which token it is, and not the token.
+// LogValue shows which token it is, without the token itself.
 func (t CreatedToken) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", t.ID), slog.String("name", t.Name))
 }
 
-// OutboxStatus tells how far the manager is with publishing its events.
+// OutboxStatus says how far the manager has published its events.
 type OutboxStatus struct {
 	Epoch string `json:"epoch"`
-	// Newest is the newest revision that there is, Sent the newest that was published.
+	// Newest is the newest revision, Sent the newest revision that was published.
 	Newest uint64 `json:"newest"`
 	Sent   uint64 `json:"sent"`
-	// Pending is how many events wait, Quarantined how many were given up.
+	// Pending is how many events wait to be published. Quarantined is how many events the manager has given up
+	// publishing.
 	Pending     int `json:"pending"`
 	Quarantined int `json:"quarantined"`
-	// Oldest is when the oldest pending event was committed. Zero if none is pending.
+	// Oldest is when the oldest pending event was committed. It is zero if none is pending.
 	Oldest Timestamp `json:"oldest,omitzero"`
 }
 
-// EventPage is a part of a manager's events, in the order of their revisions.
+// EventPage is one page of a manager's events, in the order of their revisions.
 type EventPage struct {
 	Epoch  string         `json:"epoch"`
 	Events []tenant.Event `json:"events"`
-	// Next is the revision to ask for more after. It is that of the request when there is nothing newer.
+	// Next is the revision after which the next page begins. It is the one of the request when there is nothing newer.
 	Next uint64 `json:"next"`
-	// Raw has each of Events as it was published, to the byte. It is set by reading a page, and not written.
+	// Raw has each of Events as it was published, byte for byte. It is set when a page is read, and is not written.
 	Raw []json.RawMessage `json:"-"`
 }
 
-// UnmarshalJSON reads a page, and keeps the events as they are too. Names are exact.
+// UnmarshalJSON reads a page, and also keeps the events unchanged in Raw. Names are case-sensitive.
 func (p *EventPage) UnmarshalJSON(data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
@@ -202,7 +203,8 @@ func (a Admin) Associations(ctx context.Context, tenantID string) ([]Association
 	return list.Associations, nil
 }
 
-// Keys returns the API keys of a service, revoked ones too. An empty service is all of them.
+// Keys returns the API keys of a service, including revoked ones. With an empty service it returns the keys of all
+// services.
 func (a Admin) Keys(ctx context.Context, service string) ([]KeyInfo, error) {
 	values := url.Values{}
 	if service != "" {
@@ -217,7 +219,8 @@ func (a Admin) Keys(ctx context.Context, service string) ([]KeyInfo, error) {
 	return list.Keys, nil
 }
 
-// CreateKey makes an API key for a service. A service that has as many as it may is [ErrConflict].
+// CreateKey makes an API key for a service. It returns [ErrConflict] when the service has as many valid keys as it may
+// have.
 func (a Admin) CreateKey(ctx context.Context, wanted CreateKeyRequest) (*CreatedKey, error) {
 	const op = "create key"
 	if err := checkService(wanted.Service); err != nil {
@@ -226,13 +229,13 @@ func (a Admin) CreateKey(ctx context.Context, wanted CreateKeyRequest) (*Created
 	return admin[CreatedKey](ctx, a.client, adminCall{op: op, method: http.MethodPost, path: "keys", in: wanted})
 }
 
-// RevokeKey ends an API key; it is refused from its next request on. A key that the manager does not know is
-// [ErrNotFound].
+// RevokeKey revokes an API key: the manager refuses it from the next request on. It returns [ErrNotFound] for a key
+// that the manager does not know.
 func (a Admin) RevokeKey(ctx context.Context, id string) error {
 	return a.revoke(ctx, "revoke key", "keys", id, false)
 }
 
-// Tokens returns the bearer tokens, revoked ones too.
+// Tokens returns the bearer tokens, including revoked ones.
 func (a Admin) Tokens(ctx context.Context) ([]TokenInfo, error) {
 	list, err := admin[struct {
 		Tokens []TokenInfo `json:"tokens"`
@@ -248,19 +251,19 @@ func (a Admin) CreateToken(ctx context.Context, wanted CreateTokenRequest) (*Cre
 	return admin[CreatedToken](ctx, a.client, adminCall{op: "create token", method: http.MethodPost, path: "tokens", in: wanted})
 }
 
-// RevokeToken ends a bearer token; it is refused from its next request on. The errors are those of [Admin.RevokeKey]. The last
-// token that holds is [ErrConflict]; with force it is ended all the same.
+// RevokeToken revokes a bearer token: the manager refuses it from the next request on. The errors are those of
+// [Admin.RevokeKey]. For the last valid token it returns [ErrConflict]; with force it revokes that one too.
 func (a Admin) RevokeToken(ctx context.Context, id string, force bool) error {
 	return a.revoke(ctx, "revoke token", "tokens", id, force)
 }
 
-// Outbox tells how far the manager is with publishing.
+// Outbox says how far the manager has published its events.
 func (a Admin) Outbox(ctx context.Context) (*OutboxStatus, error) {
 	return admin[OutboxStatus](ctx, a.client, adminCall{op: "get outbox", path: "outbox"})
 }
 
-// Events returns the events after a revision, at most limit of them, or as many as the manager likes with a limit of
-// zero. It is [ErrGone] when some of them are no longer kept.
+// Events returns the events after a revision, at most limit of them. With a limit of zero the manager chooses how many.
+// It returns [ErrGone] when some of these events are no longer kept.
 func (a Admin) Events(ctx context.Context, after uint64, limit int) (*EventPage, error) {
 	values := url.Values{"after": {strconv.FormatUint(after, 10)}}
 	setLimit(values, limit)

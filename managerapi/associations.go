@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// CreateAssociation lets a tenant use a service. One that is there already is [ErrConflict].
+// CreateAssociation lets a tenant use a service. It returns [ErrConflict] when the association exists already.
 func (c *Client) CreateAssociation(ctx context.Context, tenantID, service string, association CreateAssociationRequest) (*Association, error) {
 	var created Association
 	a := associationCall{op: "create association", method: http.MethodPost, tenantID: tenantID, service: service}
@@ -18,24 +18,24 @@ func (c *Client) CreateAssociation(ctx context.Context, tenantID, service string
 	return &created, nil
 }
 
-// SuspendAssociation keeps a tenant from using a service. If there is nothing to change it is [ErrConflict], which
-// callers take as done.
+// SuspendAssociation stops a tenant from using a service. It returns [ErrConflict] when there is nothing to change;
+// treat that as success.
 func (c *Client) SuspendAssociation(ctx context.Context, tenantID, service string) error {
 	return c.onAssociation(ctx, associationCall{
 		op: "suspend association", method: http.MethodPut, tenantID: tenantID, service: service, under: []string{"suspend"},
 	}, nil, nil)
 }
 
-// ReactivateAssociation ends a suspension of an association. If there is nothing to change it is [ErrConflict], which
-// callers take as done.
+// ReactivateAssociation ends the suspension of an association. It returns [ErrConflict] when there is nothing to
+// change; treat that as success.
 func (c *Client) ReactivateAssociation(ctx context.Context, tenantID, service string) error {
 	return c.onAssociation(ctx, associationCall{
 		op: "reactivate association", method: http.MethodPut, tenantID: tenantID, service: service, under: []string{"reactivate"},
 	}, nil, nil)
 }
 
-// DeleteAssociation ends a tenant's use of a service and keeps its data. An association that is not there is
-// [ErrNotFound]; after a lost answer that is what a retry of the client finds.
+// DeleteAssociation ends a tenant's use of a service and keeps its data. It returns [ErrNotFound] when there is no such
+// association. It also does so when the client retries after the answer to a successful attempt was lost.
 func (c *Client) DeleteAssociation(ctx context.Context, tenantID, service string) error {
 	return c.onAssociation(ctx, associationCall{
 		op: "delete association", method: http.MethodDelete, tenantID: tenantID, service: service,
@@ -50,7 +50,7 @@ func (c *Client) PurgeAssociation(ctx context.Context, tenantID, service string)
 	}, nil, nil)
 }
 
-// Connections returns how service reaches the databases and queues of a tenant. It is [ErrNotFound] when there is
+// Connections returns how service reaches the databases and queues of a tenant. It returns [ErrNotFound] when there is
 // no such association, and [ErrAccessDenied] with an [Error.TenantStatus] when it is suspended or purged.
 func (c *Client) Connections(ctx context.Context, tenantID, service string) (*Connections, error) {
 	var found Connections
@@ -70,9 +70,9 @@ func (c *Client) UpdateConnections(ctx context.Context, tenantID, service string
 	}, change, nil)
 }
 
-// PatchConnections changes them by a JSON object as RFC 7396 has it: objects merge, anything else replaces, and null removes,
-// which [UpdateConnectionsRequest] has no way to say of a module, of secretPaths or of a limit. {"databases":{"ledger":null}}
-// removes a module. What is not an object is [ErrInvalidArgument].
+// PatchConnections changes the connections by a JSON object, as RFC 7396 says: objects merge, anything else replaces,
+// and null removes. It can remove a module, secret paths or a limit, which [UpdateConnectionsRequest] cannot:
+// {"databases":{"ledger":null}} removes a module. It returns [ErrInvalidArgument] when patch is not an object.
 func (c *Client) PatchConnections(ctx context.Context, tenantID, service string, patch SecretJSON) error {
 	const op = "patch connections"
 	if !json.Valid(patch) || !bytes.HasPrefix(bytes.TrimLeft(patch, whiteSpace), []byte("{")) {
@@ -83,8 +83,8 @@ func (c *Client) PatchConnections(ctx context.Context, tenantID, service string,
 	}, patch, nil)
 }
 
-// RotateCredentials asks the manager to make new credentials for service's use of a tenant. The manager accepts at once
-// and announces the new ones when they are there.
+// RotateCredentials asks the manager for new credentials with which service reaches a tenant. The manager accepts the
+// request at once, and announces the new credentials when they exist.
 func (c *Client) RotateCredentials(ctx context.Context, tenantID, service string) error {
 	return c.onAssociation(ctx, associationCall{
 		op: "rotate credentials", method: http.MethodPost, tenantID: tenantID, service: service,
@@ -92,8 +92,8 @@ func (c *Client) RotateCredentials(ctx context.Context, tenantID, service string
 	}, nil, nil)
 }
 
-// InvalidateCache asks service to forget what it keeps of a tenant: the manager accepts at once, and announces
-// tenant.cache.invalidate. The reason may be empty. Only a manager of tenantwatch has this call.
+// InvalidateCache asks service to forget what it has cached of a tenant. The manager accepts the request at once, and
+// announces tenant.cache.invalidate. The reason may be empty. Only the manager of tenantwatch has this call.
 func (c *Client) InvalidateCache(ctx context.Context, tenantID, service, reason string) error {
 	return c.onAssociation(ctx, associationCall{
 		op: "invalidate cache", method: http.MethodPost, tenantID: tenantID, service: service,

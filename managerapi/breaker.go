@@ -19,13 +19,13 @@ const (
 var errBreakerOpen = errors.New("circuit breaker is open")
 
 // CircuitBreaker says when a client stops asking a manager that fails. Failures are broken connections, attempts that
-// took too long, answers of 500 and above, and answers that cannot be read. Other answers show that the manager
-// works; a call that ended because its ctx did counts for nothing.
+// took too long, answers of 500 and above, and answers that cannot be read. Other answers show that the manager works.
+// A call that ended because its ctx ended does not count.
 type CircuitBreaker struct {
 	// Failures is how many attempts in a row must fail. Zero means 5.
 	Failures int
-	// OpenFor is how long no attempt is made after that; then one at a time is let through, and decides. Zero
-	// means 30 s.
+	// OpenFor is how long no attempt is made after that. Then one attempt is made at a time: a success closes the
+	// breaker, a failure opens it again. Zero means 30 s.
 	OpenFor time.Duration
 }
 

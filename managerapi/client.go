@@ -13,7 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// Client calls one tenant manager. Its methods may be called from any goroutine. It starts no goroutine besides those
+// Client calls one tenant manager. Its methods may be called from any goroutine. It starts no goroutines except those
 // of its HTTP transport; see [Client.Close].
 type Client struct {
 	base      string // scheme, host and path prefix, without a slash at the end
@@ -23,8 +23,8 @@ type Client struct {
 	closeIdle func()
 }
 
-// NewClient checks the configuration and fills in its defaults. It touches no network. The error names every field that is
-// missing or impossible.
+// NewClient checks the configuration and fills in its defaults. It sends nothing. The error names every field that is
+// missing or invalid.
 func NewClient(cfg Config) (*Client, error) {
 	base, err := cfg.check()
 	if err != nil {
@@ -39,9 +39,8 @@ func NewClient(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close closes the connections that no call is using, so that no goroutine of theirs is left. It does not end calls
-// that are under way: their ctx does. A Transport of the [Config] is left alone. Close may be called several
-// times.
+// Close closes the connections that no call is using, so that their goroutines end. It does not end calls that are
+// under way; end their ctx for that. A Transport of the [Config] is not closed. Close may be called several times.
 func (c *Client) Close() { c.closeIdle() }
 
 // request is one call of the API, however often it is tried.

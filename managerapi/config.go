@@ -14,9 +14,9 @@ import (
 const (
 	// DefaultTimeout bounds one attempt.
 	DefaultTimeout = time.Minute
-	// DefaultListLimit is the most bytes of a list of active tenants: 256 MiB.
+	// DefaultListLimit is the largest list of active tenants, in bytes: 256 MiB.
 	DefaultListLimit = 256 << 20
-	// DefaultBodyLimit is the most bytes of any other answer: 1 MiB.
+	// DefaultBodyLimit is the largest other answer, in bytes: 1 MiB.
 	DefaultBodyLimit = 1 << 20
 	// DefaultRetries is how often a call is tried again.
 	DefaultRetries = 6
@@ -27,49 +27,52 @@ const (
 	DefaultUserAgent = "tenantwatch"
 )
 
-// Config says which manager is called, and how. BaseURL is required; every other field has a default.
+// Config says which manager a [Client] calls, and how. BaseURL is required; every other field has a default.
 type Config struct {
-	// BaseURL is where the manager is, as in "https://tenants.example.com". It needs a scheme and a host, may have a path, and
-	// may not have a user, a query or a fragment. It has to be https unless the host is localhost or a loopback address, or
-	// AllowInsecureHTTP is set. Required.
+	// BaseURL is the address of the manager, such as "https://tenants.example.com". It needs a scheme and a host, may
+	// have a path, and may not have a user, a query or a fragment. The scheme has to be https unless the host is
+	// localhost or a loopback address, or AllowInsecureHTTP is set. Required.
 	BaseURL string
-	// APIKey gives the key that is sent with every request. It is asked for every attempt, maybe from several goroutines at
-	// once, with a ctx that ends with the attempt. White space around the key is cut off; an empty key and an error both end the
-	// call. Nil sends no key. See [StaticKey].
+	// APIKey returns the key that is sent with every request. It is called for every attempt, possibly from several
+	// goroutines at once, with a ctx that ends with the attempt. White space around the key is removed. When it returns
+	// an empty key or an error, the call fails. Nil sends no key. See [StaticKey].
 	APIKey func(ctx context.Context) (string, error)
-	// BearerToken gives the token that is sent with every request that writes, with those below /v1/admin, and, without an APIKey,
-	// with all others. What is said of APIKey applies. Nil sends no token.
+	// BearerToken returns the token that is sent with requests that write and with those below /v1/admin, and, without
+	// an APIKey, with all requests. It is called like APIKey. Nil sends no token.
 	BearerToken func(ctx context.Context) (string, error)
-	// TLS says how the manager's certificate is verified and which certificate of our own is shown. It is copied; versions
-	// below TLS 1.2 are raised to it. One that verifies nothing is refused. Nil trusts what the system does.
+	// TLS says how the manager's certificate is verified, and which certificate the client presents. It is copied. A
+	// minimum version below TLS 1.2 is raised to 1.2. A configuration that skips verification is refused. Nil trusts
+	// the roots of the system.
 	TLS *tls.Config
-	// Transport sends the requests instead of one that the client makes. What belongs to a transport is then the caller's: TLS,
-	// the time-outs of a connection, closing it. The client follows no redirect and keeps to the time-out of an attempt and to
-	// the limits all the same.
+	// Transport sends the requests. Nil means that the client makes its own transport. With a Transport, the caller is
+	// responsible for TLS, for the time-outs of connections and for closing them. The client still follows no redirect,
+	// and still applies Timeout and the limits.
 	Transport http.RoundTripper
 	// AllowInsecureHTTP lets BaseURL be http for hosts that are not loopback. Keys and tokens then cross the network in
 	// clear text.
 	AllowInsecureHTTP bool
 	// UserAgent is the User-Agent header. Empty means [DefaultUserAgent].
 	UserAgent string
-	// Timeout bounds one attempt, from asking for the key to the last byte of the answer; the time that the callback of
-	// FetchSnapshot takes counts too. Zero means [DefaultTimeout].
+	// Timeout bounds one attempt, from the call of APIKey to the last byte of the answer. The time that the callback of
+	// FetchSnapshot takes is included. Zero means [DefaultTimeout].
 	Timeout time.Duration
-	// ListLimit is the most bytes, counted after decompression, that a list of active tenants may have, BodyLimit that of any
-	// other answer. Zero means [DefaultListLimit] and [DefaultBodyLimit].
+	// ListLimit is the largest list of active tenants, and BodyLimit the largest other answer, in bytes after
+	// decompression. Zero means [DefaultListLimit] and [DefaultBodyLimit].
 	ListLimit, BodyLimit int64
-	// Retries is how often a call is tried again after its first attempt. Zero means [DefaultRetries], less than zero never.
+	// Retries is how often a call is tried again after its first attempt. Zero means [DefaultRetries]; a negative
+	// number means never.
 	Retries int
-	// BackoffBase and BackoffMax say how long to wait between attempts: each wait is drawn evenly from zero to a bound that starts
-	// at the base, doubles with every retry and stays at the maximum. A Retry-After comes on top. Zero means [DefaultBackoffBase]
-	// and [DefaultBackoffMax], or the base where that is larger.
+	// BackoffBase and BackoffMax say how long to wait between attempts: each wait is random, between zero and a bound.
+	// The bound starts at BackoffBase, doubles with every retry and stays at BackoffMax. A Retry-After is added to the
+	// wait. Zero means [DefaultBackoffBase] and [DefaultBackoffMax]; a BackoffMax of zero means BackoffBase if that is
+	// larger than the default.
 	BackoffBase, BackoffMax time.Duration
-	// CircuitBreaker lets calls fail at once with [ErrUnavailable] for a while after the manager failed several times in a row.
-	// Nil means that there is none.
+	// CircuitBreaker makes calls fail at once with [ErrUnavailable] for a while after the manager has failed several
+	// times in a row. Nil means that there is no circuit breaker.
 	CircuitBreaker *CircuitBreaker
 }
 
-// StaticKey returns a provider for an APIKey or a BearerToken that always gives key.
+// StaticKey returns a function for APIKey or BearerToken that always returns key.
 func StaticKey(key string) func(ctx context.Context) (string, error) {
 	return func(context.Context) (string, error) { return key, nil }
 }

@@ -8,50 +8,55 @@ import (
 	"time"
 )
 
-// What a caller can act on. errors.Is finds them in every error of the client; errors.As finds a [*NotFoundError] in a 404.
+// The errors that a caller can act on. errors.Is finds them in the errors of the client; errors.As finds a
+// [*NotFoundError] in a 404.
 var (
-	// ErrNotFound is a 404: what was asked for is not there. [NotFoundError] says what that is.
+	// ErrNotFound is a 404: something that the request names does not exist. [NotFoundError] says what.
 	ErrNotFound = errors.New("not found")
-	// ErrAccessDenied is a 403. With a [Error.TenantStatus] it is the tenant that may not be used, because it is
-	// suspended or purged; without one it is the key or the token that may not do this.
+	// ErrAccessDenied is a 403. If [Error.TenantStatus] is set, the tenant may not be used, because it is suspended or
+	// purged. Otherwise the key or the token does not allow the call.
 	ErrAccessDenied = errors.New("access denied")
-	// ErrConflict is a 409: the change was made already, or contradicts what is there.
+	// ErrConflict is a 409: the change was made already, or contradicts the current state.
 	ErrConflict = errors.New("conflict")
-	// ErrGone is a 410: the events that were asked for are no longer kept, or are of another epoch.
+	// ErrGone is a 410: the requested events are no longer kept, or belong to another epoch.
 	ErrGone = errors.New("gone")
 	// ErrUnauthorized is a 401: the manager does not know the key or the token.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrUnavailable means that the same call may work later: the connection failed or broke, an attempt took too
 	// long, the manager answered 429, 502, 503 or 504, or the circuit breaker is open.
 	ErrUnavailable = errors.New("tenant manager unavailable")
-	// ErrInvalidArgument means that nothing was sent, because a tenant id or a service name cannot be one.
+	// ErrInvalidArgument means that nothing was sent, because an argument is invalid, such as a tenant id or the name
+	// of a service.
 	ErrInvalidArgument = errors.New("invalid argument")
 )
 
 // MaxServices is how many names [Error.Services] returns at most.
 const MaxServices = 100
 
-// Error is an answer of the manager other than success.
+// Error is an answer of the manager that is not a success.
 type Error struct {
 	// Request is the method and the path, as in "GET /v1/tenants/active".
 	Request string
 	// StatusCode is the HTTP status.
 	StatusCode int
-	// Code and Message are what the manager's error body says, shortened. They are empty when it says nothing that can
-	// be read. Credentials of the request do not show in them even if the manager repeats them. For a 3xx the message is
-	// the client's own.
+	// Code and Message come from the body of the answer, shortened. They are empty when the body cannot be read. They
+	// never contain the credentials of the request, even if the manager repeats them. For a 3xx the client writes the
+	// message.
 	Code    string
 	Message string
-	// TenantStatus is the status of the tenant that a 403 is about, as in "suspended". It is empty in all other cases.
+	// TenantStatus is the status of the tenant, such as "suspended", when a 403 is about a tenant. Otherwise it is
+	// empty.
 	TenantStatus string
-	// RetryAfter is how long the manager asks to be left alone, at most [MaxRetryAfter]. Zero means that it did not say.
+	// RetryAfter is how long the manager asks the caller to wait, at most [MaxRetryAfter]. Zero means that the manager
+	// did not say.
 	RetryAfter time.Duration
 
 	services string // of Services, separated by line ends, so that an Error can be compared
 }
 
-// Services returns names of services that there are, at most [MaxServices], when e is a 404 about an association and the
-// request had a token alone: a name that was misspelled is found by them. Else, and for other managers, it is empty.
+// Services returns the names of existing services, at most [MaxServices], so that a caller can find a misspelled name.
+// It has names only when e is a 404 about an association and the request had a token but no key. It is always empty for
+// managers other than that of tenantwatch.
 func (e *Error) Services() []string { return strings.Fields(e.services) }
 
 // Error names the request, the status and what the manager said.
@@ -74,7 +79,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Is reports whether target is the sentinel of e's status.
+// Is reports whether target is the error for e's status, such as [ErrNotFound] for 404.
 func (e *Error) Is(target error) bool {
 	switch e.StatusCode {
 	case http.StatusUnauthorized:
@@ -108,39 +113,41 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// HTTPStatus returns StatusCode, so that a caller that only knows the error can tell a refused key from a manager that is down.
+// HTTPStatus returns StatusCode. With this method a package that does not import managerapi can tell a refused key from
+// a manager that is down.
 func (e *Error) HTTPStatus() int { return e.StatusCode }
 
-// RetryDelay returns RetryAfter, so that a caller that only knows the error can wait as long as the manager asked.
+// RetryDelay returns RetryAfter. With this method a package that does not import managerapi can wait as long as the
+// manager asked.
 func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
 
-// NotFoundError is what errors.As finds in a 404. It matches [ErrNotFound].
+// NotFoundError says what a 404 is about; errors.As finds it. It matches [ErrNotFound].
 type NotFoundError struct {
-	// Of is what is not there: "tenant", "association", "service", "key", "token" or "event". It is empty where the answer does not
-	// say, as that of a server that is not a tenant manager.
+	// Of says what does not exist: "tenant", "association", "service", "key", "token" or "event". It is empty when the
+	// answer does not say, for example because the server is not a tenant manager.
 	Of string
 	// Err is the answer.
 	Err *Error
 }
 
-// Error says what Err does.
+// Error returns the text of Err.
 func (e *NotFoundError) Error() string { return e.Err.Error() }
 
 // Unwrap returns Err.
 func (e *NotFoundError) Unwrap() error { return e.Err }
 
-// DecodeError means that the manager answered success with a body that is not what the protocol says. Nothing of the
-// body shows in it.
+// DecodeError means that the manager answered with success, but that the body does not follow the protocol. The error
+// contains nothing of the body.
 type DecodeError struct {
 	// Request is the method and the path, as in "GET /v1/tenants/active".
 	Request string
-	// StatusCode and ContentType are those of the answer. The type may be empty.
+	// StatusCode and ContentType are those of the answer. ContentType may be empty.
 	StatusCode  int
 	ContentType string
 	// Reason says what is wrong.
 	Reason string
-	// Err is set when the body was cut because the connection broke, and matches [ErrUnavailable] then. Otherwise it
-	// is nil.
+	// Err is set when the body is incomplete because the connection broke; it then matches [ErrUnavailable]. Otherwise
+	// it is nil.
 	Err error
 }
 
@@ -152,11 +159,11 @@ func (e *DecodeError) Error() string {
 // Unwrap returns Err.
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// BodyTooLargeError means that an answer was larger than the client's limit. It was not read further.
+// BodyTooLargeError means that an answer was larger than the client's limit. The rest of the answer was not read.
 type BodyTooLargeError struct {
 	// Request is the method and the path, as in "GET /v1/tenants/active".
 	Request string
-	// Limit is the most bytes that the client takes, counted after decompression.
+	// Limit is the largest number of bytes that the client accepts, counted after decompression.
 	Limit int64
 }
 

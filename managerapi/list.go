@@ -14,9 +14,9 @@ import (
 )
 
 // GetActiveTenantsByService returns every tenant that is active and whose association with service is active, in the
-// manager's order. The slice is never nil on success. Rows are not looked at: a null in the list is a nil pointer, a name
-// that is not a string is empty, and a row whose id or status has another type is a Summary without fields, which nobody can
-// use. The names of fields are exact.
+// manager's order. The slice is never nil on success. Rows are not checked: a null in the list becomes a nil pointer, a
+// name that is not a string becomes empty, and a row whose id or status is not a string becomes an empty Summary, which
+// cannot be used. The names of fields are case-sensitive.
 //
 // It fails with [ErrInvalidArgument] for a blank service, with a [*DecodeError] or a [*BodyTooLargeError] for an answer
 // that is not one whole JSON array of objects, and with an [*Error] for any other status than 200.
@@ -43,14 +43,16 @@ func (c *Client) GetActiveTenantsByService(ctx context.Context, service string) 
 	return rows, nil
 }
 
-// FetchSnapshot reads the same list as [Client.GetActiveTenantsByService], row by row as it arrives, and what came with it. A null
-// in the list and a row whose id or status is not a string are a row without values. On an error the Snapshot is zero. Once a row
-// was given the request is not tried again.
+// FetchSnapshot reads the same list as [Client.GetActiveTenantsByService], and gives the rows to req.Each as they
+// arrive. It returns the version, the ETag and the environment of the list. A null in the list, and a row whose id or
+// status is not a string, become a row without values. On an error the Snapshot is zero. Once a row was given, the
+// request is not tried again.
 //
-// With an ETag in req.Have the request is conditional, and is made again without it when it is answered with 400, 412 or 431. What a
-// manager leaves out of the answer that nothing has changed is taken from req.Have.
+// With an ETag in req.Have the request is conditional. If the answer to it is 400, 412 or 431, the request is made
+// again without the ETag. If the list has not changed, values that the answer leaves out are taken from req.Have.
 //
-// The version has an epoch and a revision, or neither. The environment is compared with nothing here: that is for the caller.
+// The version has both an epoch and a revision, or neither. Comparing the environment with the expected one is left to
+// the caller.
 func (c *Client) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
 	call, err := c.listRequest("fetch snapshot", req.Service)
 	if err != nil {

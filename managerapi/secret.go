@@ -10,7 +10,7 @@ import (
 // redacted is what a secret looks like in logs and error texts.
 const redacted = "[redacted]"
 
-// Secret is a string that goes over the wire as it is and shows as "[redacted]" when fmt or log/slog print it.
+// Secret is a string that is sent and received as it is. When fmt or log/slog prints it, it is shown as "[redacted]".
 type Secret string
 
 // Format writes "[redacted]", whatever the verb.
@@ -19,8 +19,9 @@ func (s Secret) Format(f fmt.State, _ rune) { writeRedacted(f, len(s)) }
 // LogValue returns "[redacted]", or nothing for an empty secret.
 func (s Secret) LogValue() slog.Value { return redactedValue(len(s)) }
 
-// SecretJSON is a JSON value whose shape is the manager's affair and which may hold passwords. It goes over the wire as
-// it is and shows as "[redacted]" when fmt or log/slog print it. Decode it with json.Unmarshal.
+// SecretJSON is a JSON value that may contain passwords and whose shape only the manager and its services know. It is
+// sent and received as it is. When fmt or log/slog prints it, it is shown as "[redacted]". Decode it with
+// json.Unmarshal.
 type SecretJSON []byte
 
 // MarshalJSON returns the value itself, and null for an empty one.
@@ -46,13 +47,13 @@ func (o Owner) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("email", o.Email), slog.Bool("email_verified", o.EmailVerified))
 }
 
-// LogValue shows what is asked for, without the owner's password hash.
+// LogValue shows the request without the owner's password hash.
 func (r CreateTenantRequest) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("name", r.Name), slog.String("slug", r.Slug),
 		slog.String("environment", r.Environment), slog.String("isolation", r.Isolation), slog.Any("owner", r.Owner))
 }
 
-// LogValue shows whose connections these are, and none of them.
+// LogValue shows whose connections these are, and hides the connections.
 func (c Connections) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", c.ID), slog.String("service", c.Service), slog.String("status", c.Status))
 }

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// CreateTenant makes a tenant. The manager knows the same tenant again: then Created is false. A slug that belongs to
-// another tenant is [ErrConflict].
+// CreateTenant makes a tenant. If the manager has the same tenant already, the answer is that tenant, and its Created
+// is false. CreateTenant returns [ErrConflict] when the slug belongs to another tenant.
 func (c *Client) CreateTenant(ctx context.Context, wanted CreateTenantRequest) (*CreatedTenant, error) {
 	var created CreatedTenant
 	status, err := c.send(ctx, request{
@@ -32,23 +32,25 @@ func (c *Client) Tenant(ctx context.Context, tenantID string) (*Tenant, error) {
 	return &found, nil
 }
 
-// UpdateTenant changes what change names.
+// UpdateTenant changes the fields that are set in change.
 func (c *Client) UpdateTenant(ctx context.Context, tenantID string, change UpdateTenantRequest) error {
 	return c.onTenant(ctx, "update tenant", http.MethodPatch, tenantID, change, nil)
 }
 
-// SuspendTenant suspends a tenant. One that is suspended already is [ErrConflict], which callers take as done.
+// SuspendTenant suspends a tenant. It returns [ErrConflict] when the tenant is suspended already; treat that as
+// success.
 func (c *Client) SuspendTenant(ctx context.Context, tenantID string) error {
 	return c.onTenant(ctx, "suspend tenant", http.MethodPut, tenantID, nil, nil, "suspend")
 }
 
-// ReactivateTenant ends a suspension. A tenant that is not suspended is [ErrConflict], which callers take as done.
+// ReactivateTenant ends the suspension of a tenant. It returns [ErrConflict] when the tenant is not suspended; treat
+// that as success.
 func (c *Client) ReactivateTenant(ctx context.Context, tenantID string) error {
 	return c.onTenant(ctx, "reactivate tenant", http.MethodPut, tenantID, nil, nil, "reactivate")
 }
 
-// DeleteTenant deletes a tenant. One that is not there is [ErrNotFound]; after a lost answer that is what a retry
-// of the client finds.
+// DeleteTenant deletes a tenant. It returns [ErrNotFound] when there is no such tenant. It also does so when the client
+// retries after the answer to a successful attempt was lost.
 func (c *Client) DeleteTenant(ctx context.Context, tenantID string) error {
 	return c.onTenant(ctx, "delete tenant", http.MethodDelete, tenantID, nil, nil)
 }

@@ -33,7 +33,7 @@ type CreateTenantRequest struct {
 // Owner is the first user of a tenant.
 type Owner struct {
 	Email string `json:"email"`
-	// PasswordHash may be empty, then it is not sent.
+	// PasswordHash may be empty. Then it is not sent.
 	PasswordHash  Secret `json:"passwordHash,omitempty"`
 	EmailVerified bool   `json:"emailVerified"`
 }
@@ -43,17 +43,17 @@ type CreatedTenant struct {
 	ID     string `json:"id"`
 	Slug   string `json:"slug"`
 	Status string `json:"status"`
-	// Created is false when the manager had the same tenant already. It is told by the status code, not the body.
+	// Created is false when the manager had the same tenant already. It comes from the status code, not from the body.
 	Created bool `json:"-"`
 }
 
-// UpdateTenantRequest is the body of PATCH /v1/tenants/{id}. What is nil is not sent and stays as it is.
+// UpdateTenantRequest is the body of PATCH /v1/tenants/{id}. A field that is nil is not sent and stays as it is.
 type UpdateTenantRequest struct {
 	Name     *string           `json:"name,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
-// Tenant is what GET /v1/tenants/{id} answers. Fields that the manager does not send stay zero.
+// Tenant is the answer to GET /v1/tenants/{id}. Fields that the manager does not send stay zero.
 type Tenant struct {
 	ID          string            `json:"id"`
 	Name        string            `json:"name"`
@@ -66,14 +66,14 @@ type Tenant struct {
 	UpdatedAt   Timestamp         `json:"updatedAt,omitzero"`
 }
 
-// CreateAssociationRequest is the body of POST /v1/tenants/{id}/associations/{service}. Connection limits that are zero
-// are not sent and are the manager's choice.
+// CreateAssociationRequest is the body of POST /v1/tenants/{id}/associations/{service}. A connection limit of zero is
+// not sent; the manager then chooses it.
 type CreateAssociationRequest struct {
 	IsolationMode string `json:"isolationMode"`
 	MaxOpenConns  int    `json:"maxOpenConns,omitempty"`
 	MaxIdleConns  int    `json:"maxIdleConns,omitempty"`
-	// The fields below are those of [UpdateConnectionsRequest]: what is known of the connections already. Only a manager of
-	// tenantwatch takes them here.
+	// The fields below are those of [UpdateConnectionsRequest], for connections that are known already. Only the
+	// manager of tenantwatch accepts them here.
 	Databases          map[string]DatabaseConnections `json:"databases,omitempty"`
 	RabbitMQ           SecretJSON                     `json:"rabbitmq,omitempty"`
 	Messaging          SecretJSON                     `json:"messaging,omitempty"`
@@ -99,32 +99,34 @@ type Connections struct {
 	IsolationMode string `json:"isolationMode"`
 	// Databases has one entry for each module of the service.
 	Databases map[string]DatabaseConnections `json:"databases,omitempty"`
-	// RabbitMQ has one object for each module, Messaging one called rabbitmq for all of them, and Streaming one called kafka
-	// for each module.
+	// RabbitMQ has one object for each module. Messaging has one object, called rabbitmq, for all modules. Streaming
+	// has one object for each module, with one called kafka in it.
 	RabbitMQ           SecretJSON `json:"rabbitmq,omitempty"`
 	Messaging          SecretJSON `json:"messaging,omitempty"`
 	Streaming          SecretJSON `json:"streaming,omitempty"`
 	ConnectionSettings SecretJSON `json:"connectionSettings,omitempty"`
 	CreatedAt          Timestamp  `json:"createdAt,omitzero"`
 	UpdatedAt          Timestamp  `json:"updatedAt,omitzero"`
-	// Other are the fields that this package has no name for.
+	// Other has the fields that this package has no name for.
 	Other map[string]SecretJSON `json:"-"`
 }
 
-// DatabaseConnections is how one module of a service reaches its databases. What the module does not use is empty.
+// DatabaseConnections tells one module of a service how it reaches its databases. A field that the module does not use
+// is empty.
 type DatabaseConnections struct {
 	PostgreSQL         SecretJSON `json:"postgresql,omitempty"`
 	PostgreSQLReplica  SecretJSON `json:"postgresqlReplica,omitempty"`
 	MongoDB            SecretJSON `json:"mongodb,omitempty"`
 	ConnectionSettings SecretJSON `json:"connectionSettings,omitempty"`
-	// Other are the fields that this package has no name for.
+	// Other has the fields that this package has no name for.
 	Other map[string]SecretJSON `json:"-"`
 }
 
-// UpdateConnectionsRequest is the body of PUT /v1/tenants/{id}/associations/{service}/connections. What is empty is not
-// sent. The pool limits of one module, or without a Module of all that have none of their own, are MaxOpenConns,
-// MaxIdleConns and StatementTimeout; the other fields are those that [Connections] shows. The manager merges them into what
-// it has (RFC 7396): a field that is SecretJSON("null") is removed. [Client.PatchConnections] removes everything else.
+// UpdateConnectionsRequest is the body of PUT /v1/tenants/{id}/associations/{service}/connections. An empty field is
+// not sent. MaxOpenConns, MaxIdleConns and StatementTimeout are the limits of a connection pool: of one module or,
+// without a Module, of all modules that have no limits of their own. The other fields are those of [Connections]. The
+// manager merges them into the connections that it has (RFC 7396). A field that is SecretJSON("null") is removed; use
+// [Client.PatchConnections] to remove anything else.
 type UpdateConnectionsRequest struct {
 	Module       string `json:"module,omitempty"`
 	MaxOpenConns int    `json:"maxOpenConns,omitempty"`
@@ -136,10 +138,10 @@ type UpdateConnectionsRequest struct {
 	Messaging          SecretJSON                     `json:"messaging,omitempty"`
 	Streaming          SecretJSON                     `json:"streaming,omitempty"`
 	ConnectionSettings SecretJSON                     `json:"connectionSettings,omitempty"`
-	// SecretPaths, by module, and MessagingConfig are for events alone: the manager shows them nowhere else.
+	// SecretPaths, by module, and MessagingConfig are only for events: the manager shows them nowhere else.
 	SecretPaths     map[string]tenant.SecretPaths `json:"secretPaths,omitempty"`
 	MessagingConfig *tenant.MessagingConfig       `json:"messagingConfig,omitempty"`
-	// Other are fields that this package has no name for.
+	// Other has the fields that this package has no name for.
 	Other map[string]SecretJSON `json:"-"`
 }
 
@@ -148,20 +150,21 @@ type InvalidateCacheRequest struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// ErrorBody is what a manager answers with a status of 400 and above. The client reads it leniently: fields of another
-// type count as absent.
+// ErrorBody is the body of an answer with a status of 400 or above. The client treats a field of another type as
+// absent.
 type ErrorBody struct {
 	Code  string `json:"code"`
 	Error string `json:"error"`
-	// Status is the tenant's status, when the answer is a 403 because of it. In application/problem+json the field of
-	// the same name is a number, the HTTP status; the client tells the two apart by their type.
+	// Status is the tenant's status, when that is the reason for a 403. In application/problem+json the field of the
+	// same name is the HTTP status, a number. The client distinguishes the two by their type.
 	Status string `json:"status,omitempty"`
 }
 
-// Timestamp is a time of day in RFC 3339. One that cannot be read is zero, because nothing depends on it.
+// Timestamp is a date and time in the format of RFC 3339. One that cannot be read is zero, because nothing depends on
+// it.
 type Timestamp struct{ time.Time }
 
-// UnmarshalJSON reads RFC 3339 and takes everything else as the zero time; it never fails.
+// UnmarshalJSON reads the format of RFC 3339. Everything else becomes the zero time. It never fails.
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	var at time.Time
 	if json.Unmarshal(data, &at) != nil {

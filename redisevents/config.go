@@ -63,8 +63,8 @@ type Config struct {
 	// SentinelPassword is sent to Sentinels, which never get Password. It needs MasterName. Empty sends none.
 	SentinelPassword string `json:"sentinelPassword,omitempty"`
 	// SilenceLimit is how long a connection may deliver no complete message or reply before it counts as dead. In this
-	// time a ping is sent, or the stream is read again, three times. Zero means 10 s. A limit of more than 70 years
-	// counts as 70 years.
+	// time a ping is sent, or the stream is read again, three times. Zero means 10 s. A limit of more than 73 years
+	// counts as 73 years.
 	SilenceLimit time.Duration `json:"silenceLimit,omitempty"`
 	// NoHeartbeats is for a manager that sends versions but no heartbeats: missing heartbeats then are not a sign of a
 	// loss. False means that heartbeats are expected wherever Redis allows their channel.

@@ -17,8 +17,9 @@ type Stream struct {
 
 var _ tenant.Feed = (*Stream)(nil)
 
-// NewStream returns a feed of the stream of one environment or, with an empty environment, of the stream for events that
-// name none; there is no stream of all events. It connects to nothing before Run. The error is that of [NewPubSub].
+// NewStream returns a feed of the stream of one environment. With an empty environment it reads the stream of the
+// events that name no environment; there is no stream of all events. It does not connect before Run. The errors are
+// those of [NewPubSub].
 func NewStream(cfg Config, environment string) (*Stream, error) {
 	from, environment, err := newSource(cfg, environment)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package tenanttest stands in for a tenant manager and for the link that brings its events, in tests, and fails on
-// purpose when it is told to. It is for your tests as much as for ours.
+// Package tenanttest has a fake tenant manager and a fake source of events, for tests. Both fail on purpose when a test
+// tells them to. Use them in your own tests.
 //
 // # The manager
 //
