@@ -10,15 +10,15 @@ import (
 // Backup is the data of a [Manager] at one moment.
 type Backup struct{ world *world }
 
-// Backup copies the data. What is done to the manager afterwards does not change the copy.
+// Backup returns a copy of the data. Later changes of the manager do not change the copy.
 func (m *Manager) Backup() *Backup {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return &Backup{world: m.world.clone()}
 }
 
-// Restore makes the data what they were at the backup, under a new identity: a new epoch, with revisions from zero on. It
-// announces nothing, empties the log, and may be done again with the same backup. The faults stay.
+// Restore sets the data back to the backup and begins a new epoch, with revisions from zero on. It announces nothing
+// and empties the log of events. It may be called again with the same backup. Faults stay set.
 func (m *Manager) Restore(b *Backup) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 // with: a *[managerapi.Error], which errors.Is finds as managerapi.ErrNotFound, ErrConflict or ErrAccessDenied. A
 // change whose events could not all be published is made, and returns a *[PublishError].
 
-// Create makes a tenant. Without a slug it gets one made of its name. If the very same tenant is there already, Created
-// is false and nothing happens; a slug that another tenant has is managerapi.ErrConflict.
+// Create makes a tenant. Without a slug in req, the slug is made from the name. If the same tenant exists already,
+// nothing happens and Created is false. If another tenant has the slug, the error is managerapi.ErrConflict.
 func (m *Manager) Create(ctx context.Context, req managerapi.CreateTenantRequest) (managerapi.CreatedTenant, error) {
 	n, err := lifecycle.NewTenant{
 		Name: req.Name, Slug: req.Slug, Environment: req.Environment, Isolation: req.Isolation, Metadata: req.Metadata,
@@ -46,8 +46,8 @@ func (m *Manager) Create(ctx context.Context, req managerapi.CreateTenantRequest
 	return created, err
 }
 
-// Add makes tenants with these ids and associates them with service, all in one go. Each is named like its id. An id that
-// is not valid or is there already is an error, and then nothing is added.
+// Add makes tenants with these ids and associates them with service, all in one step. The name of each tenant is its
+// id. If an id is invalid or exists already, Add returns an error and adds nothing.
 func (m *Manager) Add(ctx context.Context, service string, ids ...string) error {
 	return m.change(ctx, "add tenants", func(now time.Time) ([]happening, error) {
 		if err := errors.Join(m.world.checkService(service), m.free(ids)); err != nil {
@@ -120,7 +120,7 @@ func (m *Manager) update(ctx context.Context, id string, req managerapi.UpdateTe
 	})
 }
 
-// Suspend suspends a tenant; all services lose it.
+// Suspend suspends a tenant: it is no longer active for any service.
 func (m *Manager) Suspend(ctx context.Context, id string) error {
 	_, err := m.changeTenant(ctx, "suspend tenant", id, (*lifecycle.Record).Suspend)
 	return err
@@ -142,8 +142,8 @@ func (m *Manager) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// Associate makes a tenant active for a service. It is managerapi.ErrAccessDenied while the tenant is suspended, because
-// the event would announce as active what is not.
+// Associate makes a tenant active for a service. While the tenant is suspended the error is managerapi.ErrAccessDenied,
+// because the event would announce a tenant as active that is not.
 func (m *Manager) Associate(ctx context.Context, id, service string, req managerapi.CreateAssociationRequest) (managerapi.Association, error) {
 	body, err := json.Marshal(req)
 	if err != nil {
@@ -183,14 +183,15 @@ func (m *Manager) SuspendService(ctx context.Context, id, service string) error 
 	return err
 }
 
-// ReactivateService ends that. It is managerapi.ErrAccessDenied while the tenant itself is suspended.
+// ReactivateService ends the suspension of an association. While the tenant itself is suspended the error is
+// managerapi.ErrAccessDenied.
 func (m *Manager) ReactivateService(ctx context.Context, id, service string) error {
 	_, err := m.changeAssociation(ctx, "reactivate association", id, service, (*lifecycle.Record).ReactivateService)
 	return err
 }
 
 // Disassociate ends the association of a tenant with a service. It announces tenant.service.disassociated, or
-// tenant.service.purged when purge is set; of a purged association one can still see that it was purged.
+// tenant.service.purged when purge is set. The manager remembers that a purged association was purged.
 func (m *Manager) Disassociate(ctx context.Context, id, service string, purge bool) error {
 	_, err := m.changeAssociation(ctx, "disassociate", id, service, func(r *lifecycle.Record, a *lifecycle.Association) ([]lifecycle.Happening, error) {
 		return r.Disassociate(a, purge), nil
@@ -198,14 +199,14 @@ func (m *Manager) Disassociate(ctx context.Context, id, service string, purge bo
 	return err
 }
 
-// RotateCredentials announces new credentials.
+// RotateCredentials announces new credentials for a service's use of a tenant.
 func (m *Manager) RotateCredentials(ctx context.Context, id, service string) error {
 	_, err := m.changeAssociation(ctx, "rotate credentials", id, service, (*lifecycle.Record).Rotate)
 	return err
 }
 
-// Connections returns how the service reaches the tenant's databases. It is managerapi.ErrAccessDenied, with the status,
-// while the tenant or the association is not active.
+// Connections returns how the service reaches the tenant's databases. While the tenant or the association is not
+// active, the error is managerapi.ErrAccessDenied, with the status.
 func (m *Manager) Connections(id, service string) (managerapi.Connections, error) {
 	view, err := m.connections(id, service)
 	return decoded(view), err
@@ -224,7 +225,7 @@ func (m *Manager) connections(id, service string) (contract.ConnectionsView, err
 	return rec.View(*a), nil
 }
 
-// UpdateConnections merges req into the connections (RFC 7396), and announces what that changed.
+// UpdateConnections merges req into the connections (RFC 7396), and announces the changes.
 func (m *Manager) UpdateConnections(
 	ctx context.Context, id, service string, req managerapi.UpdateConnectionsRequest,
 ) (managerapi.Connections, error) {

@@ -12,15 +12,15 @@ import (
 // convergePoll is how often Converges looks.
 const convergePoll = 5 * time.Millisecond
 
-// Set is what [Converges] looks at; *discovery.TenantDiscovery is one, and so is what a worker of yours keeps.
+// Set is a set of tenants for [Converges] to check: a *discovery.TenantDiscovery, or a set that your own worker keeps.
 type Set interface {
 	// ActiveTenantIDs returns the ids in any order and any spelling.
 	ActiveTenantIDs() []string
 }
 
-// Converges waits until the set has exactly the tenants that are active for the service by the manager, whatever faults
-// are set, and fails the test with the difference if that takes longer than within. In a bubble of testing/synctest it
-// waits in the bubble's time.
+// Converges waits until the set has exactly the tenants that manager has as active for the service, whatever faults are
+// set. If that takes longer than within, it fails the test and reports the difference. In a bubble of testing/synctest
+// it waits in the time of the bubble.
 func Converges(t testing.TB, set Set, manager *Manager, service string, within time.Duration) {
 	t.Helper()
 	deadline := time.NewTimer(within)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Answer is an answer as a test wants it on the wire.
+// Answer is an HTTP answer that a test chooses.
 type Answer struct {
 	// Status is the HTTP status. Zero is 200.
 	Status int
@@ -61,73 +61,73 @@ type plan struct {
 	empty, cut, drop bool
 }
 
-// The faults below are set for the next n requests, a negative n is for all until [Manager.ClearFaults]; setting one again
-// replaces it, and n 0 clears it. Those with List in their name are for the list of active tenants, over HTTP and through a
-// [Fetcher]. Different ones add up: a request for a list uses up one of each. Of those that make the answer, a
-// dropped connection goes before a failure, a failure before an answer of the test's own, and that before the rest.
+// The faults below are set for the next n requests, as the package's doc says.
 
-// Fail answers any request, list or not, with an error status; see [Manager.FailList]. It goes before authorization.
+// Fail answers the next n requests of any kind with an error status, before it checks the key; see [Manager.FailList].
 func (m *Manager) Fail(n, status int, retryAfter string) {
 	m.setFaults(func(f *faults) { f.any = fault[failure]{n, failure{status, retryAfter}} })
 }
 
-// FailList answers with an error status, and a Retry-After with that text unless it is empty.
+// FailList answers the next n requests for a list with an error status, and with the header Retry-After unless
+// retryAfter is empty. See the package's doc for n.
 func (m *Manager) FailList(n, status int, retryAfter string) {
 	m.setFaults(func(f *faults) { f.failure = fault[failure]{n, failure{status, retryAfter}} })
 }
 
-// AnswerList answers with bytes of the test's own.
+// AnswerList answers the next n requests for a list with the given answer.
 func (m *Manager) AnswerList(n int, answer Answer) {
 	m.setFaults(func(f *faults) { f.answer = fault[Answer]{n, answer} })
 }
 
-// DelayList holds the answer back for d, after the set has been read.
+// DelayList delays the next n lists by d, after the set has been read.
 func (m *Manager) DelayList(n int, d time.Duration) {
 	m.setFaults(func(f *faults) { f.delay = fault[time.Duration]{n, d} })
 }
 
-// StaleList answers with the set of an earlier revision, as a replica that lags behind. A revision that the log does not
-// reach back to is the oldest that it does.
+// StaleList answers the next n requests for a list with the set of an earlier revision, like a replica that lags
+// behind. If the log of events does not reach back to the revision, the oldest one that it reaches is used.
 func (m *Manager) StaleList(n int, revision uint64) {
 	m.setFaults(func(f *faults) { f.stale = fault[uint64]{n, revision} })
 }
 
-// ListEnvironment says that the list is of that environment, in its Tenant-Set-Environment. An empty name leaves it out.
+// ListEnvironment sets the environment of the next n lists, in the header Tenant-Set-Environment. An empty name leaves
+// the header out.
 func (m *Manager) ListEnvironment(n int, name string) {
 	m.setFaults(func(f *faults) { f.environment = fault[string]{n, name} })
 }
 
-// PartialList answers with the oldest tenants only, a share of 0 to 1 of them, rounded down.
+// PartialList answers the next n requests for a list with only the oldest tenants: a share of them from 0 to 1, rounded
+// down.
 func (m *Manager) PartialList(n int, share float64) {
 	m.setFaults(func(f *faults) { f.keep = fault[float64]{n, min(max(share, 0), 1)} })
 }
 
-// EmptyList answers with no tenant at all.
+// EmptyList answers the next n requests for a list with an empty list.
 func (m *Manager) EmptyList(n int) {
 	m.setFaults(func(f *faults) { f.empty = fault[struct{}]{left: n} })
 }
 
-// CutList breaks the connection after half of the body.
+// CutList breaks the connection of the next n requests for a list after half of the body.
 func (m *Manager) CutList(n int) {
 	m.setFaults(func(f *faults) { f.cut = fault[struct{}]{left: n} })
 }
 
-// DropList breaks the connection instead of answering.
+// DropList breaks the connection of the next n requests for a list instead of answering.
 func (m *Manager) DropList(n int) {
 	m.setFaults(func(f *faults) { f.drop = fault[struct{}]{left: n} })
 }
 
-// HoldList stops the next request for a list when its set has been read: reached is closed then, and the answer, which
-// is an old one by now, goes out when release is called. The request also ends with its ctx. Call release in any case,
-// a server that is closed waits for it; calling it again does nothing.
+// HoldList stops the next request for a list after its set has been read, and closes reached. The answer, which may be
+// old by then, is sent when release is called. The request also ends when its ctx ends. Always call release, because
+// closing an HTTP server waits for it. Calling release again does nothing.
 func (m *Manager) HoldList() (reached <-chan struct{}, release func()) { return m.holdList(false) }
 
-// HoldListBeforeRead is [Manager.HoldList], but stops the request before the set is read.
+// HoldListBeforeRead is like [Manager.HoldList], but stops the request before the set is read.
 func (m *Manager) HoldListBeforeRead() (reached <-chan struct{}, release func()) {
 	return m.holdList(true)
 }
 
-// ClearFaults ends all faults. Requests that are held or delayed already stay so.
+// ClearFaults ends all faults. It does not release requests that are held or delayed already.
 func (m *Manager) ClearFaults() {
 	m.setFaults(func(f *faults) { *f = faults{} })
 }

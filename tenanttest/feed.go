@@ -17,7 +17,7 @@ const (
 	DefaultMostBackoff  = 800 * time.Millisecond
 )
 
-// What a [Feed] gives as the reason when the test gave none.
+// The errors that a [Feed] uses when the test gives none.
 var (
 	ErrDisconnected = errors.New("feed disconnected")
 	ErrRefused      = errors.New("subscription refused")
@@ -25,11 +25,12 @@ var (
 	ErrRunEnded     = errors.New("feed ended by itself")
 )
 
-// Feed is a [tenant.Feed] in memory. What is published reaches every Run that is subscribed at that moment; with none
-// subscribed it is lost, as with Redis Pub/Sub. All methods may be called from any goroutine, while Run runs or not.
+// Feed is a [tenant.Feed] in memory. An event reaches every Run that is subscribed when the event is published. If no
+// Run is subscribed the event is lost, as with Redis Pub/Sub. All methods may be called from any goroutine, whether Run
+// runs or not.
 //
-// Every Run sees the same events in the same order. A fault is drawn once, not once for every Run, so that two feeds
-// with the same seed and the same calls deliver the same.
+// Every Run gets the same events in the same order: a fault applies to an event once, not once for each Run. Two feeds
+// with the same seed and the same calls deliver the same events.
 type Feed struct {
 	firstBackoff, mostBackoff time.Duration
 	heartbeats                bool
@@ -42,22 +43,22 @@ type Feed struct {
 	faults  feedFaults
 }
 
-// FeedOption sets up a [Feed].
+// FeedOption is an option of [NewFeed].
 type FeedOption func(*Feed)
 
-// WithSeed seeds the shuffling of [Feed.Reorder]. The default is 1.
+// WithSeed sets the seed with which [Feed.Reorder] shuffles. The default is 1.
 func WithSeed(seed uint64) FeedOption {
 	return func(f *Feed) { f.faults.rand = rand.New(rand.NewPCG(seed, seed)) } //nolint:gosec // has to be repeatable
 }
 
-// WithBackoff sets how long a Run waits after an attempt to subscribe that failed: first, then twice as long each time,
-// most at most. There is no jitter. The defaults are [DefaultFirstBackoff] and [DefaultMostBackoff].
+// WithBackoff sets how long a Run waits after a failed attempt to subscribe: first, then twice as long after each
+// further failure, up to most. The wait is not random. The defaults are [DefaultFirstBackoff] and [DefaultMostBackoff].
 func WithBackoff(first, most time.Duration) FeedOption {
 	return func(f *Feed) { f.firstBackoff, f.mostBackoff = first, max(first, most) }
 }
 
-// WithHeartbeats makes every subscription confirm that it hears heartbeats, as Redis Pub/Sub does, so that they are expected.
-// Without it a [Feed.Heartbeat] is heard all the same.
+// WithHeartbeats makes every subscription confirm that it receives heartbeats, as Redis Pub/Sub does. A discovery then
+// expects heartbeats. Without this option a [Feed.Heartbeat] is delivered all the same.
 func WithHeartbeats() FeedOption { return func(f *Feed) { f.heartbeats = true } }
 
 // NewFeed returns a feed whose link is up.
@@ -74,7 +75,7 @@ func NewFeed(opts ...FeedOption) *Feed {
 	return f
 }
 
-// Run implements [tenant.Feed]. It returns the error of ctx, or the one of [Feed.EndRuns].
+// Run implements [tenant.Feed]. It returns the error of ctx, or the error that was given to [Feed.EndRuns].
 func (f *Feed) Run(ctx context.Context, sink func(tenant.Signal)) error {
 	r := f.enter()
 	defer f.leave(r)
@@ -133,7 +134,7 @@ func (f *Feed) UseEnvironment(name string) {
 	f.used = name
 }
 
-// UsedEnvironment returns the name that UseEnvironment was given last, empty if there was none.
+// UsedEnvironment returns the name that UseEnvironment was given last. It is empty if there was none.
 func (f *Feed) UsedEnvironment() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

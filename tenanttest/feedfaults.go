@@ -17,9 +17,9 @@ type feedFaults struct {
 	gathered  []tenant.Signal
 }
 
-// Disconnect breaks the link: every subscribed Run tells [tenant.SignalLost] after what it has queued already, and each
-// later attempt fails with err until [Feed.Connect]. Events that are delayed or gathered are lost with the link. A nil
-// err is [ErrDisconnected].
+// Disconnect breaks the link. Every subscribed Run first delivers what it has queued, and then gives
+// [tenant.SignalLost]. Each later attempt to subscribe fails with err until [Feed.Connect] is called. Events that are
+// delayed, or gathered by [Feed.Reorder], are lost. A nil err means [ErrDisconnected].
 func (f *Feed) Disconnect(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -32,7 +32,7 @@ func (f *Feed) Disconnect(err error) {
 	}
 }
 
-// Connect makes attempts to subscribe succeed again, and lets the Runs that wait for their next one try at once.
+// Connect makes attempts to subscribe succeed again. Runs that wait for their next attempt try at once.
 func (f *Feed) Connect() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -43,16 +43,16 @@ func (f *Feed) Connect() {
 	}
 }
 
-// Refuse makes attempts to subscribe fail with err until [Feed.Connect], and leaves the present subscriptions alone. A
-// nil err is [ErrRefused].
+// Refuse makes attempts to subscribe fail with err until [Feed.Connect] is called. Current subscriptions stay. A nil
+// err means [ErrRefused].
 func (f *Feed) Refuse(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.downErr = orDefault(err, ErrRefused)
 }
 
-// Silence makes the link silent, or ends that. A silent link is up and carries nothing: no event, no heartbeat, no
-// confirmation, and no signal says so. What is published meanwhile is lost.
+// Silence makes the link silent, or ends the silence. A silent link is up and carries nothing: no event, no heartbeat
+// and no confirmation. No signal tells a Run about it. Events that are published meanwhile are lost.
 func (f *Feed) Silence(on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -62,7 +62,7 @@ func (f *Feed) Silence(on bool) {
 	}
 }
 
-// EndRuns makes every Run that runs now return err, after what it has queued. A nil err is [ErrRunEnded].
+// EndRuns makes every current Run deliver what it has queued and then return err. A nil err means [ErrRunEnded].
 func (f *Feed) EndRuns(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,7 +71,7 @@ func (f *Feed) EndRuns(err error) {
 	}
 }
 
-// Drop loses the next n events.
+// Drop makes the feed lose the next n events.
 func (f *Feed) Drop(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -85,14 +85,16 @@ func (f *Feed) Duplicate(n int) {
 	f.faults.duplicate = n
 }
 
-// Delay lets all that is published from now on arrive d later, in order. Zero ends it for what is published afterwards.
+// Delay delays all events that are published from now on by d, and keeps their order. Zero ends the delay for later
+// events.
 func (f *Feed) Delay(d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.faults.latency = d
 }
 
-// Reorder gathers the next k events and delivers them in an order that the seed decides. [Feed.Flush] lets fewer go.
+// Reorder gathers the next k events and then delivers them in a shuffled order, which the seed decides. [Feed.Flush]
+// delivers them earlier.
 func (f *Feed) Reorder(k int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,7 +102,8 @@ func (f *Feed) Reorder(k int) {
 	f.faults.gather = k
 }
 
-// ClearFaults ends Silence, Drop, Duplicate, Delay and Reorder; gathered events are let go. The link stays as it is.
+// ClearFaults ends Silence, Drop, Duplicate, Delay and Reorder, and delivers the gathered events. The link stays as it
+// is.
 func (f *Feed) ClearFaults() {
 	f.Silence(false)
 	f.mu.Lock()

@@ -13,17 +13,17 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// Fetcher reads a manager's lists without a network, under the same faults: what a client of the REST API would give, in
-// one attempt, so that it works in a bubble of testing/synctest. It asks for no key.
+// Fetcher reads a manager's lists without a network, so that it works in a bubble of testing/synctest. It returns what
+// a client of the REST API would return in one attempt, with the same faults. It needs no key.
 type Fetcher struct{ manager *Manager }
 
-// Fetcher returns one. It may be used from any goroutine.
+// Fetcher returns a [Fetcher] for m. It may be used from any goroutine.
 func (m *Manager) Fetcher() *Fetcher { return &Fetcher{manager: m} }
 
 // GetActiveTenantsByService returns the rows of service's list. A row that [Manager.AnswerList] made null is nil.
 //
-// Its errors are those of ctx; a *[managerapi.Error] for an error status; a *[managerapi.DecodeError] for a body that is no
-// array or was cut; and one that is managerapi.ErrUnavailable for a dropped connection.
+// It returns the error of ctx; a *[managerapi.Error] for an error status; a *[managerapi.DecodeError] for a body that
+// is not an array or is incomplete; and an error that matches managerapi.ErrUnavailable for a dropped connection.
 func (f *Fetcher) GetActiveTenantsByService(ctx context.Context, service string) ([]*tenant.Summary, error) {
 	answer, err := f.fetch(ctx, service)
 	if err != nil {

@@ -21,11 +21,16 @@ import (
 // DefaultLogLimit is how many events a [Manager] remembers unless [WithLogLimit] says otherwise.
 const DefaultLogLimit = 10_000
 
-// Manager is a tenant manager in memory: an [http.Handler] for the REST API, and the same changes as methods. It may be
-// used from any goroutine. It starts none, and has nothing to be closed.
+// Manager is a tenant manager in memory. It is an [http.Handler] for the REST API, and has methods for the same
+// changes. It may be used from any goroutine, starts no goroutine, and need not be closed.
 //
-// Each change is made at once and takes a revision for each of its events. The events then go to the publisher, if
-// there is one, in the order of revisions and one at a time; the call that made the change returns after that.
+// Each change is made at once, and each of its events takes the next revision. Then the events go to the publisher, if
+// there is one: one at a time, in the order of their revisions. After that the call that made the change returns.
+//
+//
+// The methods that change or read the data return the errors of the REST API: a *[managerapi.Error] that matches
+// managerapi.ErrNotFound, ErrConflict or ErrAccessDenied with errors.Is. When some events of a change could not be
+// published, the change is made and the method returns a *[PublishError].
 type Manager struct {
 	mux         *http.ServeMux
 	token       string
@@ -57,7 +62,7 @@ type logEntry struct {
 	rows     []rowChange
 }
 
-// Option sets up a [Manager].
+// Option is an option of [NewManager].
 type Option func(*Manager)
 
 // WithAPIKey sets the key that every request must carry. The default is a random one.
@@ -66,11 +71,11 @@ func WithAPIKey(key string) Option { return func(m *Manager) { m.apiKey = key } 
 // WithToken sets the bearer token that writes must carry. The default is a random one.
 func WithToken(token string) Option { return func(m *Manager) { m.token = token } }
 
-// WithEnvironment sets the environment of all tenants and events, which the lists name as well; a request to create a tenant
-// in another one is refused with 400. By default no list names one, each tenant's events name the environment that it was
-// created with, and the revisions run through all of them.
+// WithEnvironment sets the environment of all tenants, events and lists. A request to create a tenant in another
+// environment is refused with 400. By default lists name no environment, the events of a tenant name the environment
+// that it was created with, and all environments share one sequence of revisions.
 //
-// A name that cannot be one panics.
+// WithEnvironment panics when name is not valid, see [tenant.ParseEnvironment].
 func WithEnvironment(name string) Option {
 	parsed, err := tenant.ParseEnvironment(name)
 	if err != nil {
@@ -79,27 +84,29 @@ func WithEnvironment(name string) Option {
 	return func(m *Manager) { m.environment = parsed }
 }
 
-// WithoutVersions makes a manager that speaks the plain protocol: no epoch and revision, no ETag, no 304, no gzip.
+// WithoutVersions makes a manager that has only the base of the protocol: it sends no epoch, revision or ETag, never
+// answers 304, and does not compress.
 func WithoutVersions() Option { return func(m *Manager) { m.versions = false } }
 
-// WithPublisher hands every event to publish, in the order of revisions, never two at a time and never under a lock.
-// Its ctx is that of the call that made the change; requests over HTTP go on publishing when the client has gone away.
-// An error of it undoes nothing, see [PublishError]. publish may read from the manager and may not change it.
+// WithPublisher calls publish for every event, one at a time, in the order of their revisions. No lock is held during
+// the call. ctx is that of the call that made the change; for a change over HTTP it does not end when the client
+// disconnects. An error of publish does not undo the change, see [PublishError]. publish may read from the manager, but
+// may not change it.
 func WithPublisher(publish func(ctx context.Context, evt tenant.Event) error) Option {
 	return func(m *Manager) { m.publisher = publish }
 }
 
-// WithIDs makes the ids of new tenants. What it returns has to be valid and new. By default they are UUIDs
-// without dashes.
+// WithIDs sets the function that makes the ids of new tenants. Each id has to be valid and new. By default ids are
+// UUIDs without dashes.
 func WithIDs(newID func() string) Option { return func(m *Manager) { m.newID = newID } }
 
-// WithEventIDs spells tenant ids in events, for instance without the dashes that the list has. By default they are
-// spelled as in the list.
+// WithEventIDs sets the spelling of tenant ids in events, for instance without the dashes that they have in the list.
+// By default they are spelled as in the list.
 func WithEventIDs(spell func(tenantID string) string) Option {
 	return func(m *Manager) { m.eventID = spell }
 }
 
-// WithLogLimit sets how many events [Manager.Events] and [Manager.StaleList] can look back on, at least 1.
+// WithLogLimit sets how many events the manager remembers for [Manager.Events] and [Manager.StaleList]; at least 1.
 func WithLogLimit(n int) Option { return func(m *Manager) { m.logLimit = max(n, 1) } }
 
 // NewManager returns a manager without tenants.
@@ -144,14 +151,14 @@ func (m *Manager) Active(service string) []tenant.Summary {
 	return rows
 }
 
-// Version returns the epoch and the newest revision, without versions too.
+// Version returns the epoch and the newest revision. It does so even with [WithoutVersions].
 func (m *Manager) Version() tenant.Version {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return tenant.Version{Epoch: m.epoch, Revision: m.revision}
 }
 
-// Events returns a copy of the newest events, oldest first, at most as many as the log's limit.
+// Events returns a copy of the newest events, oldest first, at most as many as [WithLogLimit] allows.
 func (m *Manager) Events() []tenant.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -172,22 +179,22 @@ func (m *Manager) PublishFailures() (int, error) {
 	return m.failures, m.lastFailure
 }
 
-// Requests returns how often a list was asked for, over HTTP or through a [Fetcher], whatever came of it.
+// Requests returns the number of requests for a list, over HTTP or through a [Fetcher], including those that failed.
 func (m *Manager) Requests() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.listRequests
 }
 
-// LastRequest returns the header of the last request for a list over HTTP, nil if there was none.
+// LastRequest returns the header of the last request for a list over HTTP. It is nil if there was none.
 func (m *Manager) LastRequest() http.Header {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.lastRequest.Clone()
 }
 
-// NewEpoch gives the data a new identity and starts the revisions again at zero, as after a restore from a backup. The
-// tenants stay as they are; the log is emptied.
+// NewEpoch begins a new epoch with revisions from zero on, as after a restore from a backup. The tenants stay as they
+// are; the log of events is emptied.
 func (m *Manager) NewEpoch() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
