@@ -27,7 +27,6 @@ const DefaultLogLimit = 10_000
 // Each change is made at once, and each of its events takes the next revision. Then the events go to the publisher, if
 // there is one: one at a time, in the order of their revisions. After that the call that made the change returns.
 //
-//
 // The methods that change or read the data return the errors of the REST API: a *[managerapi.Error] that matches
 // managerapi.ErrNotFound, ErrConflict or ErrAccessDenied with errors.Is. When some events of a change could not be
 // published, the change is made and the method returns a *[PublishError].
