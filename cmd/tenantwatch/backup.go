@@ -14,15 +14,15 @@ import (
 type backupCommand struct {
 	DB string `form:"url" help:"The database: sqlite:FILE." name:"db" placeholder:"URL" setting:"database"`
 
-	To string `arg:"" help:"The file to write. It must not be there." name:"file" predictor:"file"`
+	To string `arg:"" help:"The file to write. It must not exist yet." name:"file" predictor:"file"`
 
-	JSON bool `help:"One JSON object." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // Help is what --help adds.
 func (c *backupCommand) Help() string {
-	return `The manager may be running. The copy is the data at one moment. Connection data in it is encrypted: keep the ` +
-		`encryption key too, and elsewhere. PostgreSQL is backed up with pg_dump.`
+	return `The copy is the data at one moment. Connection data in it is encrypted: keep the encryption key too, in another place. ` +
+		`Use pg_dump to back up PostgreSQL.`
 }
 
 // backupDone is a backup for programs.
@@ -58,18 +58,18 @@ func (c *backupCommand) Run(ctx context.Context, std streams) error {
 type restoreCommand struct {
 	databaseFlags
 
-	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is restored under the name of --environment." placeholder:"NAME" variable:"TENANTWATCH_FORMERLY"`
+	Formerly string `form:"text" help:"The former name of the environment, if an older version allowed a name that is refused now, such as default. Its data is restored under the name of --environment." placeholder:"NAME" variable:"TENANTWATCH_FORMERLY"`
 
-	From string `arg:"" help:"The file that backup wrote; none for a PostgreSQL that pg_restore has filled." name:"file" optional:"" predictor:"file"`
+	From string `arg:"" help:"The file that \"tenantwatch backup\" wrote. Give none for a PostgreSQL database that pg_restore has filled." name:"file" optional:"" predictor:"file"`
 
-	JSON bool `help:"One JSON object." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // Help is what --help adds.
 func (c *restoreCommand) Help() string {
-	return `The manager must not be running, and a SQLite file must not be there yet: move the old one away. The data gets a ` +
-		`new epoch, so that services take a new list instead of going on with revisions that are no longer so. With ` +
-		`PostgreSQL, fill the database with pg_restore first, and then run this without a file.`
+	return `The manager must not be running. A SQLite file must not exist yet: move the old one away. The data gets a new epoch, ` +
+		`so that services read a new list instead of relying on revisions that are no longer true. With PostgreSQL, fill the ` +
+		`database with pg_restore first, and then run this command without a file.`
 }
 
 // restoreDone is a restore for programs.

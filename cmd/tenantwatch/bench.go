@@ -17,7 +17,7 @@ import (
 
 // benchCommand measures.
 type benchCommand struct {
-	Abuse benchAbuseCommand `cmd:"" help:"Attack a tenant manager, and see what a good client feels meanwhile."`
+	Abuse benchAbuseCommand `cmd:"" help:"Attack a tenant manager, and measure how it serves a good client meanwhile."`
 
 	Decoy benchDecoyCommand `cmd:"" help:"What is attacked for comparison." hidden:""`
 }
@@ -25,15 +25,15 @@ type benchCommand struct {
 type benchAbuseCommand struct {
 	managerTLSFlags
 
-	ManagerURL string `form:"url" help:"A manager of this machine that speaks TLS; it starts one of its own if there is none." name:"manager-url" placeholder:"URL"`
+	ManagerURL string `form:"url" help:"A manager on this machine that speaks TLS. Without this flag the command starts a manager of its own." name:"manager-url" placeholder:"URL"`
 
 	TokenFile string `help:"With --manager-url: a file with an administrator's token." name:"token-file" placeholder:"FILE" predictor:"file"`
 
-	Remote bool `help:"Attack a manager of another machine too. Only do that to one that is yours."`
+	Remote bool `help:"Allow a manager on another machine. Attack only a manager that is yours."`
 
-	Rounds int `default:"5" help:"How often each attack is run; the middle counts."`
+	Rounds int `default:"5" help:"How often each attack is run. The middle result counts."`
 
-	Duration time.Duration `default:"2s" help:"How long it is run each time."`
+	Duration time.Duration `default:"2s" help:"How long an attack is run each time."`
 
 	Streams int `default:"10000" help:"How many streams one key asks for."`
 
@@ -41,23 +41,25 @@ type benchAbuseCommand struct {
 
 	Callers int `default:"256" help:"How many callers ask at the same time."`
 
-	Samples int `default:"100" help:"How many requests the good client has to make in a round, so that it counts."`
+	Samples int `default:"100" help:"How many requests the good client has to make in a round for the round to count."`
 
-	Attack []string `help:"Only this attack: readyz, wrong-key, random-keys, streams, lists, resume or handshakes. May be repeated." placeholder:"NAME"`
+	Attack []string `help:"Run only this attack: readyz, wrong-key, random-keys, streams, lists, resume or handshakes. May be repeated." placeholder:"NAME"`
 
-	JSON bool `help:"One JSON object for each attack." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object for each attack." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // Help is what --help adds.
 func (c *benchAbuseCommand) Help() string {
-	return `Each attack is run beside a good client, which reads, changes, and opens and resumes a stream: once against a decoy that ` +
-		`does no work, so that the processors have the same load, and once against the manager. A line says what the good client felt, ` +
-		`as the 99th percentile of its requests in the middle of the rounds, and how many requests of the attack were served and refused. ` +
-		`It exits 1 when that percentile more than doubles, when the good client is refused, and when an attack is no result: no answer ` +
-		`came to it, or the good client made fewer requests than --samples. Ended by Ctrl-C, it prints what it has, and judges nothing. ` +
-		`The manager that it starts is "tenantwatch serve" on a temporary SQLite file and on loopback, and is gone at the end. ` +
-		`On one that is named it makes two keys and up to 602 tenants, and deletes them at the end; their rows in the audit and their ` +
-		`events stay. Give that one room: a --rate-limit refuses the good client too.`
+	return `A good client reads, makes changes, and opens and resumes a stream. Each attack is run beside it twice: once against a ` +
+		`decoy that does no work, so that the processors have the same load, and once against the manager. The table shows the ` +
+		`99th percentile of the time of the good client's requests, in the middle one of the rounds, and how many requests of ` +
+		`the attack were served and refused.` + "\n\n" +
+		`The exit code is 1 when that percentile more than doubles, when the good client is refused, and when an attack has no ` +
+		`result, because it got no answer or because the good client made fewer requests than --samples. At Ctrl-C the command ` +
+		`prints what it has, and judges nothing.` + "\n\n" +
+		`Without --manager-url it attacks "tenantwatch serve" on loopback and on a temporary SQLite file, which is removed at ` +
+		`the end. On a manager that you name, it makes two keys and up to 602 tenants, and deletes them at the end; their rows ` +
+		`in the audit and their events stay. That manager needs a --rate-limit that does not refuse the good client.`
 }
 
 // What bench abuse agrees to.

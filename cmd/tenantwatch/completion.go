@@ -48,7 +48,7 @@ func completed(parser *kong.Kong) bool {
 
 // helpCommand prints the help of a command.
 type helpCommand struct {
-	Command []string `arg:"" help:"The command, such as \"tenant create\"; all of them if there is none." optional:""`
+	Command []string `arg:"" help:"The command, such as \"tenant create\". Without one the help lists all commands." optional:""`
 }
 
 // Run prints it.

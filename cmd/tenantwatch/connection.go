@@ -26,15 +26,15 @@ type connectionFlags struct {
 
 	Service string `help:"The service whose tenants are wanted." placeholder:"NAME" setting:"followed-service"`
 
-	ManagerURL string `form:"url" help:"The tenant manager." name:"manager-url" placeholder:"URL" setting:"followed-manager"`
+	ManagerURL string `form:"url" help:"The address of the tenant manager." name:"manager-url" placeholder:"URL" setting:"followed-manager"`
 
-	Environment *string `form:"name" help:"The environment whose events count; empty for all." placeholder:"NAME" setting:"followed-environment"`
+	Environment *string `form:"name" help:"The environment whose events are used. Empty means all environments." placeholder:"NAME" setting:"followed-environment"`
 
-	APIKeyFile string `help:"A file with the API key, which is read again for every request; - reads standard input once. $$TENANTWATCH_API_KEY or $$MULTI_TENANT_SERVICE_API_KEY has the key itself." name:"api-key-file" placeholder:"FILE" predictor:"file" setting:"api-key"`
+	APIKeyFile string `help:"A file with the API key. It is read again for every request; - means standard input, which is read once. The variable $$TENANTWATCH_API_KEY or $$MULTI_TENANT_SERVICE_API_KEY can have the key itself." name:"api-key-file" placeholder:"FILE" predictor:"file" setting:"api-key"`
 
-	Feed string `default:"pubsub" enum:"pubsub,stream" help:"Where the events come from: pubsub, or the stream of the environment, from which nothing is lost while the link is down." placeholder:"pubsub|stream" variable:"TENANTWATCH_FEED"`
+	Feed string `default:"pubsub" enum:"pubsub,stream" help:"Where the events come from: Redis Pub/Sub, or the Redis Stream of the environment, which keeps events while the link is down." placeholder:"pubsub|stream" variable:"TENANTWATCH_FEED"`
 
-	Insecure bool `help:"Let the manager's URL be http even where it is not this machine: the API key then crosses the network in clear text." variable:"TENANTWATCH_INSECURE"`
+	Insecure bool `help:"Allow an http URL for a manager on another machine. The API key then crosses the network in clear text." variable:"TENANTWATCH_INSECURE"`
 }
 
 // watcher is how a command wants to be told of what it watches.

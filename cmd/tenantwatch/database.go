@@ -24,11 +24,11 @@ const (
 
 // databaseFlags are what every command has that opens the database itself.
 type databaseFlags struct {
-	DB string `form:"url" help:"The database: sqlite:FILE or postgres://user:password@host/name; sqlite:tenantwatch.db if there is none. Everybody on this machine can see a password in a flag: prefer the environment." name:"db" placeholder:"URL" setting:"database"`
+	DB string `form:"url" help:"The database: sqlite:FILE or postgres://user:password@host/name. The default is sqlite:tenantwatch.db. Everybody on this machine can see a password in a flag: prefer the environment." name:"db" placeholder:"URL" setting:"database"`
 
-	Environment string `form:"name" help:"The one environment whose tenants are kept." placeholder:"NAME" setting:"kept-environment"`
+	Environment string `form:"name" help:"The environment of the manager. All its tenants belong to it." placeholder:"NAME" setting:"kept-environment"`
 
-	EncryptionKeyFile string `help:"A file with 32 random bytes, as hex or base64, that encrypt connection data." name:"encryption-key-file" placeholder:"FILE" predictor:"file" setting:"encryption-key"`
+	EncryptionKeyFile string `help:"A file with the key that encrypts connection data: 32 random bytes, in hex or base64." name:"encryption-key-file" placeholder:"FILE" predictor:"file" setting:"encryption-key"`
 }
 
 // database is what opening the store needs.

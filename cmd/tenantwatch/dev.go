@@ -30,13 +30,13 @@ const (
 type devCommand struct {
 	redisFlags
 
-	Tenants int `default:"20" help:"How many tenants there are, more or less."`
+	Tenants int `default:"20" help:"About how many tenants there are."`
 
-	Churn float64 `default:"2" help:"Changes a second, as far as the disk keeps up."`
+	Churn float64 `default:"2" help:"Changes per second. A slow disk may allow fewer."`
 
-	NoChurn bool `help:"Change nothing: wait for curl, and for follow beside it."`
+	NoChurn bool `help:"Make no changes. Make your own with curl, and watch them with follow."`
 
-	Duration time.Duration `default:"0s" help:"End after this time; 0 is at Ctrl-C."`
+	Duration time.Duration `default:"0s" help:"End after this time. 0 means at Ctrl-C."`
 
 	Service string `default:"ledger" help:"The service whose tenants are shown."`
 
@@ -44,18 +44,19 @@ type devCommand struct {
 
 	Listen string `default:"127.0.0.1:0" help:"Where the tenant manager listens: a loopback address."`
 
-	JSON bool `help:"One JSON object a line: ready, change …, summary." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object per line: ready, then the changes, then summary." name:"json" variable:"TENANTWATCH_JSON"`
 
 	Verbose bool `help:"Log on standard error." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // Help is what --help adds.
 func (c *devCommand) Help() string {
-	return `No flag is needed. It has a Redis of its own unless --redis-url or --redis-addrs names another, whatever the environment ` +
-		`says. It is the manager of "tenantwatch serve" on a temporary SQLite file. Everything listens on loopback ` +
-		`only, has keys of its own, and is gone at the end. ` +
-		`Each line is one change: when the discovery told of it, + a tenant came, - it went, ~ its configuration changed, ` +
-		`why, and how long that was after the manager began to commit it.`
+	return `No flag is needed. dev runs the manager of "tenantwatch serve" on a temporary SQLite file. It starts a Redis of its ` +
+		`own, unless --redis-url or --redis-addrs names another one; the variables that other commands use for its address do ` +
+		`not count. Everything listens on loopback only, has its own keys, and is removed at the end.` + "\n\n" +
+		`Each line is one change: the time at which the discovery, the set of a worker, told of it; + for a tenant that came, - ` +
+		`for one that went, ~ for one whose configuration changed; the tenant; the type of the event; and the time since the ` +
+		`manager began to commit the change.`
 }
 
 // Run serves and shows changes until ctx or the duration ends.

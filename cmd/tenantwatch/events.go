@@ -19,13 +19,13 @@ const newestEvents = 100
 type eventsCommand struct {
 	managerFlags
 
-	Since string `help:"Begin after this revision, or EPOCH:REVISION; or at this time, as in 2026-03-27T14:45:00Z; or so long ago, as in 15m." placeholder:"WHEN"`
+	Since string `help:"Begin after this revision (1234 or EPOCH:1234), at this time (2026-03-27T14:45:00Z), or so long ago (15m)." placeholder:"WHEN"`
 }
 
 // Help is what --help adds.
 func (c *eventsCommand) Help() string {
-	return fmt.Sprintf(`Without --since it shows the newest %d events. The manager keeps events for a while after they were `+
-		`published. With --json the field event of a line is the event as it was published.`, newestEvents)
+	return fmt.Sprintf(`Without --since, events shows the newest %d events. The manager keeps events for a while after they were published. `+
+		`With --json, the field event of each line is the event exactly as it was published.`, newestEvents)
 }
 
 // start is where to begin: after a revision, perhaps of one epoch only, or at a time. Without any, near the end.

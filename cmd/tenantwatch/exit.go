@@ -22,8 +22,8 @@ const (
 )
 
 // exitCodes is what --help says of them.
-const exitCodes = `Exit codes: 0 done, or ended as asked; 1 failed, and may work later; 2 called in a way that makes no sense; ` +
-	`78 something is wrong that no retry mends; 141 nobody reads the output any more.`
+const exitCodes = `Exit codes: 0 done, or ended as asked; 1 failed, but may work later; 2 wrong command, flag or setting; ` +
+	`78 something is wrong that no retry repairs; 141 nobody reads the output any more.`
 
 // errSilent is of a command that was ended in the middle, where there is nothing to tell.
 var errSilent = errors.New("ended")

@@ -11,18 +11,18 @@ import (
 type followCommand struct {
 	connectionFlags
 
-	JSON bool `help:"One JSON object a line, on standard output and for changes of state." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object per line, on standard output and for changes of state." name:"json" variable:"TENANTWATCH_JSON"`
 
 	Verbose bool `help:"Log on standard error." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // Help is what --help adds.
 func (c *followCommand) Help() string {
-	return `Standard output has the tenants that are active, and then a line for each change: + a tenant came, - it went, ` +
-		`~ its configuration changed. Standard error has the changes of state, with their reason: live, syncing, polling ` +
-		`(no events from Redis) or stale (no list from the manager). A flag wins over the environment. ` +
-		`A stream needs a publisher that adds to it, as dev does, and has the events of one environment; without an ` +
-		`environment it is the one for events that name none.`
+	return `In the lines for changes, + means that a tenant came, - that it went, and ~ that its configuration changed.` + "\n\n" +
+		`The states are: live, the set equals the manager's list; syncing, a list is on its way; polling, no events arrive from ` +
+		`Redis, so that the manager is asked again and again; stale, the manager gives no list.` + "\n\n" +
+		`With --feed stream a publisher has to add the events to the stream, as dev does. A stream has the events of one ` +
+		`environment. Without --environment, follow reads the stream of the events that name no environment.`
 }
 
 // Run follows until ctx ends.

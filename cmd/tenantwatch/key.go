@@ -10,11 +10,11 @@ import (
 
 // keyCommand is what can be done to the API keys of services.
 type keyCommand struct {
-	Create keyCreateCommand `cmd:"" help:"Make an API key for a service. It is shown this once."`
+	Create keyCreateCommand `cmd:"" help:"Make an API key for a service. It is shown only once."`
 
-	List keyListCommand `cmd:"" help:"Show which API keys there are, and not the keys."`
+	List keyListCommand `cmd:"" help:"List the API keys, without their secret values."`
 
-	Revoke keyRevokeCommand `cmd:"" help:"End an API key: it is refused from its next request on."`
+	Revoke keyRevokeCommand `cmd:"" help:"Revoke an API key. It is refused from its next request on."`
 }
 
 type keyCreateCommand struct {
@@ -22,7 +22,7 @@ type keyCreateCommand struct {
 
 	Service string `help:"The service that the key is for." placeholder:"NAME" required:""`
 
-	Name string `default:"cli" form:"text" help:"A name, for people."`
+	Name string `default:"cli" form:"text" help:"A name for people."`
 }
 
 // Run prints the key alone on standard output, so that a shell can take it.
@@ -62,7 +62,7 @@ func (std streams) secret(asJSON bool, kind string, object any, text, what strin
 type keyListCommand struct {
 	managerFlags
 
-	Service string `help:"Only those of this service." placeholder:"NAME"`
+	Service string `help:"List only the keys of this service." placeholder:"NAME"`
 }
 
 // Run prints what is known of the keys.

@@ -86,23 +86,23 @@ type streams struct {
 type commands struct {
 	PrintVersion kong.VersionFlag `help:"Show what this binary was built from." name:"version"`
 
-	Dev    devCommand    `cmd:"" group:"look" help:"Try it: a tenant manager, Redis and a discovery in one process, with tenants that come and go."`
-	Follow followCommand `cmd:"" group:"look" help:"Show the active tenants of a service, and then every change."`
-	Work   workCommand   `cmd:"" group:"look" help:"Run a program for each active tenant of a service, and end it when the tenant goes."`
+	Dev    devCommand    `cmd:"" group:"look" help:"Show a demonstration: a tenant manager, a Redis and the set of a worker in one process, with tenants that come and go."`
+	Follow followCommand `cmd:"" group:"look" help:"Print the active tenants of a service, and then every change."`
+	Work   workCommand   `cmd:"" group:"look" help:"Run a program for each active tenant of a service. End it when the tenant goes."`
 
 	Tenant  tenantCommand  `cmd:"" group:"manage" help:"Create, list, show, suspend, reactivate and delete tenants."`
-	Service serviceCommand `cmd:"" group:"manage" help:"Associate tenants with services, and end that."`
+	Service serviceCommand `cmd:"" group:"manage" help:"Associate tenants with services, and end associations."`
 	Key     keyCommand     `cmd:"" group:"manage" help:"Make, list and revoke the API keys of services."`
 	Token   tokenCommand   `cmd:"" group:"manage" help:"Make, list and revoke the tokens that changes need."`
 	Events  eventsCommand  `cmd:"" group:"manage" help:"Show the lifecycle events that the manager keeps."`
-	Outbox  outboxCommand  `cmd:"" group:"manage" help:"Show the events that could not be published, and try again."`
+	Outbox  outboxCommand  `cmd:"" group:"manage" help:"Show the events that could not be published, and try to publish them again."`
 
-	Serve   serveCommand   `cmd:"" group:"operate" help:"Run the tenant manager: a REST API over a database, whose changes are announced on Redis."`
-	Backup  backupCommand  `cmd:"" group:"operate" help:"Copy a SQLite database, while its manager runs."`
-	Restore restoreCommand `cmd:"" group:"operate" help:"Put a backup in the place of the database, with a new epoch."`
-	Bench   benchCommand   `cmd:"" group:"operate" help:"Measure: what a good client feels while a manager is attacked."`
+	Serve   serveCommand   `cmd:"" group:"operate" help:"Run the tenant manager: a REST API over a database. It announces each change on Redis."`
+	Backup  backupCommand  `cmd:"" group:"operate" help:"Copy a SQLite database. Its manager may be running."`
+	Restore restoreCommand `cmd:"" group:"operate" help:"Restore the database from a backup, and give the data a new epoch."`
+	Bench   benchCommand   `cmd:"" group:"operate" help:"Measure how a manager serves a good client while it is attacked."`
 
-	Completion completionCommand `cmd:"" group:"about" help:"Print what makes a shell complete the command line."`
+	Completion completionCommand `cmd:"" group:"about" help:"Print a script that makes a shell complete commands and flags."`
 	Help       helpCommand       `cmd:"" group:"about" help:"Show the help of a command."`
 	Version    versionCommand    `cmd:"" group:"about" help:"Show what this binary was built from."`
 }
@@ -159,7 +159,7 @@ func newParser(std streams, exit func(int)) (*kong.Kong, error) {
 	v := newVariables()
 	parser, err := kong.New(&commands{}, append(append(checkedArguments(), v.options()...),
 		kong.Name("tenantwatch"),
-		kong.Description("Which tenants are active for a service, now and from now on.\n\n"+exitCodes),
+		kong.Description("Know which tenants are active for a service, and manage them.\n\n"+exitCodes),
 		kong.Vars{"version": newBuild(debug.ReadBuildInfo()).String()},
 		kong.ExplicitGroups(groups),
 		kong.Writers(std.out, std.err),

@@ -21,15 +21,15 @@ const callTimeout = 30 * time.Second
 type managerFlags struct {
 	managerTLSFlags
 
-	ManagerURL string `form:"url" help:"The tenant manager." name:"manager-url" placeholder:"URL" setting:"manager"`
+	ManagerURL string `form:"url" help:"The address of the tenant manager." name:"manager-url" placeholder:"URL" setting:"manager"`
 
-	TokenFile string `help:"A file with the token; - reads standard input. $$TENANTWATCH_TOKEN has the token itself." name:"token-file" placeholder:"FILE" predictor:"file" setting:"token"`
+	TokenFile string `help:"A file with the token; - means standard input. The variable $$TENANTWATCH_TOKEN can have the token itself." name:"token-file" placeholder:"FILE" predictor:"file" setting:"token"`
 
-	Insecure bool `help:"Let the manager's URL be http even where it is not this machine: the token then crosses the network in clear text." variable:"TENANTWATCH_INSECURE"`
+	Insecure bool `help:"Allow an http URL for a manager on another machine. The token then crosses the network in clear text." variable:"TENANTWATCH_INSECURE"`
 
-	JSON bool `help:"One JSON object a line." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object per line." name:"json" variable:"TENANTWATCH_JSON"`
 
-	Verbose bool `help:"Say with an error which request failed, and how it was answered." short:"v" variable:"TENANTWATCH_VERBOSE"`
+	Verbose bool `help:"With an error, also print the request that failed and its answer." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // session is what a command needs to talk to a manager and to whoever called it.

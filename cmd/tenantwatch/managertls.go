@@ -12,13 +12,13 @@ import (
 
 // managerTLSFlags say how TLS is spoken with the manager, to every command that talks to one.
 type managerTLSFlags struct {
-	ManagerCAFile string `group:"manager TLS" help:"A file with the certificates that the manager's is signed with, beside those of the system." name:"manager-ca-file" placeholder:"FILE" predictor:"file" setting:"manager-ca"`
+	ManagerCAFile string `group:"manager TLS" help:"A file with certificates of authorities that may have signed the manager's certificate. They are trusted in addition to those of the system." name:"manager-ca-file" placeholder:"FILE" predictor:"file" setting:"manager-ca"`
 
-	ManagerServerName string `group:"manager TLS" help:"The name that the manager's certificate is for, where it is not the URL's host." name:"manager-server-name" placeholder:"NAME" setting:"manager-name"`
+	ManagerServerName string `group:"manager TLS" help:"The name for which the manager's certificate is valid, if it is not the host in the URL." name:"manager-server-name" placeholder:"NAME" setting:"manager-name"`
 
-	ManagerCert string `group:"manager TLS" help:"A file with our own certificate, for a manager that asks for one. It is read again when it changes." name:"manager-cert" placeholder:"FILE" predictor:"file" setting:"manager-cert"`
+	ManagerCert string `group:"manager TLS" help:"A file with a client certificate, for a manager that asks for one. The file is read again when it changes." name:"manager-cert" placeholder:"FILE" predictor:"file" setting:"manager-cert"`
 
-	ManagerKey string `group:"manager TLS" help:"A file with its key." name:"manager-key" placeholder:"FILE" predictor:"file" setting:"manager-key"`
+	ManagerKey string `group:"manager TLS" help:"A file with the key of the client certificate." name:"manager-key" placeholder:"FILE" predictor:"file" setting:"manager-key"`
 }
 
 // The settings of TLS with the manager.

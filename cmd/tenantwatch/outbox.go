@@ -12,9 +12,9 @@ import (
 
 // outboxCommand is about the events that the manager could not publish.
 type outboxCommand struct {
-	List outboxListCommand `cmd:"" help:"Show the events that were given up, and why."`
+	List outboxListCommand `cmd:"" help:"List the events that the manager has given up publishing, and why."`
 
-	Retry outboxRetryCommand `cmd:"" help:"Have the manager try again to publish one of them."`
+	Retry outboxRetryCommand `cmd:"" help:"Make the manager try again to publish an event that it has given up."`
 }
 
 type outboxListCommand struct {
@@ -53,7 +53,7 @@ type outboxRetryCommand struct {
 
 	Revision uint64 `arg:"" help:"The event's revision, as \"outbox list\" shows it."`
 
-	Force bool `help:"Also when later news of the same tenant was published already. Readers that know no revisions then take the old one for the newest."`
+	Force bool `help:"Publish the event even when a later event of the same tenant was published already. Readers that ignore revisions then take the old event for the newest."`
 }
 
 // Run has the event tried again.

@@ -17,21 +17,21 @@ import (
 
 // redisFlags say where Redis is, to every command that needs it.
 type redisFlags struct {
-	RedisURL string `form:"url" group:"Redis" help:"Redis, as redis://host:6379 or rediss:// for TLS. Without one, $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS and _CA_CERT count. Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL" setting:"redis"`
+	RedisURL string `form:"url" group:"Redis" help:"The address of Redis: redis://host:6379, or rediss://host:6379 for TLS. Without it, the variables $$MULTI_TENANT_REDIS_HOST, _PORT, _PASSWORD, _TLS and _CA_CERT are used. Everybody on this machine can see a password in a flag: prefer the environment." name:"redis-url" placeholder:"URL" setting:"redis"`
 
-	RedisAddrs string `group:"Redis" help:"Sentinels, or nodes of a Cluster, as host:port,host:port; they take the place of the URL's host, and the rest of the URL counts for all of them." name:"redis-addrs" placeholder:"LIST" setting:"redis-addrs"`
+	RedisAddrs string `group:"Redis" help:"Sentinels, or nodes of a Cluster, as host:port,host:port. They replace the host of the URL; the rest of the URL applies to all of them." name:"redis-addrs" placeholder:"LIST" setting:"redis-addrs"`
 
-	RedisMaster string `group:"Redis" help:"The name by which Sentinels know the master. $$TENANTWATCH_REDIS_SENTINEL_USERNAME and $$TENANTWATCH_REDIS_SENTINEL_PASSWORD are for the Sentinels themselves." name:"redis-master" placeholder:"NAME" setting:"redis-master"`
+	RedisMaster string `group:"Redis" help:"The name that the Sentinels have for the master. $$TENANTWATCH_REDIS_SENTINEL_USERNAME and $$TENANTWATCH_REDIS_SENTINEL_PASSWORD are the credentials for the Sentinels themselves." name:"redis-master" placeholder:"NAME" setting:"redis-master"`
 
-	RedisCluster bool `group:"Redis" help:"The one address that is given is that of a Cluster. Otherwise that is found out, at the price of a first attempt." name:"redis-cluster" setting:"redis-cluster"`
+	RedisCluster bool `group:"Redis" help:"The only address that is given is that of a Cluster. Without this flag a Cluster is recognised too, but the first attempt may fail." name:"redis-cluster" setting:"redis-cluster"`
 
-	RedisCAFile string `group:"Redis" help:"A file with the certificates that Redis's is signed with, beside those of the system." name:"redis-ca-file" placeholder:"FILE" predictor:"file" setting:"redis-ca"`
+	RedisCAFile string `group:"Redis" help:"A file with certificates of authorities that may have signed the certificate of Redis. They are trusted in addition to those of the system." name:"redis-ca-file" placeholder:"FILE" predictor:"file" setting:"redis-ca"`
 
-	RedisServerName string `group:"Redis" help:"The name that Redis's certificate is for, where it is not the host that is connected to." name:"redis-server-name" placeholder:"NAME" setting:"redis-name"`
+	RedisServerName string `group:"Redis" help:"The name for which the certificate of Redis is valid, if it is not the host that is connected to." name:"redis-server-name" placeholder:"NAME" setting:"redis-name"`
 
-	RedisCert string `group:"Redis" help:"A file with our own certificate, for a Redis that asks for one. It is read again when it changes." name:"redis-cert" placeholder:"FILE" predictor:"file" setting:"redis-cert"`
+	RedisCert string `group:"Redis" help:"A file with a client certificate, for a Redis that asks for one. The file is read again when it changes." name:"redis-cert" placeholder:"FILE" predictor:"file" setting:"redis-cert"`
 
-	RedisKey string `group:"Redis" help:"A file with its key." name:"redis-key" placeholder:"FILE" predictor:"file" setting:"redis-key"`
+	RedisKey string `group:"Redis" help:"A file with the key of the client certificate." name:"redis-key" placeholder:"FILE" predictor:"file" setting:"redis-key"`
 }
 
 // The settings of Redis. Those of services are beside ours, so that what a service has already is enough.

@@ -28,39 +28,38 @@ type serveCommand struct {
 	redisFlags
 	tlsFlags
 
-	Listen string `help:"Where the API is served; 127.0.0.1:8080 if there is none." placeholder:"ADDR" setting:"listen"`
+	Listen string `help:"The address of the API. The default is 127.0.0.1:8080." placeholder:"ADDR" setting:"listen"`
 
-	AdminListen string `help:"Where /metrics, /healthz and /readyz are served, which ask for no credentials; 127.0.0.1:8081 if there is none." name:"admin-listen" placeholder:"ADDR" setting:"admin-listen"`
+	AdminListen string `help:"The address of /metrics, /healthz and /readyz, which need no credentials. The default is 127.0.0.1:8081." name:"admin-listen" placeholder:"ADDR" setting:"admin-listen"`
 
-	Channels string `help:"Where events are published: env, one channel for the environment; tenant, one for each tenant; both. env if there is none." placeholder:"env|tenant|both" setting:"channels"`
+	Channels string `help:"The channels on which events are published: env, one for the environment; tenant, one for each tenant; or both. The default is env." placeholder:"env|tenant|both" setting:"channels"`
 
-	KeepEvents string `help:"How long events are kept after they were published, for readers that resume; 24h if there is none." name:"keep-events" placeholder:"TIME" setting:"keep-events"`
+	KeepEvents string `help:"How long events are kept after they were published, for readers that resume. The default is 24h." name:"keep-events" placeholder:"TIME" setting:"keep-events"`
 
-	KeepAudit string `help:"How long it is kept who did what; 9600h, which are 400 days, if there is none." name:"keep-audit" placeholder:"TIME" setting:"keep-audit"`
+	KeepAudit string `help:"How long the audit, which records who did what, is kept. The default is 9600h, which is 400 days." name:"keep-audit" placeholder:"TIME" setting:"keep-audit"`
 
-	MaxStreams string `help:"How many streams of events are served at once; a service may have as many as it leaves free. 10000 if there is none." name:"max-streams" placeholder:"N" setting:"max-streams"`
+	MaxStreams string `help:"How many streams of events are served at once. One service may have as many as it leaves free for others. The default is 10000." name:"max-streams" placeholder:"N" setting:"max-streams"`
 
-	TrustedProxies string `help:"Addresses and networks, as in 10.0.0.0/8,192.0.2.7, of proxies whose X-Forwarded-For says where a request comes from; nobody's if there is none." name:"trusted-proxies" placeholder:"LIST" setting:"trusted-proxies"`
+	TrustedProxies string `help:"Addresses and networks, such as 10.0.0.0/8,192.0.2.7, of proxies whose header X-Forwarded-For is believed. Without this flag no proxy's is." name:"trusted-proxies" placeholder:"LIST" setting:"trusted-proxies"`
 
-	RateLimit string `help:"Requests a second for each key and each token; no limit if there is none." name:"rate-limit" placeholder:"N" setting:"rate-limit"`
+	RateLimit string `help:"The largest number of requests per second for each key and each token. The default is no limit." name:"rate-limit" placeholder:"N" setting:"rate-limit"`
 
-	ShutdownDelay string `help:"How long requests are still taken at the end while /readyz fails already, for a load balancer to notice; 0s if there is none." name:"shutdown-delay" placeholder:"TIME" setting:"shutdown-delay"`
+	ShutdownDelay string `help:"At the end, how long requests are still accepted while /readyz fails already, so that a load balancer notices. The default is 0s." name:"shutdown-delay" placeholder:"TIME" setting:"shutdown-delay"`
 
-	Formerly string `form:"text" help:"The name under which an older version began the environment and that is refused by now, such as default: its data is taken over under the name of --environment. Once is enough." placeholder:"NAME" variable:"TENANTWATCH_FORMERLY"`
+	Formerly string `form:"text" help:"The former name of the environment, if an older version allowed a name that is refused now, such as default. Its data is taken over under the name of --environment. Use this flag once." placeholder:"NAME" variable:"TENANTWATCH_FORMERLY"`
 
-	Pprof bool `help:"Serve /debug/pprof/ beside the metrics." variable:"TENANTWATCH_PPROF"`
+	Pprof bool `help:"Serve /debug/pprof/ at --admin-listen too." variable:"TENANTWATCH_PPROF"`
 
-	JSON bool `help:"Say where everything is, and log, as one JSON object a line." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print the addresses, and the log, as one JSON object per line." name:"json" variable:"TENANTWATCH_JSON"`
 
 	Verbose bool `help:"Log more." short:"v" variable:"TENANTWATCH_VERBOSE"`
 }
 
 // Help is what --help adds.
 func (c *serveCommand) Help() string {
-	return `It runs until Ctrl-C or SIGTERM, and then finishes what is under way. Standard output says what it works with, ` +
-		`without secrets, once it is ready; standard error has the log. There has to be a token in the database, since nobody ` +
-		`could use it without: "tenantwatch token create --db …" makes the first. Redis may be down: events wait in the ` +
-		`database. A flag wins over the environment.`
+	return `The database has to have a token, because nobody could use the manager without one: "tenantwatch token create --db …" ` +
+		`makes the first. Redis may be down: events then wait in the database. serve runs until Ctrl-C or SIGTERM, and then ` +
+		`finishes the requests that are under way. A flag wins over its variable.`
 }
 
 // manager is all that serve starts, and dev too.

@@ -24,11 +24,11 @@ const (
 
 // tlsFlags say how the listeners speak TLS.
 type tlsFlags struct {
-	TLSCert string `help:"A file with the certificate, for both listeners. It is read again when it changes." name:"tls-cert" placeholder:"FILE" predictor:"file" setting:"tls-cert"`
+	TLSCert string `help:"A file with the certificate for both listeners. The file is read again when it changes." name:"tls-cert" placeholder:"FILE" predictor:"file" setting:"tls-cert"`
 
-	TLSKey string `help:"A file with its key." name:"tls-key" placeholder:"FILE" predictor:"file" setting:"tls-key"`
+	TLSKey string `help:"A file with the key of the certificate." name:"tls-key" placeholder:"FILE" predictor:"file" setting:"tls-key"`
 
-	Insecure bool `help:"Speak plain HTTP even where the address is not of this machine, as behind a proxy that speaks TLS." variable:"TENANTWATCH_INSECURE"`
+	Insecure bool `help:"Serve plain HTTP even on an address that other machines can reach, for example behind a proxy that speaks TLS." variable:"TENANTWATCH_INSECURE"`
 }
 
 // serveSettings is what serve works with.

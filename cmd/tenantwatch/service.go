@@ -15,9 +15,9 @@ import (
 type serviceCommand struct {
 	Associate serviceAssociateCommand `cmd:"" help:"Make a tenant active for a service."`
 
-	Suspend serviceSuspendCommand `cmd:"" help:"Take a tenant away from one service, until it is reactivated."`
+	Suspend serviceSuspendCommand `cmd:"" help:"Suspend a tenant for one service, until it is reactivated."`
 
-	Reactivate serviceReactivateCommand `cmd:"" help:"End that suspension."`
+	Reactivate serviceReactivateCommand `cmd:"" help:"End the suspension of a tenant for one service."`
 
 	Disassociate serviceDisassociateCommand `cmd:"" help:"End the association of a tenant with a service."`
 }
@@ -33,19 +33,20 @@ type serviceAssociateCommand struct {
 	managerFlags
 	associationArguments
 
-	Isolation string `default:"shared" help:"How its data is kept apart in this service, as in shared or isolated."`
+	Isolation string `default:"shared" help:"How the tenant's data is kept apart in this service, such as shared or isolated."`
 
-	MaxOpenConns int `help:"The most connections of a pool; 0 is the manager's choice." placeholder:"N"`
+	MaxOpenConns int `help:"The largest number of connections of a pool. 0 lets the manager choose." placeholder:"N"`
 
-	MaxIdleConns int `help:"The most idle ones of them; 0 is the manager's choice." placeholder:"N"`
+	MaxIdleConns int `help:"The largest number of idle connections of a pool. 0 lets the manager choose." placeholder:"N"`
 
-	NewService bool `help:"The service may be one that no key and no tenant knows yet."`
+	NewService bool `help:"Accept a service that has no key and no tenant yet."`
 }
 
 // Help is what --help adds.
 func (c *serviceAssociateCommand) Help() string {
-	return `An association that is there already, active and with the same isolation, is as good as made. A service that no key and ` +
-		`no tenant knows is taken for a slip of the pen, unless --new-service is given, or whoever is at the terminal says that it is meant.`
+	return `When the tenant is associated already, active and with the same isolation, nothing has to be done and the command ` +
+		`succeeds. A service that has no key and no tenant yet is taken for a typing error. Give --new-service if it is meant; ` +
+		`on a terminal the command asks.`
 }
 
 // Run makes the association.
@@ -178,8 +179,8 @@ type serviceDisassociateCommand struct {
 
 // Help is what --help adds.
 func (c *serviceDisassociateCommand) Help() string {
-	return `A tenant that has no association with the service is disassociated already, unless no key and no tenant knows the service, ` +
-		`which is taken for a slip of the pen.`
+	return `When the tenant has no association with the service, nothing has to be done and the command succeeds. But a service ` +
+		`that has no key and no tenant is taken for a typing error.`
 }
 
 // Run ends the association.

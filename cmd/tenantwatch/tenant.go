@@ -31,7 +31,7 @@ type tenantCommand struct {
 
 	Get tenantGetCommand `cmd:"" help:"Show one tenant and its associations."`
 
-	Suspend tenantSuspendCommand `cmd:"" help:"Take a tenant away from all its services, until it is reactivated."`
+	Suspend tenantSuspendCommand `cmd:"" help:"Suspend a tenant: it is inactive for all services until it is reactivated."`
 
 	Reactivate tenantReactivateCommand `cmd:"" help:"End the suspension of a tenant."`
 
@@ -41,17 +41,17 @@ type tenantCommand struct {
 type tenantCreateCommand struct {
 	managerFlags
 
-	Name string `arg:"" form:"text" help:"The name, for people."`
+	Name string `arg:"" form:"text" help:"The name for people."`
 
-	Slug string `help:"The short name; one made of the name if there is none."`
+	Slug string `help:"The short name. Without this flag it is made from the name."`
 
-	Environment string `form:"name" help:"The environment; the manager's if there is none, and no other."`
+	Environment string `form:"name" help:"The environment. It has to be that of the manager, which is also the default."`
 
-	Isolation string `default:"shared" help:"How its data is kept apart, as in shared or isolated."`
+	Isolation string `default:"shared" help:"How the tenant's data is kept apart, such as shared or isolated."`
 
-	OwnerEmail string `help:"The address of its first user." name:"owner-email" placeholder:"ADDRESS"`
+	OwnerEmail string `help:"The email address of the tenant's first user." name:"owner-email" placeholder:"ADDRESS"`
 
-	Metadata map[string]string `form:"text" help:"What else is known of it; may be repeated." placeholder:"KEY=VALUE"`
+	Metadata map[string]string `form:"text" help:"Further data about the tenant. May be repeated." placeholder:"KEY=VALUE"`
 }
 
 // createdTenant is a new tenant for programs.
@@ -86,13 +86,13 @@ func (c *tenantCreateCommand) Run(ctx context.Context, std streams) error {
 type tenantListCommand struct {
 	managerFlags
 
-	Search string `form:"text" help:"Only those that have this in their name, slug or id." placeholder:"TEXT"`
+	Search string `form:"text" help:"List only tenants with this text in their name, slug or id." placeholder:"TEXT"`
 
-	Status string `help:"Only those that are active, or suspended." placeholder:"STATUS"`
+	Status string `help:"List only tenants with this status: active or suspended." placeholder:"STATUS"`
 
-	Service string `help:"Only those that are associated with this service." placeholder:"NAME"`
+	Service string `help:"List only tenants that are associated with this service." placeholder:"NAME"`
 
-	Limit int `help:"At most so many; 0 is all." placeholder:"N"`
+	Limit int `help:"List at most so many tenants. 0 means all." placeholder:"N"`
 }
 
 // Run prints page by page, so that a million tenants take no more memory than a page.

@@ -11,19 +11,19 @@ import (
 
 // tokenCommand is what can be done to the tokens that writes and these commands need.
 type tokenCommand struct {
-	Create tokenCreateCommand `cmd:"" help:"Make a token. It is shown this once."`
+	Create tokenCreateCommand `cmd:"" help:"Make a token. It is shown only once."`
 
-	List tokenListCommand `cmd:"" help:"Show which tokens there are, and not the tokens."`
+	List tokenListCommand `cmd:"" help:"List the tokens, without their secret values."`
 
-	Revoke tokenRevokeCommand `cmd:"" help:"End a token: it is refused from its next request on."`
+	Revoke tokenRevokeCommand `cmd:"" help:"Revoke a token. It is refused from its next request on."`
 }
 
 type tokenCreateCommand struct {
 	managerFlags
 
-	Name string `default:"cli" form:"text" help:"A name, for people."`
+	Name string `default:"cli" form:"text" help:"A name for people."`
 
-	DB string `form:"url" help:"Make the first token in the database itself: sqlite:FILE or postgres://… Then no manager is asked." name:"db" placeholder:"URL"`
+	DB string `form:"url" help:"Make the token directly in this database, without a manager: sqlite:FILE or postgres://… Use it for the first token." name:"db" placeholder:"URL"`
 
 	Environment string `form:"name" help:"With --db: the environment." placeholder:"NAME" setting:"kept-environment"`
 
@@ -103,7 +103,7 @@ type tokenRevokeCommand struct {
 
 	ID string `arg:"" help:"The token's id, as \"token list\" shows it." name:"token-id"`
 
-	Force bool `help:"Even when it is the last token that holds. Nothing can be changed then until \"token create --db\" has made another."`
+	Force bool `help:"Revoke the token even when it is the last valid one. Then nothing can be changed until \"token create --db\" has made another."`
 }
 
 // Run revokes the token.

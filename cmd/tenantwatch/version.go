@@ -9,7 +9,7 @@ import (
 
 // versionCommand shows what the binary was built from.
 type versionCommand struct {
-	JSON bool `help:"As one JSON object." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object." name:"json" variable:"TENANTWATCH_JSON"`
 }
 
 // build is what is known of how the binary was built.

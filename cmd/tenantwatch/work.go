@@ -34,36 +34,38 @@ const (
 type workCommand struct {
 	connectionFlags
 
-	Limit int `default:"0" help:"How many processes there are at the same time, while other tenants wait in line; 0 is as many as there are tenants." placeholder:"N"`
+	Limit int `default:"0" help:"How many processes run at the same time; the other tenants wait in line. 0 means no limit." placeholder:"N"`
 
 	StopGrace time.Duration `default:"10s" help:"How long a process may take to end after SIGTERM, before SIGKILL."`
 
-	MinBackoff time.Duration `default:"1s" help:"How long a failed process waits for the next one at first; that doubles with each failure in a row …"`
+	MinBackoff time.Duration `default:"1s" help:"At most how long to wait after a first failure before the next process is started. This doubles with each failure in a row, up to --max-backoff."`
 
-	MaxBackoff time.Duration `default:"1m" help:"… up to this. A process that has lasted for as long begins a new row."`
+	MaxBackoff time.Duration `default:"1m" help:"The longest such wait. A process that lasts for this long sets the wait back to --min-backoff."`
 
-	Ramp float64 `default:"0" help:"How many processes are started in a second; 0 is as many as there are." placeholder:"N"`
+	Ramp float64 `default:"0" help:"How many processes are started per second. 0 means no limit." placeholder:"N"`
 
-	ReconfigureSignal string `help:"Send this signal to the process of a tenant whose configuration has changed, as in HUP, instead of starting it again." placeholder:"NAME"`
+	ReconfigureSignal string `help:"The signal, such as HUP, that is sent to the process when the configuration of its tenant has changed. Without this flag the process is ended and started again." placeholder:"NAME"`
 
-	JSON bool `help:"One JSON object a line, for what happens and for each line of output, on standard output." name:"json" variable:"TENANTWATCH_JSON"`
+	JSON bool `help:"Print one JSON object per line on standard output, for what happens and for each line of output." name:"json" variable:"TENANTWATCH_JSON"`
 
-	Verbose bool `help:"Log on standard error; no table where that is the terminal." short:"v" variable:"TENANTWATCH_VERBOSE"`
+	Verbose bool `help:"Log on standard error. If standard error is the terminal, no table is shown." short:"v" variable:"TENANTWATCH_VERBOSE"`
 
-	Command []string `arg:"" form:"bytes" help:"The program, and its arguments." name:"command" optional:"" passthrough:"partial"`
+	Command []string `arg:"" form:"bytes" help:"The program and its arguments." name:"command" optional:"" passthrough:"partial"`
 }
 
 // Help is what --help adds.
 func (c *workCommand) Help() string {
-	return `Each process has its tenant in TENANT_ID, the service in TENANTWATCH_SERVICE and the environment, if there is one, in ` +
-		`TENANTWATCH_ENVIRONMENT, and otherwise the environment of this command; its standard input is empty.` + "\n\n" +
-		`It is the first of a session and a process group of its own, without a terminal. When the tenant goes, and at Ctrl-C, that ` +
-		`group gets SIGTERM and, after the grace or at a second Ctrl-C, SIGKILL. What is left of the group when the process ends by ` +
-		`itself is ended in the same way. A process that leaves the group, by setsid, is left alone; where this command is the first ` +
-		`process of a container it waits for such processes, so that they leave no zombies.` + "\n\n" +
-		`Exit code 0 means done: no process until the tenant goes and comes again. 78 (EX_CONFIG) means that there is no use in ` +
-		`trying again before that or a new configuration. Anything else is a failure, and a new process follows.` + "\n\n" +
-		`A line that is longer than 8 KiB comes in pieces.`
+	return `Each process gets the environment variables of this command, with the tenant in TENANT_ID, the service in ` +
+		`TENANTWATCH_SERVICE and the environment, if there is one, in TENANTWATCH_ENVIRONMENT. Its standard input is empty. It ` +
+		`has no terminal.` + "\n\n" +
+		`Each process starts a session and a process group of its own. When the tenant goes, and at Ctrl-C, the group gets ` +
+		`SIGTERM. It gets SIGKILL after --stop-grace, or at a second Ctrl-C. When the process ends by itself, the rest of its ` +
+		`group is ended in the same way. A process that leaves the group, with setsid, is not ended. If this command is the ` +
+		`first process of a container, it waits for such processes, so that they leave no zombies.` + "\n\n" +
+		`Exit code 0 of a process means done: no process is started for the tenant until it goes and comes again. Exit code 78 ` +
+		`(EX_CONFIG) means that trying again is useless: no process is started until the tenant goes and comes again, or its ` +
+		`configuration changes. Any other end is a failure, and a new process is started.` + "\n\n" +
+		`A line of output that is longer than 8 KiB is printed in pieces.`
 }
 
 // Run works until ctx ends.
