@@ -1,4 +1,4 @@
-// Package discovery keeps the set of tenants that are active for a service.
+// Package discovery keeps the set of tenants that are active for a service. Package tenant explains the terms.
 //
 // At the start a [TenantDiscovery] asks the tenant manager for the list of active tenants. Then it follows the
 // lifecycle events that the manager publishes. It asks for the list again whenever it may have missed an event. Workers
@@ -35,9 +35,9 @@
 // # What is ordered
 //
 // The set changes first, and then the readers are told: the callbacks, and each loop over Changes. The changes of one
-// tenant are told in order. Added and Removed alternate, and Reconfigured comes only between an Added and a Removed.
-// Changes of different tenants are told in the order in which each tenant's first pending change happened. Only the
-// differences that one snapshot shows come in no particular order. One reader may be ahead of another.
+// tenant are told in order. Added and Removed alternate, and Reconfigured comes only while the tenant is active, after
+// its Added. Changes of different tenants are told in the order in which each tenant's first pending change happened.
+// Only the differences that one snapshot shows come in no particular order. One reader may be ahead of another.
 //
 // # What a slow reader gets
 //

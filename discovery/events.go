@@ -18,7 +18,7 @@ const (
 
 // HandleEvent applies an event as if the feed had delivered it. It waits until the callbacks for the change have run,
 // or until a later change has cancelled this one. Inside a callback HandleEvent does not wait; it recognises the ctx
-// that the callback was given. The event is no proof that the feed works: where heartbeats are expected, it does not
+// that the callback was given. The event does not show that the feed works: where heartbeats are expected, it does not
 // make the state [Live].
 //
 // For an event that cannot be used, HandleEvent returns a [tenant.EventError] and requests a snapshot. When ctx ends

@@ -71,8 +71,8 @@ type Tick struct {
 //
 // At the end Every cancels the calls that run, with the cause [ErrStopping], and waits for them and for changes, at
 // most for StopGrace. It returns nil when all have ended. Otherwise [errors.As] finds a *[StillRunningError], which
-// names those whose goroutines are left behind, and a *[PanicError] when changes panicked. When an argument is invalid,
-// nothing runs and the error says which one it is.
+// names the tenants whose calls are left behind, and a *[PanicError] when changes panicked. When an argument is
+// invalid, nothing runs and the error says which one it is.
 func Every(ctx context.Context, interval time.Duration, changes iter.Seq[tenant.Change], work func(ctx context.Context, tenantID string) error, cfg EveryConfig) error {
 	problems := boundsOf(cfg.Limit, cfg.Timeout, cfg.StopGrace, work == nil)
 	if interval <= 0 {

@@ -91,9 +91,9 @@ type Config struct {
 //
 // A manager announces one change of a tenant's connections by several events, one after the other. Together they
 // restart the tenant's run once. The first event ends the run at once. The next run begins when no such event has come
-// for 100 ms, but at the latest half a second after the first one. The first run of a tenant that waits in line waits
-// for the last event in the same way. With Config.Reconfigured there is no such wait: it is called for each event, or
-// for the last of the events that arrived during a call.
+// for 100 ms, but at the latest half a second after the first one. When such events come while the tenant waits in
+// line, its next run waits for the last of them in the same way. With Config.Reconfigured there is no such wait: it is
+// called for each event, or for the last of the events that arrived during a call.
 type Group struct {
 	cfg Config
 
