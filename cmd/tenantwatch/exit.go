@@ -23,7 +23,7 @@ const (
 
 // exitCodes is what --help says of them.
 const exitCodes = `Exit codes: 0 done, or ended as asked; 1 failed, but may work later; 2 wrong command, flag or setting; ` +
-	`78 something is wrong that no retry repairs; 141 nobody reads the output any more.`
+	`78 something is wrong that no retry mends; 141 nobody reads the output any more.`
 
 // errSilent is of a command that was ended in the middle, where there is nothing to tell.
 var errSilent = errors.New("ended")
