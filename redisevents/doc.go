@@ -29,11 +29,12 @@
 //
 // # The right server
 //
-// After a failover an address may lead to another server, while existing connections still lead to the old one. With each
-// batch a publisher asks the server whether it is a master (HELLO, which every user may call). Events that a replica or a
-// Sentinel accepted count as not sent, and the next attempt uses a new connection. So it does after every refusal that is
-// not about the event itself. A Stream leaves a server that was a master and has become a replica. A PubSub at a replica
-// receives what the master publishes; when that ends, the missing heartbeats show it.
+// After a failover an address may lead to another server, while existing connections still lead to the old one. With
+// each batch a publisher asks the server whether it is a master (HELLO, which every user may call). Events that a
+// replica or a Sentinel accepted count as not sent, and the next attempt uses a new connection. A publisher also uses a
+// new connection after every refusal that is not about the event itself. A Stream leaves a server that was a master and
+// has become a replica. A PubSub at a replica receives what the master publishes; when that ends, the missing
+// heartbeats show it.
 //
 // # A silent link
 //

@@ -179,8 +179,8 @@ type serviceDisassociateCommand struct {
 
 // Help is what --help adds.
 func (c *serviceDisassociateCommand) Help() string {
-	return `When the tenant has no association with the service, nothing has to be done and the command succeeds. But a service ` +
-		`that has no key and no tenant is taken for a typing error.`
+	return `When the tenant has no association with the service, nothing has to be done and the command succeeds. But it fails ` +
+		`with --purge, and for a service that has no key and no tenant, because that is probably a typing error.`
 }
 
 // Run ends the association.
