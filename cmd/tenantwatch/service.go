@@ -45,7 +45,7 @@ type serviceAssociateCommand struct {
 // Help is what --help adds.
 func (c *serviceAssociateCommand) Help() string {
 	return `When the tenant is associated already, active and with the same isolation, nothing has to be done and the command ` +
-		`succeeds. A service that has no key and no tenant yet is taken for a typing error. Give --new-service if it is meant; ` +
+		`succeeds. A service that has no key and no tenant yet is refused as a typing error: give --new-service if you mean it; ` +
 		`on a terminal the command asks.`
 }
 
