@@ -15,7 +15,7 @@ import (
 // listed are the packages whose doc comment lists their files in the order in which they are read.
 var listed = []string{
 	"tenant", "managerapi", "redisevents", "discovery", "worker", "tenanttest",
-	"internal/activeset", "internal/contract", "internal/lifecycle",
+	"internal/activeset", "internal/contract", "internal/jsonscan", "internal/lifecycle",
 	"cmd/internal/store", "cmd/internal/sqldb", "cmd/internal/relay", "cmd/internal/server", "cmd/internal/process", "cmd/internal/abuse", "cmd/tenantwatch",
 }
 

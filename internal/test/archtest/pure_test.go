@@ -17,6 +17,7 @@ import (
 var pure = map[string][]string{
 	"internal/activeset": {"cmp", "container/list", "errors", "fmt", "hash/maphash", "iter", "maps", "math", "slices", "strings", "time"},
 	"internal/contract":  {"bytes", "cmp", "crypto/sha256", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "io", "maps", "math", "mime", "net/url", "reflect", "slices", "strconv", "strings", "time", "unicode", "unicode/utf16", "unicode/utf8"},
+	"internal/jsonscan":  {"bytes", "encoding/binary", "encoding/json", "math/bits", "unicode/utf8"},
 	"internal/lifecycle": {"cmp", "encoding/json", "errors", "fmt", module + "/internal/contract", "maps", "slices", "strings", "time"},
 }
 
