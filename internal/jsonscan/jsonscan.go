@@ -89,7 +89,7 @@ func String(value []byte) ([]byte, bool) {
 		return nil, false
 	}
 	text := value[1 : len(value)-1 : len(value)-1] // nobody can append to it, and write over what follows
-	if !Escaped(text) && utf8.Valid(text) {
+	if isPlain(text) || !Escaped(text) && utf8.Valid(text) {
 		return text, true
 	}
 	var said string

@@ -87,8 +87,24 @@ func agree(t *testing.T, data []byte) {
 	case end == Odd && isCut(err) && beginsAnObject(data) && depth(data) <= MaxDepth+1:
 		t.Errorf("%.200q is odd, and only cut for encoding/json", data)
 	}
+	for _, p := range got {
+		agreeOnText(t, p.Value)
+	}
 	if !bytes.Equal(data, before) {
 		t.Errorf("%.200q became %.200q", before, data)
+	}
+}
+
+// agreeOnText checks what String says of a value that may not be whole: then it must not break.
+func agreeOnText(t *testing.T, value string) {
+	t.Helper()
+	got, ok := String([]byte(value))
+	var want any
+	if json.Unmarshal([]byte(value), &want) != nil {
+		return
+	}
+	if text, isText := want.(string); string(got) != text || ok != isText {
+		t.Errorf("%.200q says %.200q, %t, want %.200q, %t", value, got, ok, text, isText)
 	}
 }
 
@@ -207,6 +223,7 @@ func TestString(t *testing.T) {
 		{`""`, "", true, true},
 		{`"acme"`, "acme", true, true},
 		{`"é 日本語"`, "é 日本語", true, true},
+		{`"a name that is ASCII and longer than two words"`, "a name that is ASCII and longer than two words", true, true},
 		{`"a\u0062\n"`, "ab\n", true, false},
 		{`"\""`, `"`, true, false},
 		{`"\ud800"`, "\ufffd", true, false},

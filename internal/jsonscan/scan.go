@@ -3,6 +3,7 @@ package jsonscan
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // Each function here begins at data[at] and returns where what it reads ends, or Odd or Cut.
@@ -137,7 +138,8 @@ func text(data []byte, at int) int {
 // plain returns where the next quote, backslash or control character is, eight bytes at a time.
 func plain(data []byte, at int) int {
 	for ; at+8 <= len(data); at += 8 {
-		if found := special(binary.LittleEndian.Uint64(data[at:])); found != 0 {
+		word := binary.LittleEndian.Uint64(data[at:])
+		if found := (same(word, '"') | same(word, '\\') | (word-each*' ')&^word) & high; found != 0 {
 			return at + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -147,13 +149,30 @@ func plain(data []byte, at int) int {
 	return at
 }
 
-// special has the highest bit set of the lowest byte that is a quote, a backslash or a control character, and none if there is
-// no such byte. A byte that is zero, or less than a space, borrows from the one above it: only the lowest one that is found
-// is sure to be one, and that is the one that counts.
-func special(word uint64) uint64 {
-	const each, high = 0x0101010101010101, 0x8080808080808080
-	quote, backslash := word^each*'"', word^each*'\\'
-	return ((quote-each)&^quote | (backslash-each)&^backslash | (word-each*' ')&^word) & high
+// isPlain reports whether a text is ASCII without a backslash, eight bytes at a time.
+func isPlain(text []byte) bool {
+	for ; len(text) >= 8; text = text[8:] {
+		if word := binary.LittleEndian.Uint64(text); (word|same(word, '\\'))&high != 0 {
+			return false
+		}
+	}
+	for _, c := range text {
+		if c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// Words of eight bytes: one in each, and the highest bit of each.
+const each, high = 0x0101010101010101, 0x8080808080808080
+
+// same has the highest bit set of the lowest byte of the word that is c, and of no byte if none is. A byte that is found borrows
+// from the one above it, which may then be taken for one: only the lowest is sure, and so it is for what is less than a
+// space in plain.
+func same(word uint64, c byte) uint64 {
+	other := word ^ each*uint64(c)
+	return (other - each) &^ other
 }
 
 // escape begins behind the backslash.
