@@ -2,7 +2,7 @@
 // ([Summary]), an event that the manager announces ([Event]), a change that a worker is told of ([Change]), a state of
 // the manager's data ([Version]), and a source of events ([Feed]).
 //
-// The package imports only the standard library, starts no goroutine and does no I/O.
+// The package needs only the standard library, starts no goroutine and does no I/O.
 //
 // # Terms
 //
@@ -22,6 +22,7 @@
 //	id.go, words.go                     ids, words for a status, and the rows of a list
 //	version.go, environment.go          the state of the data, and the environment, that something belongs to
 //	event.go, payload.go, heartbeat.go  what comes over the wire
+//	wire.go                             how an event is read
 //	exact.go                            JSON whose names are compared exactly
 //	change.go                           what a worker is told
 //	feed.go, snapshot.go                what a source of events, and a source of lists, has to do

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -89,7 +88,7 @@ func (e *EventError) Is(target error) bool { return target == ErrInvalidEvent }
 // fields are ignored. A timestamp or a revision that cannot be read counts as absent, and so does an event_id, a
 // tenant_slug or an epoch that is longer than MaxNameBytes. The payload is kept undecoded; [DecodePayload] decodes it.
 //
-// The event keeps no reference to data.
+// The event keeps no reference to data. Its texts are cut from one string: clone a text that you keep for long.
 func ParseEvent(data []byte) (Event, error) {
 	if len(data) > MaxEventBytes {
 		return Event{}, &EventError{Reason: fmt.Sprintf("%d bytes, the most is %d", len(data), MaxEventBytes)}
@@ -128,74 +127,13 @@ func (e Event) Version() Version { return Version{Epoch: e.Epoch, Revision: e.Re
 // ServiceName returns the payload's service_name. It returns an [EventError] for a payload that is missing, is not a
 // JSON object, or has no service_name or a blank one. Never treat such an event as the event of another service.
 func (e Event) ServiceName() (string, error) {
-	fields, err := DecodePayload[map[string]json.RawMessage](e) // one pass, and exact in its keys
-	if err != nil {
-		return "", err
-	}
-	var name string
-	if raw, ok := fields["service_name"]; ok && json.Unmarshal(raw, &name) != nil {
-		return "", e.invalid("payload: service_name is not a string")
-	}
-	if strings.TrimSpace(name) == "" {
-		return "", e.invalid("payload has no service_name")
-	}
-	return name, nil
-}
-
-// UnmarshalJSON reads an event and does not check that it is complete. [ParseEvent] also checks.
-func (e *Event) UnmarshalJSON(data []byte) error {
-	*e = Event{}
-	var fields map[string]json.RawMessage // whose keys, unlike the fields of a struct, are told apart by their case
-	err := json.Unmarshal(data, &fields)
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrongType) || err == nil && fields == nil:
-		return errors.New("it is not a JSON object")
-	case err != nil:
-		return err
-	}
-	e.Payload = fields["payload"]
-	e.Timestamp = readTimestamp(fields["timestamp"])
-	e.Revision = readUint(fields["revision"])
-	e.Epoch = short(readString(fields["epoch"]))
-	e.TenantName = short(readString(fields["tenant_name"]))
-	return readNames(e, fields)
-}
-
-// readNames reads what has to be a string where it is there at all. It goes on behind an error, so that the error can name
-// the event.
-func readNames(e *Event, fields map[string]json.RawMessage) error {
-	var id, eventType string
-	var wrong error
-	for _, field := range []struct {
-		name string
-		into *string
-	}{
-		{"event_id", &id},
-		{"event_type", &eventType},
-		{"tenant_id", &e.TenantID},
-		{"tenant_slug", &e.TenantSlug},
-		{"environment", &e.Environment},
-	} {
-		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil && wrong == nil {
-			wrong = fmt.Errorf("%s is not a string", field.name)
-		}
-	}
-	e.EventID, e.EventType, e.TenantSlug = short(id), EventType(eventType), short(e.TenantSlug)
-	return wrong
+	name, err := e.serviceName()
+	return string(name), err // the compiler puts this into a caller, and one that only compares the name allocates nothing
 }
 
 // invalid cuts what it names: an error is kept and logged where nobody expects a megabyte.
 func (e Event) invalid(reason string) *EventError {
 	return &EventError{EventID: e.EventID, EventType: EventType(cut(string(e.EventType))), Reason: cut(reason)}
-}
-
-// short returns a name, or nothing when it is too long for one.
-func short(name string) string {
-	if len(name) > MaxNameBytes {
-		return ""
-	}
-	return name
 }
 
 // cut returns the beginning of a text that is too long, and keeps nothing of the rest.
@@ -204,32 +142,4 @@ func cut(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(strings.Clone(text[:MaxNameBytes]), "") + "…"
-}
-
-// readTimestamp reads RFC 3339. Everything else counts as no timestamp, and so does what is outside the years 1 to
-// 9999 in UTC, which could not be written again.
-func readTimestamp(raw json.RawMessage) time.Time {
-	at, err := time.Parse(time.RFC3339Nano, readString(raw))
-	if at = at.UTC(); err != nil || at.Year() < 1 || at.Year() > 9999 {
-		return time.Time{}
-	}
-	return at
-}
-
-// readUint reads a whole number of 64 bits; everything else counts as zero. On a number that is too large, ParseUint
-// returns the largest one beside its error, and a revision must not become that.
-func readUint(raw json.RawMessage) uint64 {
-	n, err := strconv.ParseUint(string(raw), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func readString(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
 }

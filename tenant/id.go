@@ -21,17 +21,25 @@ type Summary struct {
 
 // ValidID reports whether id can be a tenant's id: 1 to [MaxIDLength] ASCII letters, digits, '-' and '_', the first
 // of them a letter or a digit.
-func ValidID(id string) bool {
-	if id == "" || len(id) > MaxIDLength || !isAlphanumeric(id[0]) {
+func ValidID[T ~string | ~[]byte](id T) bool {
+	if len(id) == 0 || len(id) > MaxIDLength || id[0] == '-' || id[0] == '_' {
 		return false
 	}
-	for i := 1; i < len(id); i++ {
-		if c := id[i]; !isAlphanumeric(c) && c != '-' && c != '_' {
+	for i := range len(id) {
+		if !inIDs[id[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// inIDs has the characters of ids.
+var inIDs = func() (table [256]bool) {
+	for _, c := range []byte("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") {
+		table[c] = true
+	}
+	return table
+}()
 
 // CanonicalID returns the form in which ids are compared. A UUID, with or without dashes and in upper or lower case,
 // becomes its 32 lower-case hex digits. Every other text, valid or not, is returned unchanged.
@@ -52,10 +60,6 @@ func CanonicalID(id string) string {
 		}
 	}
 	return id
-}
-
-func isAlphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
 func isHex(s string) bool {

@@ -37,6 +37,21 @@ var types = map[EventType]bool{
 	EventCacheInvalidate:      true,
 }
 
+// constants are the event types by their text.
+var constants = func() map[string]EventType {
+	all := make(map[string]EventType, len(types))
+	for t := range types {
+		all[string(t)] = t
+	}
+	return all
+}()
+
+// knownType returns the constant with the text, so that no event brings its own copy.
+func knownType(text []byte) (EventType, bool) {
+	t, known := constants[string(text)]
+	return t, known
+}
+
 // Known reports whether t is one of the types above.
 func (t EventType) Known() bool {
 	_, known := types[t]
