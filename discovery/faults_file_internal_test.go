@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/activeset"
+	"github.com/tenantwatch/tenantwatch/internal/atomicfile"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -60,7 +61,7 @@ func TestSaveForEver(t *testing.T) {
 		t.Skip("it runs as the other process of TestD17KilledWhileWriting only")
 	}
 	d, states := saver(t, path)
-	if err := removePending(path); err != nil {
+	if err := atomicfile.RemoveLeft(path, pendingSuffix); err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; ; i++ {

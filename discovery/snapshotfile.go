@@ -12,12 +12,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/activeset"
+	"github.com/tenantwatch/tenantwatch/internal/atomicfile"
 )
 
 const (
@@ -32,6 +31,8 @@ const (
 	mostPause = time.Minute
 	// fileGrace is how long Start waits for the subscription, and then for the manager, when there is a file to start from.
 	fileGrace = 300 * time.Millisecond
+	// pendingSuffix ends the name of a file that will become the snapshot file.
+	pendingSuffix = ".pending"
 )
 
 var errNoFile = errors.New("it is not a regular file")
@@ -114,7 +115,7 @@ func (d *TenantDiscovery) keepSaved(ctx context.Context, r *run) {
 	if !becameReady(ctx, r) {
 		return
 	}
-	if err := removePending(d.cfg.SnapshotFile); err != nil {
+	if err := atomicfile.RemoveLeft(d.cfg.SnapshotFile, pendingSuffix); err != nil {
 		d.log(slog.LevelDebug, "what is left of an earlier writing of the snapshot file could not be removed", "error", err)
 	}
 	var last savedState
@@ -187,52 +188,5 @@ func (d *TenantDiscovery) save(state savedState) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(d.cfg.SnapshotFile, data)
-}
-
-// pendingSuffix ends the name of a file that is being written and will become the snapshot file.
-const pendingSuffix = ".pending"
-
-// replaceFile makes data the content of the file as a whole: the old content stays until the new one is on the disk. A link
-// is replaced, not followed.
-func replaceFile(path string, data []byte) error {
-	pending, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+pendingSuffix) // which only its owner may read
-	if err != nil {
-		return err
-	}
-	_, err = pending.Write(data)
-	if err == nil {
-		err = pending.Sync() // else the name could be on the disk before the content
-	}
-	err = errors.Join(err, pending.Close())
-	if err == nil {
-		err = os.Rename(pending.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(pending.Name()))
-	}
-	return nil
-}
-
-// removePending removes what earlier processes were writing when they were killed.
-func removePending(path string) error {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, entry := range entries {
-		if isPending(entry.Name(), filepath.Base(path)) {
-			errs = append(errs, os.Remove(filepath.Join(filepath.Dir(path), entry.Name())))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// isPending reports whether replaceFile gives such names to what will become the file base. That of another file, whose name
-// only begins like it, is none.
-func isPending(name, base string) bool {
-	number, begins := strings.CutPrefix(name, base+".")
-	number, ends := strings.CutSuffix(number, pendingSuffix)
-	return begins && ends && number != "" && strings.Trim(number, "0123456789") == ""
+	return atomicfile.Replace(d.cfg.SnapshotFile, pendingSuffix, data)
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/backoff"
 )
 
 // MaxRetryAfter is the longest Retry-After that is believed. A longer one counts as this.
@@ -21,14 +23,7 @@ var errDeadlineBeforeRetry = errors.New("the next attempt would be after the dea
 // wait returns how long to wait before retry number n, counted from zero: what the manager asked for, and a jitter
 // over the whole back-off, so that many clients do not come back together.
 func (c *Config) wait(n int, retryAfter time.Duration) time.Duration {
-	bound := c.BackoffBase
-	for range n {
-		if bound > c.BackoffMax/2 {
-			bound = c.BackoffMax
-			break
-		}
-		bound *= 2
-	}
+	bound := backoff.Range{First: c.BackoffBase, Most: c.BackoffMax}.After(n + 1)
 	bound = min(bound, math.MaxInt64-1-retryAfter) // nobody sees the end of it, but it has to be one
 	return retryAfter + rand.N(bound+1)            //nolint:gosec // a jitter is not a secret
 }

@@ -3,35 +3,39 @@ package redisevents
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/backoff"
 )
 
-// backoff says how long to wait after an attempt that failed: a random part of a bound that doubles from first up to
-// most, and further up to later once attempts have failed for patience.
-type backoff struct {
-	first, most, later, patience time.Duration
+// retries say how long to wait after an attempt that failed: a random part of a bound that doubles as far as their range says,
+// and further up to later once attempts have failed for patience.
+type retries struct {
+	backoff.Range
+
+	later, patience time.Duration
 
 	bound   time.Duration
 	failing time.Time // when the row of failures began; zero outside of one
 }
 
-func defaultBackoff() backoff {
-	return backoff{
-		first: 50 * time.Millisecond, most: 800 * time.Millisecond, later: 5 * time.Second, patience: time.Minute,
+func defaultBackoff() retries {
+	return retries{
+		Range: backoff.Range{First: 50 * time.Millisecond, Most: 800 * time.Millisecond}, later: 5 * time.Second, patience: time.Minute,
 	}
 }
 
 // next counts one more failure and returns the wait.
-func (b *backoff) next(now time.Time) time.Duration {
-	if b.failing.IsZero() {
-		b.failing = now
+func (r *retries) next(now time.Time) time.Duration {
+	if r.failing.IsZero() {
+		r.failing = now
 	}
-	limit := b.most
-	if now.Sub(b.failing) >= b.patience {
-		limit = b.later
+	limit := r.Range
+	if now.Sub(r.failing) >= r.patience {
+		limit.Most = r.later
 	}
-	b.bound = min(max(b.first, 2*b.bound), limit)
-	return rand.N(b.bound + 1) //nolint:gosec // jitter is not a secret
+	r.bound = limit.Next(r.bound)
+	return rand.N(r.bound + 1) //nolint:gosec // jitter is not a secret
 }
 
 // reset ends the row of failures.
-func (b *backoff) reset() { b.bound, b.failing = 0, time.Time{} }
+func (r *retries) reset() { r.bound, r.failing = 0, time.Time{} }

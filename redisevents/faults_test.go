@@ -242,7 +242,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		{name: "handshake trickles", mode: testserver.Trickle},
 		{name: "TLS handshake never answered", mode: testserver.Mute, tls: true},
 		{name: "waiting before the next attempt", mode: testserver.Refuse, setUp: func(feed *PubSub) {
-			feed.backoff.first, feed.backoff.most = 1<<62, 1<<62
+			feed.backoff.First, feed.backoff.Most = 1<<62, 1<<62
 		}},
 		{name: "dialling", mode: testserver.Mute, setUp: func(feed *PubSub) {
 			dial := feed.dial

@@ -26,7 +26,7 @@ type source struct {
 	near    *neighbours
 
 	dial     dialFunc
-	backoff  backoff
+	backoff  retries
 	protocol int // of RESP
 }
 

@@ -104,7 +104,7 @@ func newFeed(t testing.TB, cfg Config, environment string) *PubSub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed.backoff.first, feed.backoff.most = time.Millisecond, 5*time.Millisecond
+	feed.backoff.First, feed.backoff.Most = time.Millisecond, 5*time.Millisecond
 	return feed
 }
 

@@ -23,7 +23,7 @@ func TestX10AClusterKnownByOneAddress(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			feed.backoff.first, feed.backoff.most = pollEvery, 5*pollEvery
+			feed.backoff.First, feed.backoff.Most = pollEvery, 5*pollEvery
 			stop := listen(t, feed, got.sink)
 			got.wait(t, tenant.SignalSubscribed, 1)
 			publisher := newStreamPublisher(t, cfg)

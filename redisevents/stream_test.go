@@ -22,7 +22,7 @@ func newStream(t testing.TB, cfg Config, environment string) *Stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed.backoff.first, feed.backoff.most = time.Millisecond, 5*time.Millisecond
+	feed.backoff.First, feed.backoff.Most = time.Millisecond, 5*time.Millisecond
 	return feed
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/backoff"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -32,8 +33,8 @@ var (
 // Every Run gets the same events in the same order: a fault applies to an event once, not once for each Run. Two feeds
 // with the same seed and the same calls deliver the same events.
 type Feed struct {
-	firstBackoff, mostBackoff time.Duration
-	heartbeats                bool
+	backoff    backoff.Range
+	heartbeats bool
 
 	mu      sync.Mutex // guards what is below, and what is in each run
 	runs    map[*run]struct{}
@@ -54,7 +55,7 @@ func WithSeed(seed uint64) FeedOption {
 // WithBackoff sets how long a Run waits after a failed attempt to subscribe: first, then twice as long after each
 // further failure, up to most. The wait is not random. The defaults are [DefaultFirstBackoff] and [DefaultMostBackoff].
 func WithBackoff(first, most time.Duration) FeedOption {
-	return func(f *Feed) { f.firstBackoff, f.mostBackoff = first, max(first, most) }
+	return func(f *Feed) { f.backoff = backoff.Range{First: first, Most: max(first, most)} }
 }
 
 // WithHeartbeats makes every subscription confirm that it receives heartbeats, as Redis Pub/Sub does. A discovery then
@@ -64,9 +65,8 @@ func WithHeartbeats() FeedOption { return func(f *Feed) { f.heartbeats = true } 
 // NewFeed returns a feed whose link is up.
 func NewFeed(opts ...FeedOption) *Feed {
 	f := &Feed{
-		firstBackoff: DefaultFirstBackoff,
-		mostBackoff:  DefaultMostBackoff,
-		runs:         map[*run]struct{}{},
+		backoff: backoff.Range{First: DefaultFirstBackoff, Most: DefaultMostBackoff},
+		runs:    map[*run]struct{}{},
 	}
 	WithSeed(1)(f)
 	for _, opt := range opts {

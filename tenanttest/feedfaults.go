@@ -127,7 +127,7 @@ func (f *Feed) cut(r *run) {
 	}
 	r.queue = kept
 	r.subscribed = false
-	r.retryAt, r.backoff = now.Add(f.firstBackoff), f.doubled(f.firstBackoff)
+	r.retryAt, r.backoff = now.Add(f.backoff.First), f.backoff.Next(f.backoff.First)
 	r.push(step{signal: tenant.Signal{Kind: tenant.SignalLost, Err: f.downErr}})
 }
 

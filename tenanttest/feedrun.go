@@ -27,7 +27,7 @@ type step struct {
 }
 
 func (f *Feed) enter() *run {
-	r := &run{backoff: f.firstBackoff, wake: make(chan struct{}, 1)}
+	r := &run{backoff: f.backoff.First, wake: make(chan struct{}, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.runs[r] = struct{}{}
@@ -62,14 +62,6 @@ func (f *Feed) next(r *run) step {
 	return f.attempt(r)
 }
 
-// doubled is the back-off after this one.
-func (f *Feed) doubled(backoff time.Duration) time.Duration {
-	if backoff > f.mostBackoff/2 { // and twice as much might be more than there is room for
-		return f.mostBackoff
-	}
-	return 2 * backoff
-}
-
 // attempt is called with the lock held.
 func (f *Feed) attempt(r *run) step {
 	if wait := time.Until(r.retryAt); wait > 0 {
@@ -77,13 +69,13 @@ func (f *Feed) attempt(r *run) step {
 	}
 	if f.downErr != nil {
 		r.retryAt = time.Now().Add(r.backoff)
-		r.backoff = f.doubled(r.backoff)
+		r.backoff = f.backoff.Next(r.backoff)
 		return step{signal: tenant.Signal{Kind: tenant.SignalLost, Err: f.downErr}}
 	}
 	if f.silent {
 		return step{} // accepted and never answered
 	}
-	r.subscribed, r.backoff = true, f.firstBackoff
+	r.subscribed, r.backoff = true, f.backoff.First
 	return step{signal: tenant.Signal{Kind: tenant.SignalSubscribed, Heartbeats: f.heartbeats}}
 }
 

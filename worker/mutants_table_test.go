@@ -44,7 +44,7 @@ var mutants = []mutant{
 	{"a long run does not begin a new row of failures", "plan.go", "	if now.Sub(t.began) >= p.maxBackoff {\n", "	if false {\n"},
 	{"every run begins a new row of failures", "plan.go", "	t.failures++\n", "	t.failures = 1\n"},
 	{"no least back-off", "plan.go", "	wait := bound/2 + time.Duration(p.dice()*float64(bound-bound/2))\n", "	wait := time.Duration(p.dice() * float64(bound))\n"},
-	{"the back-off has no bound", "plan.go", "	return min(bound, highest)\n", "	return bound\n"},
+	{"the back-off has no bound", "plan.go", "Most: p.maxBackoff}.After", "Most: 1 << 62}.After"},
 	{"the last error is not kept", "plan.go", "	t.lastErr, t.retry = e.err, true\n", "	t.retry = true\n"},
 	{"the last error of who gives up is not kept", "plan.go", "		t.lastErr = e.err\n		p.order(order{what: noteGivenUp", "		p.order(order{what: noteGivenUp"},
 	{"restarts are not counted", "slots.go", "		t.restarts++\n", ""},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tenantwatch/tenantwatch/internal/backoff"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -264,20 +265,11 @@ func (p *plan) backOff(now time.Time, t *task, e ending) {
 	}
 	t.failures++
 	t.lastErr, t.retry = e.err, true
-	bound := backoffBound(p.minBackoff, p.maxBackoff, t.failures)
+	bound := backoff.Range{First: p.minBackoff, Most: p.maxBackoff}.After(t.failures)
 	wait := bound/2 + time.Duration(p.dice()*float64(bound-bound/2))
 	p.order(order{what: noteFailed, id: t.id, cause: e.err, stack: e.stack, wait: wait, count: t.failures})
 	p.move(now, t, Restarting)
 	p.schedule(t, now.Add(wait))
-}
-
-// backoffBound doubles with each failure in a row.
-func backoffBound(lowest, highest time.Duration, failures int) time.Duration {
-	bound := lowest
-	for i := 1; i < failures && bound < highest; i++ {
-		bound += min(bound, highest-bound) // which cannot overflow
-	}
-	return min(bound, highest)
 }
 
 // tick is told that time has passed.

@@ -3,6 +3,8 @@ package activeset
 import (
 	"math"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/backoff"
 )
 
 const (
@@ -86,7 +88,7 @@ func (s *schedule) succeeded(now time.Time, interval time.Duration) {
 // wrong manager, and later
 // where the manager asked for it, but never sooner than spread after the last began.
 func (s *schedule) failed(now time.Time, failure Failure, spread time.Duration) {
-	wait := s.dice.UpTo(min(longestBackoff, firstBackoff<<min(s.failures, 10)))
+	wait := s.dice.UpTo(backoff.Range{First: firstBackoff, Most: longestBackoff}.After(s.failures + 1))
 	if failure.Hopeless {
 		wait = longestBackoff/2 + s.dice.UpTo(longestBackoff/2)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tenantwatch/tenantwatch/internal/backoff"
 )
 
 const (
@@ -12,15 +14,15 @@ const (
 	mostWait  = 2 * time.Second
 )
 
-// backoff is the wait after failures in a row: a random part of a bound that doubles.
-type backoff struct{ bound time.Duration }
+// retries are the waits after failures in a row: a random part of a bound that doubles.
+type retries struct{ bound time.Duration }
 
-func (b *backoff) next() time.Duration {
-	b.bound = min(max(firstWait, 2*b.bound), mostWait)
-	return rand.N(b.bound) + time.Millisecond //nolint:gosec // jitter is not a secret
+func (r *retries) next() time.Duration {
+	r.bound = backoff.Range{First: firstWait, Most: mostWait}.Next(r.bound)
+	return rand.N(r.bound) + time.Millisecond //nolint:gosec // jitter is not a secret
 }
 
-func (b *backoff) reset() { b.bound = 0 }
+func (r *retries) reset() { r.bound = 0 }
 
 // sleep waits for d, or less if ctx ends or woken has something, which may be nil.
 func sleep(ctx context.Context, d time.Duration, woken <-chan struct{}) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
+	"github.com/tenantwatch/tenantwatch/internal/backoff"
 	"github.com/tenantwatch/tenantwatch/redisevents"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -34,15 +35,15 @@ type hold struct {
 
 // add makes a tenant wait, longer each time, and reports whether it did not wait before.
 func (h holds) add(id string, refused bool, now time.Time) bool {
-	first, most := firstWait, mostWait
+	bounds := backoff.Range{First: firstWait, Most: mostWait}
 	if refused {
-		first, most = firstHold, mostHold
+		bounds = backoff.Range{First: firstHold, Most: mostHold}
 	}
 	one, held := h[id]
 	if !held {
 		one.since = now
 	}
-	one.wait = min(max(first, 2*one.wait), most)
+	one.wait = bounds.Next(one.wait)
 	// Half of it at least, or the attempts that an event has would be over in no time.
 	one.until = now.Add(one.wait/2 + rand.N(one.wait/2)) //nolint:gosec // jitter is not a secret
 	one.refused = refused

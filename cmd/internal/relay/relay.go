@@ -117,7 +117,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	var retry backoff
+	var retry retries
 	for ctx.Err() == nil {
 		err := r.lead(ctx, &retry)
 		if err != nil && ctx.Err() == nil {
@@ -138,7 +138,7 @@ func (r *Relay) Wake() {
 
 // lead waits until this process may relay, and does so until it may not any more or ctx ends. The error says why it may
 // not.
-func (r *Relay) lead(ctx context.Context, retry *backoff) error {
+func (r *Relay) lead(ctx context.Context, retry *retries) error {
 	release, err := r.cfg.Store.Lead(ctx)
 	if err != nil {
 		return fmt.Errorf("become the one that relays: %w", err)

@@ -39,7 +39,7 @@ func newTerm(r *Relay) *term {
 }
 
 // run makes one pass after the other until ctx ends or the lock is gone.
-func (t *term) run(ctx context.Context, retry *backoff) error {
+func (t *term) run(ctx context.Context, retry *retries) error {
 	for ctx.Err() == nil {
 		pause, err := t.pass(ctx)
 		switch {

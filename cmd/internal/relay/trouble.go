@@ -9,7 +9,7 @@ import (
 // trouble is something that does not work for a while: told when it begins and when it ends, and not in between.
 type trouble struct {
 	since time.Time // zero while there is none
-	retry backoff
+	retry retries
 }
 
 func (t *trouble) lasts() bool { return !t.since.IsZero() }

@@ -10,6 +10,8 @@ import (
 
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
+
+	"github.com/tenantwatch/tenantwatch/internal/atomicfile"
 )
 
 var (
@@ -72,10 +74,7 @@ func finish(unfinished, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(unfinished, path); err != nil {
+	if err := atomicfile.Rename(f, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"github.com/tenantwatch/tenantwatch/internal/atomicfile"
 )
 
 const filePerm = 0o600 // secrets are encrypted, names are not
@@ -39,10 +40,9 @@ func kindOf(mode os.FileMode) string {
 	return "a device"
 }
 
-// touch makes an empty file beside path, with a name that nobody else has and that only its owner can read; SQLite takes it
-// as it is.
+// touch makes an empty file beside path, which SQLite takes as it is.
 func touch(path string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.unfinished")
+	f, err := atomicfile.Create(path, ".unfinished")
 	if err != nil {
 		return "", err
 	}

@@ -24,6 +24,7 @@ var outside = []string{"net", "os", "database/sql", "github.com/redis/go-redis",
 var noFace = map[string]string{
 	"cmd/internal/abuse":       "it is the hostile client of bench abuse",
 	"cmd/internal/process":     "the matrix of processes is in cmd/tenantwatch, whose columns are what a user does to the binary",
+	"internal/atomicfile":      "the matrix of files is in cmd/tenantwatch, whose columns are the files of a user",
 	"internal/contract":        "it escapes a part of a path by net/url, and nothing else",
 	"internal/debugpage":       "it writes a page to who asks for it",
 	"internal/test/testserver": "it is what the matrices are made with",
