@@ -84,7 +84,8 @@ func (l *loop) supervise(ctx, base context.Context, in <-chan tenant.Change, rea
 	}
 }
 
-// shutDown cancels what is running and waits for it.
+// shutDown cancels what is running and waits for it. It does not wait by crew.await, which knows one deadline: the runs that were
+// cancelled before have earlier ones, and the plan has to name each of them in time.
 func (l *loop) shutDown(base context.Context, read <-chan struct{}) error {
 	missing := true
 	defer func() { l.crew.dismiss(missing) }()
