@@ -39,18 +39,18 @@ type TenantQuery struct {
 
 // TenantPage is one page of a list of tenants, oldest first.
 type TenantPage struct {
-	Tenants []Tenant `json:"tenants"`
+	Tenants []Tenant `json:"tenants" nullable:"false"`
 	// Next is the value of After for the next page. Empty on the last page.
-	Next string `json:"next,omitempty"`
+	Next string `json:"next,omitempty" doc:"what after is for the next page; not there on the last"`
 }
 
 // AssociationInfo is one association of a tenant, without its connections.
 type AssociationInfo struct {
 	ServiceName   string    `json:"serviceName"`
-	Status        string    `json:"status"`
+	Status        string    `json:"status"             doc:"active, suspended or purged"`
 	IsolationMode string    `json:"isolationMode"`
-	CreatedAt     Timestamp `json:"createdAt,omitzero"`
-	UpdatedAt     Timestamp `json:"updatedAt,omitzero"`
+	CreatedAt     Timestamp `json:"createdAt,omitzero" required:"true"`
+	UpdatedAt     Timestamp `json:"updatedAt,omitzero" required:"true"`
 }
 
 // KeyInfo describes an API key. Only [CreatedKey] contains the key itself.
@@ -58,11 +58,11 @@ type KeyInfo struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Service   string    `json:"service"`
-	CreatedAt Timestamp `json:"createdAt,omitzero"`
+	CreatedAt Timestamp `json:"createdAt,omitzero" required:"true"`
 	// RevokedAt is zero while the key is valid.
 	RevokedAt Timestamp `json:"revokedAt,omitzero"`
 	// LastUsedAt is zero for a key that was never used. It may lag behind by a minute.
-	LastUsedAt Timestamp `json:"lastUsedAt,omitzero"`
+	LastUsedAt Timestamp `json:"lastUsedAt,omitzero" doc:"to the minute"`
 }
 
 // CreateKeyRequest is the body of POST /v1/admin/keys.
@@ -77,7 +77,7 @@ type CreatedKey struct {
 	ID      string `json:"id"`
 	Service string `json:"service"`
 	Name    string `json:"name"`
-	Key     Secret `json:"key"`
+	Key     Secret `json:"key"     doc:"shown here and never again"`
 }
 
 // LogValue shows which key it is, without the key itself.
@@ -89,11 +89,11 @@ func (k CreatedKey) LogValue() slog.Value {
 type TokenInfo struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
-	CreatedAt Timestamp `json:"createdAt,omitzero"`
+	CreatedAt Timestamp `json:"createdAt,omitzero" required:"true"`
 	// RevokedAt is zero while the token is valid.
 	RevokedAt Timestamp `json:"revokedAt,omitzero"`
 	// LastUsedAt is zero for a token that was never used. It may lag behind by a minute.
-	LastUsedAt Timestamp `json:"lastUsedAt,omitzero"`
+	LastUsedAt Timestamp `json:"lastUsedAt,omitzero" doc:"to the minute"`
 }
 
 // CreateTokenRequest is the body of POST /v1/admin/tokens.
@@ -106,7 +106,7 @@ type CreateTokenRequest struct {
 type CreatedToken struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
-	Token Secret `json:"token"`
+	Token Secret `json:"token" doc:"shown here and never again"`
 }
 
 // LogValue shows which token it is, without the token itself.
@@ -118,14 +118,14 @@ func (t CreatedToken) LogValue() slog.Value {
 type OutboxStatus struct {
 	Epoch string `json:"epoch"`
 	// Newest is the newest revision, Sent the newest revision that was published.
-	Newest uint64 `json:"newest"`
-	Sent   uint64 `json:"sent"`
+	Newest uint64 `json:"newest" doc:"the newest revision that there is"`
+	Sent   uint64 `json:"sent"   doc:"the newest revision that was published"`
 	// Pending is how many events wait to be published. Quarantined is how many events the manager has given up
 	// publishing.
 	Pending     int `json:"pending"`
 	Quarantined int `json:"quarantined"`
 	// Oldest is when the oldest pending event was committed. It is zero if none is pending.
-	Oldest Timestamp `json:"oldest,omitzero"`
+	Oldest Timestamp `json:"oldest,omitzero" doc:"when the oldest pending event was made"`
 }
 
 // EventPage is one page of a manager's events, in the order of their revisions.

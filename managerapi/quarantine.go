@@ -12,9 +12,9 @@ import (
 type QuarantinedEvent struct {
 	Revision uint64 `json:"revision"`
 	// Event is the event as it would be published. It is JSON, but not always a [tenant.Event]. Nil when Raw is set.
-	Event json.RawMessage `json:"event,omitempty"`
+	Event json.RawMessage `json:"event,omitempty" doc:"as it would be published"`
 	// Raw has the bytes of the event if they are not JSON.
-	Raw []byte `json:"raw,omitempty"`
+	Raw []byte `json:"raw,omitempty" doc:"in its place, where it is not JSON: its bytes in base64"`
 	// Failure says why the event was given up, and Attempts how often it was tried.
 	Failure       string    `json:"failure"`
 	Attempts      int       `json:"attempts"`
@@ -23,9 +23,9 @@ type QuarantinedEvent struct {
 
 // QuarantinePage is one page of the events that a manager has given up publishing, in the order of their revisions.
 type QuarantinePage struct {
-	Events []QuarantinedEvent `json:"events"`
+	Events []QuarantinedEvent `json:"events" nullable:"false"`
 	// Next is the revision after which the next page begins. It is the one of the request when there is nothing newer.
-	Next uint64 `json:"next"`
+	Next uint64 `json:"next" doc:"what after is for the next page"`
 }
 
 // Quarantined returns the events after a revision that the manager has given up publishing, at most limit of them. With

@@ -1,5 +1,8 @@
 package managerapi
 
+// The manager encodes and decodes these types too. Their tags doc, required and nullable are for its OpenAPI document, which
+// describes that manager: what it requires of itself a client of another one may miss.
+
 import (
 	"encoding/json"
 	"time"
@@ -58,12 +61,12 @@ type Tenant struct {
 	ID          string            `json:"id"`
 	Name        string            `json:"name"`
 	Slug        string            `json:"slug"`
-	Status      string            `json:"status"`
+	Status      string            `json:"status"                doc:"active or suspended"`
 	Environment string            `json:"environment,omitempty"`
 	Isolation   string            `json:"isolation,omitempty"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
-	CreatedAt   Timestamp         `json:"createdAt,omitzero"`
-	UpdatedAt   Timestamp         `json:"updatedAt,omitzero"`
+	Metadata    map[string]string `json:"metadata,omitzero"     required:"true"`
+	CreatedAt   Timestamp         `json:"createdAt,omitzero"    required:"true"`
+	UpdatedAt   Timestamp         `json:"updatedAt,omitzero"    required:"true"`
 }
 
 // CreateAssociationRequest is the body of POST /v1/tenants/{id}/associations/{service}. A connection limit of zero is

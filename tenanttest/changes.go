@@ -82,42 +82,38 @@ func (m *Manager) Seed(ctx context.Context, service string, n int) ([]string, er
 // Get returns a tenant.
 func (m *Manager) Get(id string) (managerapi.Tenant, error) {
 	t, _, err := m.get(id)
-	return viewOf(t), err
+	return t, err
 }
 
 // get says of how many services it is a tenant, too.
-func (m *Manager) get(id string) (t lifecycle.Tenant, services int, err error) {
+func (m *Manager) get(id string) (t managerapi.Tenant, services int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rec, err := m.world.find(id)
 	if err != nil {
-		return lifecycle.Tenant{}, 0, refusal("get tenant", err)
+		return managerapi.Tenant{}, 0, refusal("get tenant", err)
 	}
 	for _, a := range rec.Associations {
 		if a.Status != tenant.StatusPurged {
 			services++
 		}
 	}
-	return rec.Tenant, services, nil
+	return viewOf(rec.Tenant), services, nil
 }
 
 // Update changes a tenant's name or replaces its metadata.
 func (m *Manager) Update(ctx context.Context, id string, req managerapi.UpdateTenantRequest) (managerapi.Tenant, error) {
-	t, err := m.update(ctx, id, req)
-	return viewOf(t), err
-}
-
-func (m *Manager) update(ctx context.Context, id string, req managerapi.UpdateTenantRequest) (lifecycle.Tenant, error) {
 	patch := lifecycle.TenantPatch{Name: req.Name, Metadata: req.Metadata}
 	if !tenant.ValidID(id) {
-		return lifecycle.Tenant{}, refusal("update tenant", errNoTenant)
+		return managerapi.Tenant{}, refusal("update tenant", errNoTenant)
 	}
 	if err := patch.Check(); err != nil {
-		return lifecycle.Tenant{}, refusal("update tenant", err)
+		return managerapi.Tenant{}, refusal("update tenant", err)
 	}
-	return m.changeTenant(ctx, "update tenant", id, func(r *lifecycle.Record) ([]lifecycle.Happening, error) {
+	t, err := m.changeTenant(ctx, "update tenant", id, func(r *lifecycle.Record) ([]lifecycle.Happening, error) {
 		return r.Update(patch), nil
 	})
+	return viewOf(t), err
 }
 
 // Suspend suspends a tenant: it is no longer active for any service.

@@ -200,7 +200,7 @@ func (m *Manager) serveUpdate(r *http.Request) (int, any, error) {
 	if err := readJSON(r, &req, false); err != nil {
 		return 0, nil, err
 	}
-	view, err := m.update(lasting(r), r.PathValue("id"), req)
+	view, err := m.Update(lasting(r), r.PathValue("id"), req)
 	return http.StatusOK, view, err
 }
 

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// ConnectionsView is what GET answers: what a service needs to reach a tenant's databases.
+// ConnectionsView is what GET answers: what a service needs to reach a tenant's databases. A client reads managerapi's Connections,
+// which would write the members in another order than they were put in.
 type ConnectionsView struct {
 	ID            string    `json:"id"`
 	TenantSlug    string    `json:"tenantSlug"`

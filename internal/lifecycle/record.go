@@ -23,18 +23,12 @@ type NewTenant struct {
 	Owner                              Owner
 }
 
-// Tenant is one tenant, as it is shown too. Its metadata are there when there are none, because clients range over them.
+// Tenant is one tenant. Its metadata are there even when there are none, because clients range over them.
 type Tenant struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Slug        string            `json:"slug"`
-	Status      string            `json:"status"                doc:"active or suspended"`
-	Environment string            `json:"environment,omitempty"`
-	Isolation   string            `json:"isolation,omitempty"`
-	Metadata    map[string]string `json:"metadata"`
-	Owner       Owner             `json:"-"`
-	CreatedAt   time.Time         `json:"createdAt"`
-	UpdatedAt   time.Time         `json:"updatedAt"`
+	ID, Name, Slug, Status, Environment, Isolation string
+	Metadata                                       map[string]string
+	Owner                                          Owner
+	CreatedAt, UpdatedAt                           time.Time
 }
 
 // TenantPatch changes what is not nil.

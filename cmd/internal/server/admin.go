@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/managerapi"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -29,74 +30,20 @@ type tenantsInput struct {
 	Limit   string `query:"limit"   doc:"1 to 1000; 100 if it is not there"`
 }
 
-type tenantPage struct {
-	Tenants []tenantView `json:"tenants"        nullable:"false"`
-	Next    string       `json:"next,omitempty" doc:"what after is for the next page; not there on the last"`
-}
-
-type associationView struct {
-	ServiceName   string    `json:"serviceName"`
-	Status        string    `json:"status"        doc:"active, suspended or purged"`
-	IsolationMode string    `json:"isolationMode"`
-	CreatedAt     time.Time `json:"createdAt"`
-	UpdatedAt     time.Time `json:"updatedAt"`
-}
-
 type associationList struct {
-	Associations []associationView `json:"associations" nullable:"false"`
+	Associations []managerapi.AssociationInfo `json:"associations" nullable:"false"`
 }
 
 type keysInput struct {
 	Service string `query:"service" doc:"only the keys of this service"`
 }
 
-// keyView is a key or, without a service, a token. The secret is never in it.
-type keyView struct {
-	ID         string     `json:"id"`
-	Name       string     `json:"name"`
-	Service    string     `json:"service,omitempty"`
-	CreatedAt  time.Time  `json:"createdAt"`
-	RevokedAt  *time.Time `json:"revokedAt,omitempty"`
-	LastUsedAt *time.Time `json:"lastUsedAt,omitempty" doc:"to the minute"`
-}
-
 type keyList struct {
-	Keys []keyView `json:"keys" nullable:"false"`
+	Keys []managerapi.KeyInfo `json:"keys" nullable:"false"`
 }
 
 type tokenList struct {
-	Tokens []keyView `json:"tokens" nullable:"false"`
-}
-
-type keyRequest struct {
-	Service string `json:"service"`
-	Name    string `json:"name"`
-}
-
-type tokenRequest struct {
-	Name string `json:"name"`
-}
-
-type createdKey struct {
-	ID      string `json:"id"`
-	Service string `json:"service"`
-	Name    string `json:"name"`
-	Key     string `json:"key"     doc:"shown here and never again"`
-}
-
-type createdToken struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Token string `json:"token" doc:"shown here and never again"`
-}
-
-type outboxView struct {
-	Epoch       string     `json:"epoch"`
-	Newest      uint64     `json:"newest"           doc:"the newest revision that there is"`
-	Sent        uint64     `json:"sent"             doc:"the newest revision that was published"`
-	Pending     int        `json:"pending"`
-	Quarantined int        `json:"quarantined"`
-	Oldest      *time.Time `json:"oldest,omitempty" doc:"when the oldest pending event was made"`
+	Tokens []managerapi.TokenInfo `json:"tokens" nullable:"false"`
 }
 
 type adminEventsInput struct {
@@ -104,6 +51,7 @@ type adminEventsInput struct {
 	Limit string `query:"limit" doc:"1 to 1000; 100 if it is not there"`
 }
 
+// eventPage is not the client's: an event goes out as it was published, to the byte, and the client decodes it.
 type eventPage struct {
 	Epoch  string            `json:"epoch"`
 	Events []json.RawMessage `json:"events" nullable:"false"`
@@ -119,33 +67,11 @@ type revokeTokenInput struct {
 	Force string `query:"force" doc:"true: even when it is the last token that holds"`
 }
 
-func (s *Server) registerAdmin(a *api) {
-	get := func(path, id, summary string) call {
-		return call{method: "GET", path: adminPath + path, id: id, summary: summary, status: http.StatusOK, tag: "admin"}
-	}
-	post := func(path, id, summary string) call {
-		return call{method: "POST", path: adminPath + path, id: id, summary: summary, status: http.StatusCreated, tag: "admin"}
-	}
-	remove := func(path, id, summary string) call {
-		return call{method: "DELETE", path: adminPath + path, id: id, summary: summary, status: http.StatusNoContent, tag: "admin"}
-	}
-	read(a, get("tenants", "list-tenants", "List and search tenants"), s.listTenants)
-	read(a, get("tenants/{id}/associations", "list-associations", "List the associations of a tenant"), s.listAssociations)
-	read(a, get("keys", "list-keys", "List the keys of services"), s.listKeys)
-	writeBody(a, post("keys", "create-key", "Make a key for a service"), s.createKey)
-	write(a, remove("keys/{id}", "revoke-key", "Revoke a key"), s.revokeKey)
-	read(a, get("tokens", "list-tokens", "List the tokens of administrators"), s.listTokens)
-	writeBody(a, post("tokens", "create-token", "Make a token"), s.createToken)
-	write(a, remove("tokens/{id}", "revoke-token", "Revoke a token"), s.revokeToken)
-	read(a, get("outbox", "get-outbox", "See how far the publishing of events is"), s.outbox)
-	read(a, get("outbox/quarantined", "list-quarantined-events", "List the events that were given up"), s.listQuarantined)
-	again := call{method: "POST", path: adminPath + "outbox/quarantined/{revision}/retry", id: "retry-event", status: http.StatusNoContent, tag: "admin"}
-	again.summary = "Try again to publish an event that was given up"
-	write(a, again, s.retryEvent)
-	read(a, get("events", "list-events", "List events by revision"), s.listEvents)
+func describeAdminEvents(a *api, c call) {
+	a.described(c).Responses["410"] = refers(http.StatusGone)
 }
 
-func (s *Server) listTenants(ctx context.Context, in *tenantsInput) (*reply[tenantPage], error) {
+func (s *Server) listTenants(ctx context.Context, in *tenantsInput) (*reply[managerapi.TenantPage], error) {
 	limit, err := pageSize(in.Limit)
 	if err != nil {
 		return nil, err
@@ -164,11 +90,11 @@ func (s *Server) listTenants(ctx context.Context, in *tenantsInput) (*reply[tena
 	if err != nil {
 		return nil, err
 	}
-	out := tenantPage{Tenants: make([]tenantView, 0, len(page.Tenants)), Next: page.Next}
+	out := managerapi.TenantPage{Tenants: make([]managerapi.Tenant, 0, len(page.Tenants)), Next: page.Next}
 	for _, t := range page.Tenants {
-		out.Tenants = append(out.Tenants, tenantView(t))
+		out.Tenants = append(out.Tenants, viewTenant(t))
 	}
-	return &reply[tenantPage]{Status: http.StatusOK, Body: out}, nil
+	return &reply[managerapi.TenantPage]{Status: http.StatusOK, Body: out}, nil
 }
 
 func (s *Server) listAssociations(ctx context.Context, in *tenantInput) (*reply[associationList], error) {
@@ -179,11 +105,11 @@ func (s *Server) listAssociations(ctx context.Context, in *tenantInput) (*reply[
 	if err != nil {
 		return nil, err
 	}
-	out := associationList{Associations: make([]associationView, 0, len(associations))}
+	out := associationList{Associations: make([]managerapi.AssociationInfo, 0, len(associations))}
 	for _, a := range associations {
-		out.Associations = append(out.Associations, associationView{
+		out.Associations = append(out.Associations, managerapi.AssociationInfo{
 			ServiceName: a.Service, Status: a.Status, IsolationMode: a.IsolationMode,
-			CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
+			CreatedAt: stamp(a.CreatedAt), UpdatedAt: stamp(a.UpdatedAt),
 		})
 	}
 	return &reply[associationList]{Status: http.StatusOK, Body: out}, nil
@@ -194,10 +120,16 @@ func (s *Server) listKeys(ctx context.Context, in *keysInput) (*reply[keyList], 
 		return nil, refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name")
 	}
 	keys, err := s.store.Keys(ctx, in.Service)
-	return &reply[keyList]{Status: http.StatusOK, Body: keyList{viewKeys(keys)}}, err
+	out := keyList{make([]managerapi.KeyInfo, 0, len(keys))}
+	for _, k := range keys {
+		out.Keys = append(out.Keys, managerapi.KeyInfo{
+			ID: k.ID, Name: k.Name, Service: k.Service, CreatedAt: stamp(k.CreatedAt), RevokedAt: stamp(k.RevokedAt), LastUsedAt: stamp(k.LastUsed),
+		})
+	}
+	return &reply[keyList]{Status: http.StatusOK, Body: out}, err
 }
 
-func (s *Server) createKey(ctx context.Context, _ *nothing, req keyRequest) (*reply[createdKey], error) {
+func (s *Server) createKey(ctx context.Context, _ *nothing, req managerapi.CreateKeyRequest) (*reply[managerapi.CreatedKey], error) {
 	if err := contract.CheckAskedService(req.Service); err != nil {
 		return nil, err
 	}
@@ -205,8 +137,8 @@ func (s *Server) createKey(ctx context.Context, _ *nothing, req keyRequest) (*re
 		return nil, err
 	}
 	key, secret, err := s.store.CreateKey(ctx, req.Service, req.Name)
-	return &reply[createdKey]{
-		Status: http.StatusCreated, Body: createdKey{ID: key.ID, Service: key.Service, Name: key.Name, Key: secret},
+	return &reply[managerapi.CreatedKey]{
+		Status: http.StatusCreated, Body: managerapi.CreatedKey{ID: key.ID, Service: key.Service, Name: key.Name, Key: managerapi.Secret(secret)},
 	}, err
 }
 
@@ -216,16 +148,22 @@ func (s *Server) revokeKey(ctx context.Context, in *idInput) (*nothing, error) {
 
 func (s *Server) listTokens(ctx context.Context, _ *nothing) (*reply[tokenList], error) {
 	tokens, err := s.store.Tokens(ctx)
-	return &reply[tokenList]{Status: http.StatusOK, Body: tokenList{viewKeys(tokens)}}, err
+	out := tokenList{make([]managerapi.TokenInfo, 0, len(tokens))}
+	for _, t := range tokens {
+		out.Tokens = append(out.Tokens, managerapi.TokenInfo{
+			ID: t.ID, Name: t.Name, CreatedAt: stamp(t.CreatedAt), RevokedAt: stamp(t.RevokedAt), LastUsedAt: stamp(t.LastUsed),
+		})
+	}
+	return &reply[tokenList]{Status: http.StatusOK, Body: out}, err
 }
 
-func (s *Server) createToken(ctx context.Context, _ *nothing, req tokenRequest) (*reply[createdToken], error) {
+func (s *Server) createToken(ctx context.Context, _ *nothing, req managerapi.CreateTokenRequest) (*reply[managerapi.CreatedToken], error) {
 	if err := checkLabel(req.Name); err != nil {
 		return nil, err
 	}
 	token, secret, err := s.store.CreateToken(ctx, req.Name)
-	return &reply[createdToken]{
-		Status: http.StatusCreated, Body: createdToken{ID: token.ID, Name: token.Name, Token: secret},
+	return &reply[managerapi.CreatedToken]{
+		Status: http.StatusCreated, Body: managerapi.CreatedToken{ID: token.ID, Name: token.Name, Token: managerapi.Secret(secret)},
 	}, err
 }
 
@@ -237,11 +175,11 @@ func (s *Server) revokeToken(ctx context.Context, in *revokeTokenInput) (*nothin
 	return nil, s.store.RevokeToken(ctx, in.ID, force)
 }
 
-func (s *Server) outbox(ctx context.Context, _ *nothing) (*reply[outboxView], error) {
+func (s *Server) outbox(ctx context.Context, _ *nothing) (*reply[managerapi.OutboxStatus], error) {
 	status, err := s.store.Outbox(ctx)
-	return &reply[outboxView]{Status: http.StatusOK, Body: outboxView{
+	return &reply[managerapi.OutboxStatus]{Status: http.StatusOK, Body: managerapi.OutboxStatus{
 		Epoch: status.Epoch, Newest: status.Newest, Sent: status.Sent, Pending: status.Pending,
-		Quarantined: status.Quarantined, Oldest: moment(status.Oldest),
+		Quarantined: status.Quarantined, Oldest: stamp(status.Oldest),
 	}}, err
 }
 
@@ -266,25 +204,8 @@ func (s *Server) listEvents(ctx context.Context, in *adminEventsInput) (*reply[e
 	return &reply[eventPage]{Status: http.StatusOK, Body: out}, nil
 }
 
-func viewKeys(keys []store.Key) []keyView {
-	out := make([]keyView, 0, len(keys))
-	for _, k := range keys {
-		out = append(out, keyView{
-			ID: k.ID, Name: k.Name, Service: k.Service, CreatedAt: k.CreatedAt.UTC(),
-			RevokedAt: moment(k.RevokedAt), LastUsedAt: moment(k.LastUsed),
-		})
-	}
-	return out
-}
-
-// moment is nil for the zero time.
-func moment(at time.Time) *time.Time {
-	if at.IsZero() {
-		return nil
-	}
-	at = at.UTC()
-	return &at
-}
+// stamp keeps the zero time, which is not written.
+func stamp(at time.Time) managerapi.Timestamp { return managerapi.Timestamp{Time: at.UTC()} }
 
 func checkLabel(name string) error {
 	if len(name) > maxLabel || !tenant.ValidName(name) {

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
 func decoded[T any](t *testing.T, body string) T {
@@ -28,7 +30,7 @@ func TestAdminListsAndSearchesTenants(t *testing.T) {
 	names := func(query string) string {
 		t.Helper()
 		var out []string
-		page := decoded[tenantPage](t, h.want(t, 200, "GET", "/v1/admin/tenants?"+query, "").body)
+		page := decoded[managerapi.TenantPage](t, h.want(t, 200, "GET", "/v1/admin/tenants?"+query, "").body)
 		for _, one := range page.Tenants {
 			out = append(out, one.Name)
 		}
@@ -45,7 +47,7 @@ func TestAdminListsAndSearchesTenants(t *testing.T) {
 	var all []string
 	after := ""
 	for range 4 {
-		page := decoded[tenantPage](t, h.want(t, 200, "GET", "/v1/admin/tenants?limit=2&after="+after, "").body)
+		page := decoded[managerapi.TenantPage](t, h.want(t, 200, "GET", "/v1/admin/tenants?limit=2&after="+after, "").body)
 		for _, one := range page.Tenants {
 			all = append(all, one.Name)
 		}
@@ -75,20 +77,20 @@ func TestAdminListsAssociations(t *testing.T) {
 
 func TestAdminKeys(t *testing.T) {
 	h := start(t)
-	made := decoded[createdKey](t, h.want(t, 201, "POST", "/v1/admin/keys", `{"service":"billing","name":"blue"}`).body)
-	if made.Service != "billing" || made.Name != "blue" || made.ID == "" || !strings.HasPrefix(made.Key, "twk_") {
+	made := decoded[managerapi.CreatedKey](t, h.want(t, 201, "POST", "/v1/admin/keys", `{"service":"billing","name":"blue"}`).body)
+	if made.Service != "billing" || made.Name != "blue" || made.ID == "" || !strings.HasPrefix(string(made.Key), "twk_") {
 		t.Errorf("made %+v", made)
 	}
 	h.want(t, 201, "POST", "/v1/admin/keys", `{"service":"billing","name":"green"}`)
 	h.want(t, 409, "POST", "/v1/admin/keys", `{"service":"billing","name":"a third"}`)
-	h.want(t, 200, "GET", "/v1/tenants/active?service=billing", "", with("X-API-Key", made.Key))
+	h.want(t, 200, "GET", "/v1/tenants/active?service=billing", "", with("X-API-Key", string(made.Key)))
 	h.want(t, 204, "DELETE", "/v1/admin/keys/"+made.ID, "")
 	body := h.want(t, 200, "GET", "/v1/admin/keys?service=billing", "").body
 	list := decoded[keyList](t, body)
-	if len(list.Keys) != 2 || list.Keys[0].RevokedAt == nil || list.Keys[1].RevokedAt != nil || list.Keys[0].LastUsedAt == nil {
+	if len(list.Keys) != 2 || list.Keys[0].RevokedAt.IsZero() || !list.Keys[1].RevokedAt.IsZero() || list.Keys[0].LastUsedAt.IsZero() {
 		t.Errorf("keys %s", body)
 	}
-	if strings.Contains(body, made.Key) {
+	if strings.Contains(body, string(made.Key)) {
 		t.Error("the list shows a key")
 	}
 	if all := decoded[keyList](t, h.want(t, 200, "GET", "/v1/admin/keys", "").body); len(all.Keys) != 3 {
@@ -101,15 +103,15 @@ func TestAdminKeys(t *testing.T) {
 
 func TestAdminTokens(t *testing.T) {
 	h := start(t)
-	made := decoded[createdToken](t, h.want(t, 201, "POST", "/v1/admin/tokens", `{"name":"ops"}`).body)
-	h.want(t, 200, "GET", "/v1/admin/tokens", "", with("Authorization", "bearer "+made.Token))
+	made := decoded[managerapi.CreatedToken](t, h.want(t, 201, "POST", "/v1/admin/tokens", `{"name":"ops"}`).body)
+	h.want(t, 200, "GET", "/v1/admin/tokens", "", with("Authorization", "bearer "+string(made.Token)))
 	list := decoded[tokenList](t, h.want(t, 200, "GET", "/v1/admin/tokens", "").body)
 	if len(list.Tokens) != 2 || list.Tokens[1].Name != "ops" || list.Tokens[1].ID != made.ID {
 		t.Errorf("tokens %+v", list)
 	}
 	h.want(t, 404, "DELETE", "/v1/admin/keys/"+made.ID, "")
 	h.want(t, 204, "DELETE", "/v1/admin/tokens/"+made.ID, "")
-	h.want(t, 401, "GET", "/v1/admin/tokens", "", with("Authorization", "Bearer "+made.Token))
+	h.want(t, 401, "GET", "/v1/admin/tokens", "", with("Authorization", "Bearer "+string(made.Token)))
 }
 
 func TestAdminOutboxAndEvents(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -16,21 +17,12 @@ import (
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
-const adminPath = "/v1/admin/"
-
 // api is where calls are registered.
 type api struct {
 	huma.API
 
-	s *Server
-}
-
-// call describes a call for the OpenAPI document.
-type call struct {
-	method, path, id, summary string
-	status                    int // of success
-	tag                       string
-	bare                      bool // the body may be left out
+	mux *http.ServeMux
+	s   *Server
 }
 
 // reply is a status and a JSON body.
@@ -45,32 +37,34 @@ type nothing struct{}
 // publicHandler makes the routes, and the document that describes them.
 func (s *Server) publicHandler() (http.Handler, error) {
 	mux := http.NewServeMux()
-	a := &api{humago.New(mux, humaConfig(s.cfg.Version)), s}
-	s.registerTenants(a)
-	s.registerAssociations(a)
-	s.registerList(a)
-	s.registerEvents(a)
-	s.registerAdmin(a)
+	a := &api{humago.New(mux, humaConfig(s.cfg.Version)), mux, s}
+	for _, c := range calls {
+		c.serve(a, c)
+		if c.describe != nil {
+			c.describe(a, c)
+		}
+	}
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own, which no call answers with
 		delete(a.OpenAPI().Components.Schemas.Map(), unused)
 	}
 	a.complete()
-	document, err := json.Marshal(a.OpenAPI())
-	if err != nil {
+	var err error
+	if s.document, err = json.Marshal(a.OpenAPI()); err != nil {
 		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
 	}
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", jsonType)
-		_, _ = w.Write(document) // the client is gone if this fails
-	})
-	s.registerHealth(mux)
 	return s.observed(mux, s.guarded(mux)), nil
+}
+
+func (s *Server) serveDocument(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", jsonType)
+	_, _ = w.Write(s.document) // the client is gone if this fails
 }
 
 // humaConfig has JSON alone, adds nothing to bodies, and leaves out huma's pages.
 func humaConfig(version string) huma.Config {
 	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	schemas.RegisterTypeAlias(reflect.TypeFor[managerapi.SecretJSON](), reflect.TypeFor[json.RawMessage]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[managerapi.Timestamp](), reflect.TypeFor[time.Time]())
 	shapes(schemas)
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -92,19 +86,28 @@ func humaConfig(version string) huma.Config {
 	return config
 }
 
-// read registers a call that changes nothing.
-func read[I, O any](a *api, c call, serve func(ctx context.Context, in *I) (*O, error)) {
-	huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
-		ctx, cancel := context.WithTimeout(ctx, a.s.cfg.RequestTimeout)
-		defer cancel()
-		done, err := a.s.limits.reads.take(ctx, callerOf(ctx).share())
-		if err != nil {
-			return nil, answered(ctx, err)
-		}
-		defer done()
-		out, err := serve(withDeed(ctx, c.id), in)
-		return out, answered(ctx, err)
-	})
+// plain is for a call that the OpenAPI document does not have.
+func plain(serve func(s *Server, w http.ResponseWriter, r *http.Request)) route {
+	return func(a *api, c call) {
+		a.mux.HandleFunc(c.pattern(), func(w http.ResponseWriter, r *http.Request) { serve(a.s, w, r) })
+	}
+}
+
+// read is for a call that changes nothing.
+func read[I, O any](serve func(s *Server, ctx context.Context, in *I) (*O, error)) route {
+	return func(a *api, c call) {
+		huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
+			ctx, cancel := context.WithTimeout(ctx, a.s.cfg.RequestTimeout)
+			defer cancel()
+			done, err := a.s.limits.reads.take(ctx, callerOf(ctx).share())
+			if err != nil {
+				return nil, answered(ctx, err)
+			}
+			defer done()
+			out, err := serve(a.s, withDeed(ctx, c.id), in)
+			return out, answered(ctx, err)
+		})
+	}
 }
 
 // withDeed tells the store who asks for what, for the audit; what became of it is in the note of the request.
@@ -114,12 +117,14 @@ func withDeed(ctx context.Context, call string) context.Context {
 	return store.WithDeed(ctx, &left.deed)
 }
 
-// write registers a call that changes something. Once the change has begun it is made even if the client goes away meanwhile,
+// write is for a call that changes something. Once the change has begun it is made even if the client goes away meanwhile,
 // because nobody could tell how far it came.
-func write[I, O any](a *api, c call, serve func(ctx context.Context, in *I) (*O, error)) {
-	huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
-		return change(ctx, a.s, c, func(ctx context.Context) (*O, error) { return serve(ctx, in) })
-	})
+func write[I, O any](serve func(s *Server, ctx context.Context, in *I) (*O, error)) route {
+	return func(a *api, c call) {
+		huma.Register(a.API, a.operation(c), func(ctx context.Context, in *I) (*O, error) {
+			return change(ctx, a.s, c, func(ctx context.Context) (*O, error) { return serve(a.s, ctx, in) })
+		})
+	}
 }
 
 // change makes a change when it is its turn.
@@ -141,47 +146,51 @@ func change[O any](ctx context.Context, s *Server, c call, serve func(context.Co
 	return out, answered(ctx, err)
 }
 
-// writeBody registers a call that changes something and has a JSON body.
-func writeBody[B, I, O any](a *api, c call, serve func(ctx context.Context, in *I, body B) (*O, error)) {
-	op := a.operation(c)
-	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
-		r, w := humago.Unwrap(ctx)
-		var body B
-		if err := readBody(w, r, &body, c.bare); err != nil {
-			writeError(w, r, err)
-			return
+// writeBody is for a call that changes something and has a JSON body.
+func writeBody[B, I, O any](serve func(s *Server, ctx context.Context, in *I, body B) (*O, error)) route {
+	return func(a *api, c call) {
+		op := a.operation(c)
+		op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+			r, w := humago.Unwrap(ctx)
+			var body B
+			if err := readBody(w, r, &body, c.bare); err != nil {
+				writeError(w, r, err)
+				return
+			}
+			next(huma.WithValue(ctx, bodyKey{}, body))
+		}}
+		huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
+			return change(ctx, a.s, c, func(ctx context.Context) (*O, error) { return serve(a.s, ctx, in, ctx.Value(bodyKey{}).(B)) })
+		})
+		shape := reflect.TypeFor[B]()
+		if shown, ok := any(*new(B)).(interface{ shownAs() reflect.Type }); ok {
+			shape = shown.shownAs()
 		}
-		next(huma.WithValue(ctx, bodyKey{}, body))
-	}}
-	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
-		return change(ctx, a.s, c, func(ctx context.Context) (*O, error) { return serve(ctx, in, ctx.Value(bodyKey{}).(B)) })
-	})
-	shape := reflect.TypeFor[B]()
-	if shown, ok := any(*new(B)).(interface{ shownAs() reflect.Type }); ok {
-		shape = shown.shownAs()
+		a.describeBody(c, shape)
 	}
-	a.describeBody(c, shape)
 }
 
 type bodyKey struct{}
 
-// stream registers a call that writes its answer itself, as it comes. An error of serve is the answer as long as nothing
+// stream is for a call that writes its answer itself, as it comes. An error of serve is the answer as long as nothing
 // was written, and breaks the connection afterwards, so that nobody takes a part for the whole.
-func stream[I any](a *api, c call, serve func(w http.ResponseWriter, r *http.Request, in *I) error) {
-	huma.Register(a.API, a.operation(c), func(_ context.Context, in *I) (*huma.StreamResponse, error) {
-		return &huma.StreamResponse{Body: func(ctx huma.Context) {
-			r, w := humago.Unwrap(ctx)
-			err := serve(w, r, in)
-			if err == nil {
-				return
-			}
-			if begun := w.(*recorder).status != 0; begun { // observed makes it one
-				noteOf(r.Context()).cause = err
-				panic(http.ErrAbortHandler)
-			}
-			writeError(w, r, err)
-		}}, nil
-	})
+func stream[I any](serve func(s *Server, w http.ResponseWriter, r *http.Request, in *I) error) route {
+	return func(a *api, c call) {
+		huma.Register(a.API, a.operation(c), func(_ context.Context, in *I) (*huma.StreamResponse, error) {
+			return &huma.StreamResponse{Body: func(ctx huma.Context) {
+				r, w := humago.Unwrap(ctx)
+				err := serve(a.s, w, r, in)
+				if err == nil {
+					return
+				}
+				if begun := w.(*recorder).status != 0; begun { // observed makes it one
+					noteOf(r.Context()).cause = err
+					panic(http.ErrAbortHandler)
+				}
+				writeError(w, r, err)
+			}}, nil
+		})
+	}
 }
 
 // answered is the error for huma, and a note of it for the log.
@@ -197,7 +206,7 @@ func answered(ctx context.Context, err error) error {
 func (a *api) operation(c call) huma.Operation {
 	token := map[string][]string{"token": {}}
 	security := []map[string][]string{{"key": {}}, token}
-	if c.method != http.MethodGet || c.tag == "admin" {
+	if c.access == byToken {
 		security = []map[string][]string{{"key": {}, "token": {}}, token}
 	}
 	return huma.Operation{
@@ -258,10 +267,5 @@ func (a *api) schema(t reflect.Type) *huma.Schema {
 
 func (a *api) described(c call) *huma.Operation {
 	item := a.OpenAPI().Paths[c.path]
-	for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
-		if op != nil && op.Method == c.method {
-			return op
-		}
-	}
-	panic("server: no call " + c.id) // a mistake in this package
+	return map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete}[c.method]
 }

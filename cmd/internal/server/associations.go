@@ -11,8 +11,6 @@ import (
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
-const associationPath = tenantPath + "/associations/{service}"
-
 // associationInput is the path of a call on one association.
 type associationInput struct {
 	ID      string `path:"id"      doc:"the tenant's id, in any spelling"`
@@ -46,27 +44,11 @@ func (connectionsBody) shownAs() reflect.Type {
 	return reflect.TypeFor[managerapi.UpdateConnectionsRequest]()
 }
 
-func (s *Server) registerAssociations(a *api) {
-	const tag = "associations"
-	writeBody(a, call{method: "POST", path: associationPath, id: "associate", summary: "Let a tenant use a service", status: http.StatusCreated, tag: tag}, s.associate)
-	write(a, call{method: "DELETE", path: associationPath, id: "disassociate", summary: "End a tenant's use of a service", status: http.StatusNoContent, tag: tag}, s.disassociate)
-	for _, change := range []struct {
-		call
-
-		make func(ctx context.Context, id, service string) error
-	}{
-		{call{path: "/suspend", id: "suspend-association", summary: "Suspend a tenant's use of a service"}, s.store.SuspendAssociation},
-		{call{path: "/reactivate", id: "reactivate-association", summary: "End the suspension of a tenant's use of a service"}, s.store.ReactivateAssociation},
-	} {
-		change.method, change.path, change.status, change.tag = "PUT", associationPath+change.path, http.StatusNoContent, tag
-		write(a, change.call, func(ctx context.Context, in *associationInput) (*nothing, error) {
-			return nil, s.onAssociation(ctx, in, func() error { return change.make(ctx, in.ID, in.Service) })
-		})
+// onAssociation is a change that is asked for by the association alone.
+func onAssociation(do func(st *store.Store, ctx context.Context, id, service string) error) func(*Server, context.Context, *associationInput) (*nothing, error) {
+	return func(s *Server, ctx context.Context, in *associationInput) (*nothing, error) {
+		return nil, s.onAssociation(ctx, in, func() error { return do(s.store, ctx, in.ID, in.Service) })
 	}
-	read(a, call{method: "GET", path: associationPath + "/connections", id: "get-connections", summary: "Get how a service reaches a tenant's databases", status: http.StatusOK, tag: tag}, s.connections)
-	writeBody(a, call{method: "PUT", path: associationPath + "/connections", id: "update-connections", summary: "Change how a service reaches a tenant's databases", status: http.StatusOK, tag: tag}, s.updateConnections)
-	writeBody(a, call{method: "POST", path: associationPath + "/cache/invalidate", id: "invalidate-cache", summary: "Ask a service to forget what it keeps of a tenant", status: http.StatusAccepted, tag: tag, bare: true}, s.invalidateCache)
-	write(a, call{method: "POST", path: associationPath + "/credentials/rotate", id: "rotate-credentials", summary: "Announce new credentials", status: http.StatusAccepted, tag: tag}, s.rotate)
 }
 
 func (s *Server) associate(ctx context.Context, in *associationInput, req associationBody) (*reply[managerapi.Association], error) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
 // document is what these tests read of the OpenAPI document.
@@ -194,15 +196,15 @@ func TestS03AKeySeesOnlyItsService(t *testing.T) {
 
 func TestS02ARevokedKeyIsRefusedAtTheNextRequest(t *testing.T) {
 	h := start(t)
-	var made createdKey
+	var made managerapi.CreatedKey
 	if err := json.Unmarshal([]byte(h.want(t, 201, "POST", "/v1/admin/keys", `{"service":"billing","name":"first"}`).body), &made); err != nil {
 		t.Fatal(err)
 	}
 	list := "/v1/tenants/active?service=billing"
-	h.want(t, 200, "GET", list, "", with("X-API-Key", made.Key))
+	h.want(t, 200, "GET", list, "", with("X-API-Key", string(made.Key)))
 	h.want(t, 404, "DELETE", "/v1/admin/tokens/"+made.ID, "")
 	h.want(t, 204, "DELETE", "/v1/admin/keys/"+made.ID, "")
-	h.want(t, 401, "GET", list, "", with("X-API-Key", made.Key))
+	h.want(t, 401, "GET", list, "", with("X-API-Key", string(made.Key)))
 	h.want(t, 404, "DELETE", "/v1/admin/keys/nobody", "")
 }
 

@@ -4,11 +4,12 @@ import (
 	"testing"
 
 	"github.com/tenantwatch/tenantwatch/internal/contract"
+	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
 // TestX21NamesInBodiesAreExact, also where a body decodes itself.
 func TestX21NamesInBodiesAreExact(t *testing.T) {
-	var key keyRequest
+	var key managerapi.CreateKeyRequest
 	if err := contract.Decode([]byte(`{"Service":"ledger","service":"payments","Name":"n"}`), &key); err != nil || key.Service != "payments" || key.Name != "" {
 		t.Errorf("got %+v, %v", key, err)
 	}

@@ -75,17 +75,20 @@ func TestAChangeGoesOnWhenTheClientHangsUp(t *testing.T) {
 	h := start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	mux := http.NewServeMux()
-	a := &api{humago.New(mux, humaConfig("test")), h.Server}
-	change := func(ctx context.Context) (*nothing, error) {
+	a := &api{humago.New(mux, humaConfig("test")), mux, h.Server}
+	change := func(_ *Server, ctx context.Context, _ *nothing) (*nothing, error) {
 		cancel()
 		return nil, ctx.Err()
 	}
-	write(a, call{method: "PUT", path: "/plain", id: "plain", status: http.StatusNoContent},
-		func(ctx context.Context, _ *nothing) (*nothing, error) { return change(ctx) })
-	writeBody(a, call{method: "PUT", path: "/body", id: "body", status: http.StatusNoContent},
-		func(ctx context.Context, _ *nothing, _ tokenRequest) (*nothing, error) { return change(ctx) })
-	read(a, call{method: "GET", path: "/read", id: "read", status: http.StatusNoContent},
-		func(ctx context.Context, _ *nothing) (*nothing, error) { return change(ctx) })
+	body := func(s *Server, ctx context.Context, in *nothing, _ managerapi.CreateTokenRequest) (*nothing, error) {
+		return change(s, ctx, in)
+	}
+	for path, c := range map[string]call{
+		"/plain": {method: "PUT", serve: write(change)}, "/body": {method: "PUT", serve: writeBody(body)}, "/read": {method: "GET", serve: read(change)},
+	} {
+		c.path, c.id, c.status = path, path, http.StatusNoContent
+		c.serve(a, c)
+	}
 	for path, want := range map[string]int{"/plain": 204, "/body": 204, "/read": statusClientGone} {
 		method := "PUT"
 		if path == "/read" {

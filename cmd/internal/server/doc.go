@@ -3,8 +3,7 @@
 //
 // A [Server] has two handlers. [Server.Handler] is for services and administrators. Every request to it shows a service
 // key, which reads what belongs to its service and sees nothing of the others, or a bearer token; whatever is not a GET,
-// and everything below /v1/admin, needs the token. A call that was forgotten would be refused and not open, because this
-// is decided before it is known which call it is. [Server.AdminHandler] has metrics and the state of health, no secrets,
+// and everything below /v1/admin, needs the token. A call that says nothing of who may make it needs the token too. [Server.AdminHandler] has metrics and the state of health, no secrets,
 // and belongs on a listener that only operators reach.
 //
 // [Server.Serve] serves both, with bounds on everything that a client can make large or slow, until its ctx ends. Then
@@ -20,12 +19,13 @@
 //
 // The files, in the order in which they are read:
 //
+//	calls.go                        the table of all calls: their paths, who may make them, their verbs in the audit
 //	document.go                     what the OpenAPI document says beyond the types of the calls
-//	guard.go, auth.go, origin.go    what is around every call: a panic, the log line, who asks, from where, and whether they may. Decided by method and path alone
+//	guard.go, auth.go, origin.go    what is around every call: a panic, the log line, who asks, from where, and whether they may
 //	access.go, lookup.go            what was found of secrets and of the database a moment ago, so that many who ask cost as much as one
 //	limiter.go                      the one way in which something is shared that is short
 //	lines.go, errorlog.go           few lines of each kind, with a count: of requests, and of what net/http says of connections
-//	api.go                          how calls are registered with huma: time-outs, bodies, streams, and the OpenAPI document
+//	api.go                          how the calls of the table are served by huma: time-outs, bodies, streams, and the OpenAPI document
 //	body.go                         bodies in, and their bounds
 //	failure.go                      errors out: what each error of the store is to a client
 //	tenants.go, associations.go, admin.go, quarantine.go

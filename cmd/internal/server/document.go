@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
@@ -24,26 +23,18 @@ func (a *api) complete() {
 	for status, what := range refusals {
 		doc.Components.Responses[what.name] = a.refusal(status, what.when)
 	}
-	for path, item := range doc.Paths {
-		for _, op := range operationsOf(item) {
-			a.refuses(op, path)
-			for _, param := range op.Parameters {
-				if schema := typeOfParam(op.OperationID, param.Name); schema != nil {
-					param.Schema = schema
-				}
+	for _, c := range calls {
+		if c.id == "" {
+			continue
+		}
+		op := a.described(c)
+		refuses(op, c)
+		for _, param := range op.Parameters {
+			if schema := typeOfParam(op.OperationID, param.Name); schema != nil {
+				param.Schema = schema
 			}
 		}
 	}
-}
-
-func operationsOf(item *huma.PathItem) []*huma.Operation {
-	var out []*huma.Operation
-	for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
-		if op != nil {
-			out = append(out, op)
-		}
-	}
-	return out
 }
 
 // typeOfParam is nil for a text.
@@ -100,27 +91,23 @@ func (a *api) refusal(status int, when string) *huma.Response {
 	return answer
 }
 
-// mayConflict and mayBeInactive are the calls that need a state of things, by their ids.
-var (
-	mayConflict = map[string]bool{
-		"create-tenant": true, "suspend-tenant": true, "reactivate-tenant": true, "associate": true, "suspend-association": true,
-		"reactivate-association": true, "create-key": true, "retry-event": true, "revoke-token": true,
-	}
-	mayBeInactive = map[string]bool{"associate": true, "reactivate-association": true, "get-connections": true}
-)
-
 // refuses names what a call can be refused with. A status that the call has described itself stays.
-func (a *api) refuses(op *huma.Operation, path string) {
+func refuses(op *huma.Operation, c call) {
 	can := map[int]bool{
 		400: true, 401: true, 429: true, 503: true,
-		403: mayBeInactive[op.OperationID], 404: strings.Contains(path, "{") || op.Tags[0] != "admin" && op.Method == http.MethodGet,
-		408: op.RequestBody != nil, 409: mayConflict[op.OperationID], 410: op.OperationID == "list-events", 413: op.RequestBody != nil, 415: op.RequestBody != nil,
+		403: c.inactive, 404: strings.Contains(c.path, "{") || c.access == byKey,
+		408: op.RequestBody != nil, 409: c.conflicts, 413: op.RequestBody != nil, 415: op.RequestBody != nil,
 	}
 	for status, can := range can {
 		if code := strconv.Itoa(status); can && op.Responses[code] == nil {
-			op.Responses[code] = &huma.Response{Ref: "#/components/responses/" + refusals[status].name}
+			op.Responses[code] = refers(status)
 		}
 	}
+}
+
+// refers is the refusal that many calls have.
+func refers(status int) *huma.Response {
+	return &huma.Response{Ref: "#/components/responses/" + refusals[status].name}
 }
 
 // shapes says which of the types below the document shows for one that decodes itself.

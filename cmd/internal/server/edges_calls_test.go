@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"log/slog"
 	"net"
@@ -15,8 +16,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
 )
 
-// The columns of the edge matrix are the calls that the OpenAPI document has, so that a new one is a new column, and those
-// that it has not: health, the document itself, and the waiting room.
+// The columns of the edge matrix are the rows of the table of calls, so that a new one is a new column, and the waiting room.
 
 // edgeKind is what the outcomes go by.
 type edgeKind int
@@ -34,13 +34,14 @@ const (
 type edgeCall struct {
 	id, method, path string
 	kind             edgeKind
-	admin, hasBody   bool
+	access           access
+	hasBody          bool
 	query            []string // its parameters there
 	status           int      // the answer when nothing is wrong
 	body             string   // a good one
 }
 
-func (c edgeCall) needsToken() bool { return c.kind == kindChange || c.admin }
+func (c edgeCall) needsToken() bool { return c.access == byToken }
 
 // guarded reports whether it asks who it is.
 func (c edgeCall) guarded() bool { return c.kind != kindOpen && c.kind != kindRoom }
@@ -149,12 +150,11 @@ func (e *edge) revoked(t *testing.T) (key, token string) {
 	return key, token
 }
 
-// readCalls makes the columns.
+// readCalls makes the columns. What a call has for a body and for parameters is in the document alone.
 func (e *edge) readCalls(t *testing.T) {
 	t.Helper()
 	var doc struct {
 		Paths map[string]map[string]struct {
-			OperationID string
 			RequestBody *struct{}
 			Parameters  []struct{ Name, In string }
 			Responses   map[string]struct{ Content map[string]any }
@@ -163,32 +163,28 @@ func (e *edge) readCalls(t *testing.T) {
 	if err := json.Unmarshal([]byte(e.want(t, 200, "GET", "/openapi.json", "").body), &doc); err != nil {
 		t.Fatal(err)
 	}
-	for path, methods := range doc.Paths {
-		for method, op := range methods {
-			c := edgeCall{id: op.OperationID, method: strings.ToUpper(method), path: path, admin: strings.HasPrefix(path, adminPath), hasBody: op.RequestBody != nil}
-			if c.method != http.MethodGet {
-				c.kind = kindChange
-			}
-			for status, answer := range op.Responses {
-				if n, err := strconv.Atoi(status); err == nil && n < 300 {
-					c.status = max(c.status, n)
-				}
-				if answer.Content["text/event-stream"] != nil {
-					c.kind = kindStream
-				}
-			}
-			for _, p := range op.Parameters {
-				if p.In == "query" {
-					c.query = append(c.query, p.Name)
-				}
-			}
-			e.add(t, c)
+	for _, row := range calls {
+		c := edgeCall{id: cmp.Or(row.id, row.path), method: row.method, path: row.path, access: row.access, status: row.status}
+		op, there := doc.Paths[row.path][strings.ToLower(row.method)]
+		switch {
+		case there != (row.id != ""):
+			t.Errorf("%s is in the document: %t", row.pattern(), there)
+		case row.access == anybody:
+			c.kind = kindOpen
+		case row.method != http.MethodGet:
+			c.kind = kindChange
+		case op.Responses["200"].Content["text/event-stream"] != nil:
+			c.kind = kindStream
 		}
+		c.hasBody = op.RequestBody != nil
+		for _, p := range op.Parameters {
+			if p.In == "query" {
+				c.query = append(c.query, p.Name)
+			}
+		}
+		e.add(t, c)
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/openapi.json"} {
-		e.add(t, edgeCall{id: path, method: "GET", path: path, kind: kindOpen, status: 200})
-	}
-	e.add(t, edgeCall{id: "WaitingRoom", method: "GET", path: "/v1/tenants/active", kind: kindRoom, status: 503})
+	e.add(t, edgeCall{id: "WaitingRoom", method: "GET", path: "/v1/tenants/active", access: anybody, kind: kindRoom, status: 503})
 	slices.Sort(e.ids)
 }
 

@@ -30,9 +30,7 @@ type eventsInput struct {
 	Last    string `header:"Last-Event-ID" doc:"epoch:revision of the last event that is known; none begins now"`
 }
 
-func (s *Server) registerEvents(a *api) {
-	events := call{method: "GET", path: eventsPath, id: "stream-events", summary: "Follow the events that concern a service", status: http.StatusOK, tag: "events"}
-	stream(a, events, s.serveEvents)
+func describeEvents(a *api, events call) {
 	a.describeAnswer(events, http.StatusOK, "Server-Sent Events, and every 5 s one named heartbeat", "text/event-stream", reflect.TypeFor[string]())
 	a.describeAnswer(events, http.StatusGone, "the last event is too old or of another epoch: read the list again", jsonType, reflect.TypeFor[apiError]())
 	a.describeRequired(events, "service")

@@ -24,7 +24,7 @@ const (
 )
 
 // apiError is every answer of 400 and above: the fields of the protocol, and those of application/problem+json beside
-// them. The number that problem+json calls status is left out, because in the protocol that is the tenant's.
+// them, which managerapi's ErrorBody has not because no client acts on them. The number that problem+json calls status is left out, because in the protocol that is the tenant's.
 type apiError struct {
 	status int
 	header http.Header

@@ -193,7 +193,7 @@ func (s *Server) guarded(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
 		clean := isClean(r.URL.EscapedPath())
-		if clean && isOpen(pattern) {
+		if clean && accessTo(r.Method, pattern) == anybody {
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -220,21 +220,8 @@ func isClean(escaped string) bool {
 	return clean == escaped || clean+"/" == escaped
 }
 
-// isOpen names the routes that ask for nothing.
-func isOpen(pattern string) bool {
-	switch pattern {
-	case "GET /healthz", "GET /readyz", "GET /openapi.json":
-		return true
-	default:
-		return false
-	}
-}
-
-// admit decides by the method and the path, not by what the route says of itself, so that a route that says nothing is
-// closed.
+// admit says who makes a request, if he may.
 func (s *Server) admit(r *http.Request, pattern string) (caller, error) {
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-	needsToken := !reads || strings.HasPrefix(routeOf(pattern), adminPath)
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.RequestTimeout)
 	defer cancel()
 	known := s.known(r.Header)
@@ -244,7 +231,7 @@ func (s *Server) admit(r *http.Request, pattern string) (caller, error) {
 			return caller{}, err
 		}
 	}
-	who, err := s.authorize(ctx, r.Header, needsToken)
+	who, err := s.authorize(ctx, r.Header, accessTo(r.Method, pattern) == byToken)
 	if err != nil {
 		return caller{}, err
 	}

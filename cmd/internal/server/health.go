@@ -8,12 +8,9 @@ import (
 	"time"
 )
 
-const (
-	readyPath = "/readyz"
-	// readyTimeout is how long the database may take to say that it can be written. Anybody may ask, and each probe is a
-	// change, so its answer is everybody's for a while.
-	readyTimeout = 2 * time.Second
-)
+// readyTimeout is how long the database may take to say that it can be written. Anybody may ask, and each probe is a
+// change, so its answer is everybody's for a while.
+const readyTimeout = 2 * time.Second
 
 // codeShuttingDown is why /readyz fails at the end.
 const codeShuttingDown = "SHUTTING_DOWN"
@@ -26,7 +23,8 @@ type health struct {
 // adminHandler is for operators.
 func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	s.registerHealth(mux)
+	mux.HandleFunc("GET /healthz", s.serveHealth)
+	mux.HandleFunc("GET "+readyPath, s.serveReady)
 	mux.Handle("GET /metrics", s.metrics.handler)
 	if s.cfg.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -38,24 +36,24 @@ func (s *Server) adminHandler() http.Handler {
 	return mux
 }
 
-// registerHealth adds what says whether the process lives, and whether it should be sent requests.
-func (s *Server) registerHealth(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", jsonType)
-		_ = writeJSON(w, health{"ok"}) // it has a JSON form
-	})
-	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, r *http.Request) {
-		if s.draining.Load() {
-			writeError(w, r, refuse(http.StatusServiceUnavailable, codeShuttingDown, "the manager is shutting down"))
-			return
-		}
-		if err := s.probe(r.Context()); err != nil {
-			writeError(w, r, refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "the database cannot be written"))
-			return
-		}
-		w.Header().Set("Content-Type", jsonType)
-		_ = writeJSON(w, health{"ready"}) // it has a JSON form
-	})
+// serveHealth says that the process lives.
+func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", jsonType)
+	_ = writeJSON(w, health{"ok"}) // it has a JSON form
+}
+
+// serveReady says whether the process should be sent requests.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	if s.draining.Load() {
+		writeError(w, r, refuse(http.StatusServiceUnavailable, codeShuttingDown, "the manager is shutting down"))
+		return
+	}
+	if err := s.probe(r.Context()); err != nil {
+		writeError(w, r, refuse(http.StatusServiceUnavailable, "UNAVAILABLE", "the database cannot be written"))
+		return
+	}
+	w.Header().Set("Content-Type", jsonType)
+	_ = writeJSON(w, health{"ready"}) // it has a JSON form
 }
 
 // readiness is whether changes can be made, as far as it was last seen.

@@ -37,9 +37,7 @@ type listInput struct {
 	Have    string `header:"If-None-Match" doc:"an ETag of before"`
 }
 
-func (s *Server) registerList(a *api) {
-	list := call{method: "GET", path: "/v1/tenants/active", id: "list-active-tenants", summary: "List the tenants that are active for a service", status: http.StatusOK, tag: "tenants"}
-	stream(a, list, s.serveList)
+func describeList(a *api, list call) {
 	a.describeAnswer(list, http.StatusOK, "the tenants, oldest first", jsonType, reflect.TypeFor[[]tenant.Summary]())
 	a.describeAnswer(list, http.StatusNotModified, "the list is the one of the ETag", "", nil)
 	a.describeVersion(list, http.StatusOK)

@@ -5,32 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 	"unicode/utf8"
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
+	"github.com/tenantwatch/tenantwatch/managerapi"
 )
-
-type quarantinedView struct {
-	Revision      uint64          `json:"revision"`
-	Event         json.RawMessage `json:"event,omitempty" doc:"as it would be published"`
-	Raw           []byte          `json:"raw,omitempty"   doc:"in its place, where it is no JSON: its bytes in base64"`
-	Failure       string          `json:"failure"`
-	Attempts      int             `json:"attempts"`
-	QuarantinedAt time.Time       `json:"quarantinedAt"`
-}
-
-type quarantinePage struct {
-	Events []quarantinedView `json:"events" nullable:"false"`
-	Next   uint64            `json:"next"   doc:"what after is for the next page"`
-}
 
 type retryInput struct {
 	Revision string `path:"revision"`
 	Force    string `query:"force"   doc:"true: also when later news of its tenant was sent already"`
 }
 
-func (s *Server) listQuarantined(ctx context.Context, in *adminEventsInput) (*reply[quarantinePage], error) {
+func (s *Server) listQuarantined(ctx context.Context, in *adminEventsInput) (*reply[managerapi.QuarantinePage], error) {
 	limit, err := pageSize(in.Limit)
 	if err != nil {
 		return nil, err
@@ -43,9 +29,9 @@ func (s *Server) listQuarantined(ctx context.Context, in *adminEventsInput) (*re
 	if err != nil {
 		return nil, err
 	}
-	out := quarantinePage{Events: make([]quarantinedView, 0, len(events)), Next: after}
+	out := managerapi.QuarantinePage{Events: make([]managerapi.QuarantinedEvent, 0, len(events)), Next: after}
 	for _, q := range events {
-		view := quarantinedView{Revision: q.Revision, Failure: q.Failure, Attempts: q.Attempts, QuarantinedAt: q.Since}
+		view := managerapi.QuarantinedEvent{Revision: q.Revision, Failure: q.Failure, Attempts: q.Attempts, QuarantinedAt: managerapi.Timestamp{Time: q.Since}}
 		if utf8.Valid(q.Data) && json.Valid(q.Data) {
 			view.Event = q.Data
 		} else {
@@ -54,7 +40,7 @@ func (s *Server) listQuarantined(ctx context.Context, in *adminEventsInput) (*re
 		out.Events = append(out.Events, view)
 		out.Next = q.Revision
 	}
-	return &reply[quarantinePage]{Status: http.StatusOK, Body: out}, nil
+	return &reply[managerapi.QuarantinePage]{Status: http.StatusOK, Body: out}, nil
 }
 
 func (s *Server) retryEvent(ctx context.Context, in *retryInput) (*nothing, error) {

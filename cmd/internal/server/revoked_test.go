@@ -12,16 +12,17 @@ import (
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/cmd/internal/store"
+	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
 // TestX37ARevokedTokenBesideAGoodKey is refused: what is shown has to be right, all of it.
 func TestX37ARevokedTokenBesideAGoodKey(t *testing.T) {
 	h := start(t)
 	id := h.tenant(t, "Acme")
-	made := decoded[createdToken](t, h.want(t, 201, "POST", "/v1/admin/tokens", `{"name":"ops"}`).body)
-	h.want(t, 200, "GET", "/v1/tenants/"+id, "", with("Authorization", "Bearer "+made.Token))
+	made := decoded[managerapi.CreatedToken](t, h.want(t, 201, "POST", "/v1/admin/tokens", `{"name":"ops"}`).body)
+	h.want(t, 200, "GET", "/v1/tenants/"+id, "", with("Authorization", "Bearer "+string(made.Token)))
 	h.want(t, 204, "DELETE", "/v1/admin/tokens/"+made.ID, "")
-	for _, token := range []string{made.Token, "twt_wrong", "x"} {
+	for _, token := range []string{string(made.Token), "twt_wrong", "x"} {
 		got := h.want(t, 401, "GET", "/v1/tenants/"+id, "", with("Authorization", "Bearer "+token))
 		if got.header.Get("WWW-Authenticate") != "Bearer" {
 			t.Errorf("%v, want that the token is wrong", got.header)

@@ -58,25 +58,26 @@ type Config struct {
 
 // Server answers for one store. It may be used from any goroutine, and has no goroutines of its own but in Serve.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	store   *store.Store
-	tail    *tail
-	limits  limits
-	faces   *faces
-	lookups *lookups
-	noise   noise
-	lines   *lines   // about requests
-	shown   standing // by the streams that there are
-	proxies proxies
-	ready   readiness
-	ping    func(context.Context) error // the store's
-	metrics *metrics
-	public  http.Handler
-	admin   http.Handler
-	beat    time.Duration // between two heartbeats of a stream
-	recheck time.Duration // between two looks at what a stream has shown
-	large   largeLists
+	cfg      Config
+	log      *slog.Logger
+	store    *store.Store
+	tail     *tail
+	limits   limits
+	faces    *faces
+	lookups  *lookups
+	noise    noise
+	lines    *lines   // about requests
+	shown    standing // by the streams that there are
+	proxies  proxies
+	ready    readiness
+	ping     func(context.Context) error // the store's
+	metrics  *metrics
+	public   http.Handler
+	document []byte // the OpenAPI document
+	admin    http.Handler
+	beat     time.Duration // between two heartbeats of a stream
+	recheck  time.Duration // between two looks at what a stream has shown
+	large    largeLists
 
 	draining atomic.Bool   // /readyz fails from now on
 	closing  chan struct{} // closed when streams have to end

@@ -11,38 +11,22 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-const tenantPath = "/v1/tenants/{id}"
-
 // tenantInput is the path of a call on one tenant.
 type tenantInput struct {
 	ID string `path:"id" doc:"the tenant's id, in any spelling"`
 }
 
-// tenantView is a tenant as clients see it.
-type tenantView store.Tenant
+func describeCreate(a *api, c call) {
+	a.describeAnswer(c, http.StatusOK, "the same tenant is there already", jsonType, reflect.TypeFor[managerapi.CreatedTenant]())
+}
 
-func (s *Server) registerTenants(a *api) {
-	create := call{method: "POST", path: "/v1/tenants", id: "create-tenant", summary: "Create a tenant", status: http.StatusCreated, tag: "tenants"}
-	writeBody(a, create, s.createTenant)
-	a.describeAnswer(create, http.StatusOK, "the same tenant is there already", jsonType, reflect.TypeFor[managerapi.CreatedTenant]())
-	read(a, call{method: "GET", path: tenantPath, id: "get-tenant", summary: "Get a tenant", status: http.StatusOK, tag: "tenants"}, s.getTenant)
-	writeBody(a, call{method: "PATCH", path: tenantPath, id: "update-tenant", summary: "Change a tenant", status: http.StatusOK, tag: "tenants"}, s.updateTenant)
-	for _, change := range []struct {
-		call
-
-		make func(ctx context.Context, id string) error
-	}{
-		{call{method: "PUT", path: tenantPath + "/suspend", id: "suspend-tenant", summary: "Suspend a tenant"}, s.store.SuspendTenant},
-		{call{method: "PUT", path: tenantPath + "/reactivate", id: "reactivate-tenant", summary: "End a tenant's suspension"}, s.store.ReactivateTenant},
-		{call{method: "DELETE", path: tenantPath, id: "delete-tenant", summary: "Delete a tenant"}, s.store.DeleteTenant},
-	} {
-		change.status, change.tag = http.StatusNoContent, "tenants"
-		write(a, change.call, func(ctx context.Context, in *tenantInput) (*nothing, error) {
-			if err := checkTenantID(in.ID); err != nil {
-				return nil, err
-			}
-			return nil, change.make(ctx, in.ID)
-		})
+// onTenant is a change that is asked for by the tenant alone.
+func onTenant(do func(st *store.Store, ctx context.Context, id string) error) func(*Server, context.Context, *tenantInput) (*nothing, error) {
+	return func(s *Server, ctx context.Context, in *tenantInput) (*nothing, error) {
+		if err := checkTenantID(in.ID); err != nil {
+			return nil, err
+		}
+		return nil, do(s.store, ctx, in.ID)
 	}
 }
 
@@ -67,7 +51,7 @@ func (s *Server) createTenant(ctx context.Context, _ *nothing, req managerapi.Cr
 
 // getTenant shows a key the tenants that are its service's, suspended ones too. One that no service has, or has any more, is for
 // tokens: whoever creates a tenant shall find it before it is associated.
-func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantView], error) {
+func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[managerapi.Tenant], error) {
 	if err := checkTenantID(in.ID); err != nil {
 		return nil, err
 	}
@@ -87,10 +71,10 @@ func (s *Server) getTenant(ctx context.Context, in *tenantInput) (*reply[tenantV
 			return nil, noTenant()
 		}
 	}
-	return &reply[tenantView]{Status: http.StatusOK, Body: tenantView(t)}, nil
+	return &reply[managerapi.Tenant]{Status: http.StatusOK, Body: viewTenant(t)}, nil
 }
 
-func (s *Server) updateTenant(ctx context.Context, in *tenantInput, req managerapi.UpdateTenantRequest) (*reply[tenantView], error) {
+func (s *Server) updateTenant(ctx context.Context, in *tenantInput, req managerapi.UpdateTenantRequest) (*reply[managerapi.Tenant], error) {
 	if err := checkTenantID(in.ID); err != nil {
 		return nil, err
 	}
@@ -98,7 +82,14 @@ func (s *Server) updateTenant(ctx context.Context, in *tenantInput, req managera
 	if err != nil {
 		return nil, err
 	}
-	return &reply[tenantView]{Status: http.StatusOK, Body: tenantView(t)}, nil
+	return &reply[managerapi.Tenant]{Status: http.StatusOK, Body: viewTenant(t)}, nil
+}
+
+func viewTenant(t store.Tenant) managerapi.Tenant {
+	return managerapi.Tenant{
+		ID: t.ID, Name: t.Name, Slug: t.Slug, Status: t.Status, Environment: t.Environment, Isolation: t.Isolation,
+		Metadata: t.Metadata, CreatedAt: managerapi.Timestamp{Time: t.CreatedAt}, UpdatedAt: managerapi.Timestamp{Time: t.UpdatedAt},
+	}
 }
 
 // checkTenantID keeps what can be no tenant's id away from the database.
