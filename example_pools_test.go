@@ -119,7 +119,7 @@ func (d *databases) set(key string, l *lent) {
 	d.change = make(chan struct{})
 }
 
-// A database pool for each tenant: opened when the tenant comes, closed when it goes, opened anew when its credentials or
+// A database pool for each tenant: opened when the tenant comes, closed when it goes, opened again when its credentials or
 // connections change, and never closed while somebody uses it.
 func Example_databaseForEachTenant() {
 	ctx, stop := context.WithCancel(context.Background())

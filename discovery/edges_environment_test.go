@@ -117,7 +117,7 @@ func TestX01TheEnvironmentOfTheList(t *testing.T) {
 					t.Errorf("Refresh says %v", err)
 				}
 				if got := f.manager.LastRequest().Get("If-None-Match"); got == "" {
-					t.Error("it was no conditional request")
+					t.Error("it was not a conditional request")
 				}
 			})
 		})

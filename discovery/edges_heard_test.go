@@ -39,7 +39,7 @@ func TestD32WhatCountsAsHeard(t *testing.T) {
 		}, discovery.Polling},
 		{"an event of another manager", published("other", ""), discovery.Polling},
 		{"an event of another environment", published("", "other"), discovery.Polling},
-		{"something that is no event", func(f *fixture, _ *discovery.TenantDiscovery) error { f.feed.PublishRaw([]byte("{")); return nil }, discovery.Polling},
+		{"something that is not an event", func(f *fixture, _ *discovery.TenantDiscovery) error { f.feed.PublishRaw([]byte("{")); return nil }, discovery.Polling},
 		{"an event without versions", func(f *fixture, _ *discovery.TenantDiscovery) error {
 			return f.feed.Publish(context.Background(), of("", ""))
 		}, discovery.Polling},

@@ -17,7 +17,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// TestX05AFeedThatEndsItsGoroutine is run again, as one that panics is; what it missed is made good.
+// TestX05AFeedThatEndsItsGoroutine is run again, as one that panics is; what it missed is repaired.
 func TestX05AFeedThatEndsItsGoroutine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme")
@@ -247,7 +247,7 @@ func TestX24AnErrorOfTheFeedWhoseMethodsPanic(t *testing.T) {
 	}
 }
 
-// TestX24ACauseOrACallbackWhoseErrorPanics is no end of the process, nor is Start left hanging.
+// TestX24ACauseOrACallbackWhoseErrorPanics is not an end of the process, nor is Start left hanging.
 func TestX24ACauseOrACallbackWhoseErrorPanics(t *testing.T) {
 	for name, spoilt := range spoiltErrors() {
 		t.Run(name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (s *stirrings) count() [3]int64 {
 }
 
 // TestD16NothingStartsAfterClose: whatever is under way, Close ends it within its second, and for an hour in which
-// tenants come and go and the link is made anew nothing begins.
+// tenants come and go and the link is made again nothing begins.
 func TestD16NothingStartsAfterClose(t *testing.T) {
 	start := func(t *testing.T, d *discovery.TenantDiscovery) {
 		t.Helper()

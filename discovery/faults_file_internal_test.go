@@ -54,7 +54,7 @@ func wantOneState(t testing.TB, path string, states [2]savedState) {
 	t.Fatalf("the file has a mix of %d tenants", len(saved.Tenants))
 }
 
-// TestSaveForEver is no test, but the process that TestD17KilledWhileWriting kills.
+// TestSaveForEver is not a test, but the process that TestD17KilledWhileWriting kills.
 func TestSaveForEver(t *testing.T) {
 	path := os.Getenv(saveForEver)
 	if path == "" {

@@ -15,7 +15,7 @@ import (
 // saveLimited, in the environment, makes the test binary a process that may write only small files.
 const saveLimited = "TENANTWATCH_TEST_SAVE_LIMITED"
 
-// TestSaveLimited is no test, but the other process of TestD17FileSizeIsLimited.
+// TestSaveLimited is not a test, but the other process of TestD17FileSizeIsLimited.
 func TestSaveLimited(t *testing.T) {
 	path := os.Getenv(saveLimited)
 	if path == "" {

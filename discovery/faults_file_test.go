@@ -54,7 +54,7 @@ func TestD17EverySpoiltFileIsIgnored(t *testing.T) {
 	}
 }
 
-// TestD17LinksAndPipes: a link is read, and replaced when it is written; one that leads nowhere is no file; one that leads
+// TestD17LinksAndPipes: a link is read, and replaced when it is written; one that leads nowhere is not a file; one that leads
 // to itself and a named pipe are of no use.
 func TestD17LinksAndPipes(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -40,7 +40,7 @@ func badEvents() map[string]string {
 func TestD14OnRealRedis(t *testing.T) {
 	r := newReal(t)
 	r.add(t, "acme")
-	r.cfg.ResyncSpread = time.Minute // longer than the test: one reconcile at the most
+	r.cfg.ResyncSpread = time.Minute // longer than the test: one reconcile at most
 	d := r.start(t)
 	wantStateSoon(t, d, discovery.Live)
 	forms := badEvents()

@@ -105,7 +105,7 @@ func TestX04ARelayThatSendsTenantsSideBySide(t *testing.T) {
 	})
 }
 
-// TestX04AHoleIsAGapAfterAWhile, to the millisecond, also while a request is under way that began before it.
+// TestX04AHoleIsAGapAfterAWhile, to the millisecond, even while a request is under way that began before it.
 func TestX04AHoleIsAGapAfterAWhile(t *testing.T) {
 	for name, busy := range map[string]bool{"": false, ", during a request": true} {
 		t.Run("a hole"+name, func(t *testing.T) {

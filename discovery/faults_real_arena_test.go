@@ -149,7 +149,7 @@ func (a *arena) within() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(a.t.Context(), patience)
 }
 
-// made fails the test unless the change was made; that it could not be announced is no failure.
+// made fails the test unless the change was made; that it could not be announced is not a failure.
 func (a *arena) made(err error) {
 	a.t.Helper()
 	var unannounced *tenanttest.PublishError

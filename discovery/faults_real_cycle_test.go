@@ -33,11 +33,11 @@ func (a *arena) cycle() (m measurement) {
 	before := a.truth()
 	requests, calls, began := a.manager.Requests(), a.told.count(), time.Now()
 	stop := a.keepAsking()
-	defer stop() // also when something fails
+	defer stop() // even when something fails
 	if a.fault.strike != nil {
 		a.fault.strike(a)
 	}
-	if a.fault.anew {
+	if a.fault.fresh {
 		calls = 0
 		before = nil
 	}
@@ -92,7 +92,7 @@ func share(n, round int) int { return n*(round+1)/rounds - n*round/rounds }
 // that took.
 func (a *arena) noticed(began time.Time) time.Duration {
 	a.t.Helper()
-	if a.fault.notices > 0 || a.fault.anew {
+	if a.fault.notices > 0 || a.fault.fresh {
 		eventually(a.t, func() string {
 			over := a.fault.recovers && !a.told.leftLive(began).IsZero()
 			if s := a.d.Status(); s.State == discovery.Live && !over {
@@ -102,7 +102,7 @@ func (a *arena) noticed(began time.Time) time.Duration {
 		})
 	}
 	left := a.told.leftLive(began)
-	if left.IsZero() || a.fault.anew {
+	if left.IsZero() || a.fault.fresh {
 		return 0
 	}
 	return left.Sub(began)

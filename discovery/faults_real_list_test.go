@@ -45,7 +45,7 @@ func serverFaults(s scale) []*fault {
 			},
 		},
 		{
-			name: "Redis down at Start", row: "D23", lasts: silent, bound: b.patient, anew: true,
+			name: "Redis down at Start", row: "D23", lasts: silent, bound: b.patient, fresh: true,
 			strike: func(a *arena) {
 				a.leave()
 				a.kill()
@@ -219,7 +219,7 @@ func (a *arena) changeUnderAnswer() {
 	a.manager.ClearFaults()
 }
 
-// floodOfNonsense publishes much that is no event, a little at a time.
+// floodOfNonsense publishes much that is not an event, a little at a time.
 func (a *arena) floodOfNonsense() {
 	channel := redisevents.EnvironmentChannelName(faultEnvironment)
 	for range 100 {

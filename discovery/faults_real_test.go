@@ -154,8 +154,8 @@ type fault struct {
 	// exact means that nothing is heard of the changes before the fault is over: then each net change is told once, and
 	// one reconcile finds all of them.
 	exact bool
-	// anew means that strike starts a new discovery, which has never been live and to which everything is news.
-	anew bool
+	// fresh means that strike starts a new discovery, which has never been live and to which everything is news.
+	fresh bool
 	// attempts is how often the client asks for one request for the list; zero is once.
 	attempts int
 	// offset keeps the faults from ending all at once, which is more than two cores can do.

@@ -78,7 +78,7 @@ type fetched struct {
 
 // reply is what an answer means by itself.
 type reply struct {
-	refused   string // why it is no list; empty when it is one
+	refused   string // why it is not a list; empty when it is one
 	unchanged bool
 	named     string // the environment
 	ids       map[string]bool
@@ -180,12 +180,12 @@ func named(resp *http.Response) string {
 func readRows(body []byte) reply {
 	var rows []json.RawMessage
 	if err := json.Unmarshal(body, &rows); err != nil || rows == nil {
-		return reply{refused: "it is no list"}
+		return reply{refused: "it is not a list"}
 	}
 	found, unusable := reply{ids: map[string]bool{}}, 0
 	for _, row := range rows {
 		if row[0] != '{' && string(row) != "null" {
-			return reply{refused: "a row is no object"}
+			return reply{refused: "a row is not an object"}
 		}
 		id, status, usable := readFields(row)
 		if !usable || !tenant.ValidID(id) {

@@ -17,7 +17,7 @@ type resources struct{ goroutines, descriptors, connections int }
 
 func (r *realServers) resources(t *testing.T) resources {
 	t.Helper()
-	r.client.Close() // what is idle and would be used again is no leak
+	r.client.Close() // what is idle and would be used again is not a leak
 	return resources{runtime.NumGoroutine(), descriptors(t), r.redis.Connections(t.Context())}
 }
 

@@ -30,7 +30,7 @@ func TestX06AStreamThatTakesNoMore(t *testing.T) {
 			r.wantEqual(t, d)
 			wantStateSoon(t, d, discovery.Live)
 			if gap := r.log.find(slog.LevelInfo, "discovery is syncing", "the manager is at"); len(gap) == 0 {
-				t.Error("it was no heartbeat that told")
+				t.Error("it was not a heartbeat that told")
 			}
 		})
 	}

@@ -51,7 +51,7 @@ func (r *realServers) wantGoesOn(t *testing.T, d *discovery.TenantDiscovery) {
 	r.add(t, "goes-on")
 	r.wantEqual(t, d)
 	if n := r.manager.Requests() - requests; n != 0 {
-		t.Errorf("the manager was asked %d times: it was no event that made it right", n)
+		t.Errorf("the manager was asked %d times: it was not an event that made it right", n)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestD21StreamChangedUnderUs(t *testing.T) {
 			tx.Del(ctx, streamKey)
 			tx.XAdd(ctx, &redis.XAddArgs{Stream: streamKey, ID: "1-1", Values: []any{"event", `{"event_type":"tenant.updated","tenant_id":"x"}`}})
 		},
-		"deleted and begun anew": func(ctx context.Context, tx redis.Pipeliner) {
+		"deleted and begun again": func(ctx context.Context, tx redis.Pipeliner) {
 			tx.Del(ctx, streamKey)
 			tx.XAdd(ctx, &redis.XAddArgs{Stream: streamKey, Values: []any{"event", `{"event_type":"tenant.updated","tenant_id":"x"}`}})
 		},

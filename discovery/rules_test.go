@@ -50,7 +50,7 @@ func (f *fixture) publishOnly(t testing.TB, evt tenant.Event) {
 	}
 }
 
-// TestEveryBadStateIsWarnedOf, also when it comes after another one.
+// TestEveryBadStateIsWarnedOf, even when it comes after another one.
 func TestEveryBadStateIsWarnedOf(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t)
@@ -86,7 +86,7 @@ func TestD27TheReasonIsWarnedOf(t *testing.T) {
 	})
 }
 
-// TestStartAfterItsCtxHasEnded is an error, also when the answer comes after all.
+// TestStartAfterItsCtxHasEnded is an error, even when the answer comes after all.
 func TestStartAfterItsCtxHasEnded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t)

@@ -341,7 +341,7 @@ func (s *coreSim) honest() {
 	s.answer(*s.list, nil)
 }
 
-// told empties a mailbox, n items at the most.
+// told empties a mailbox, n items at most.
 func (s *coreSim) told(w *coreWatcher, n int) {
 	for range n {
 		changes, some := w.mail.Take()

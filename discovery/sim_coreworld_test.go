@@ -140,7 +140,7 @@ func (s *coreSim) neighbour(n, b int) {
 	}
 	evt := s.invented(n, b)
 	evt.Environment = "other"
-	s.core.Look(s.now) // the state is that of now
+	s.core.Look(s.now) // the state is the current one
 	before, due, look := s.core.Status(), s.core.Due(), s.core.NextLook()
 	set := setOf(s.core.All())
 	s.core.Apply(s.now, tenant.Signal{Kind: tenant.SignalEvent, Event: evt})

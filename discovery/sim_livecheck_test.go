@@ -105,7 +105,7 @@ func consistent(set tenantSet, status discovery.Status, d *discovery.TenantDisco
 // rate holds that the manager is not asked more often than it is to be.
 func (s *liveSim) rate() error {
 	asked, passed := s.manager.Requests()-s.requests-s.refreshes, time.Since(s.began)
-	// one that begins with the start and one that waits for nothing, and 20 starts at the most
+	// one that begins with the start and one that waits for nothing, and 20 starts at most
 	if most := int(passed/s.cfg.ResyncSpread) + 22; asked > most {
 		return fmt.Errorf("%d requests in %v, with at least %v between two", asked, passed, s.cfg.ResyncSpread)
 	}

@@ -297,7 +297,7 @@ func (s *liveSim) readBack(n, _ int) {
 	}
 }
 
-// crash ends the discovery, leaves the file as it was at some moment, perhaps damaged, and starts anew, perhaps while
+// crash ends the discovery, leaves the file as it was at some moment, perhaps damaged, and starts again, perhaps while
 // the manager is down.
 func (s *liveSim) crash(damage, down int) {
 	var saved []byte

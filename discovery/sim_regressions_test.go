@@ -48,7 +48,7 @@ func TestX03OldNewsThatSeemedNew(t *testing.T) {
 		// An event of an epoch that was left, which was known already, took the place of another one in the memory, and the
 		// next list was held to be incomplete.
 		"an event of an epoch that was left": "core versions: up; add 22; epoch 2; repeat 5; quiesce; add 25; batch 2; epoch 6; add 24; relay 4 20; epoch 7; ask; stale 3; replay 60",
-		// An event of a new epoch came before the first list, which was read before it, and said nothing of who is active:
+		// An event of a new epoch came before the first list, which was read before it, and did not say which tenants are active:
 		// so nothing was marked, and the list seemed to be complete.
 		"a new epoch's event that marks nothing": "core versions beatless tenants=4: up; ask; read; epoch 3; rotate 1; batch 6",
 	} {

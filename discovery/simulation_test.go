@@ -52,7 +52,7 @@ func replay(t *testing.T, text string) {
 	t.Helper()
 	s, err := schedule.Parse(text, worldNumbers...)
 	if err != nil {
-		t.Fatalf("%q is no schedule: %v", text, err)
+		t.Fatalf("%q is not a schedule: %v", text, err)
 	}
 	if _, err := run(t, s); err != nil {
 		t.Errorf("%v\n%v", err, s)
@@ -67,7 +67,7 @@ func run(t *testing.T, s schedule.Schedule) (passed time.Duration, err error) {
 	case "live":
 		passed, err = runLive(t, s)
 	default:
-		err = fmt.Errorf("%q is no layer", s.Name)
+		err = fmt.Errorf("%q is not a layer", s.Name)
 	}
 	return passed, err
 }

@@ -217,7 +217,7 @@ func TestClientThatPanics(t *testing.T) {
 	})
 }
 
-// TestStaleWhileARequestHangs: that the manager fails for longer than PollInterval shows, also while it does not answer.
+// TestStaleWhileARequestHangs: that the manager fails for longer than PollInterval shows, even while it does not answer.
 func TestStaleWhileARequestHangs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme")

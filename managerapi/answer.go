@@ -26,7 +26,7 @@ func (a *answer) decodeObject(out any) error {
 		return err
 	}
 	if !bytes.HasPrefix(bytes.TrimLeft(data, whiteSpace), []byte("{")) {
-		return errors.New("the body is no JSON object")
+		return errors.New("the body is not a JSON object")
 	}
 	if err := tenant.Unmarshal(data, out); err != nil {
 		return reason(err)

@@ -52,7 +52,7 @@ type request struct {
 	body        []byte
 	private     scrubber // what of the body may not show in an error
 	limit       int64    // of the answer's body
-	withToken   bool     // also where it only reads
+	withToken   bool     // even where it only reads
 	// accept reads a successful answer: any 2xx, or the 304 that ifNoneMatch asked for.
 	accept func(*answer) error
 	// committed reports that accept handed something out that cannot be taken back. Nil means never.

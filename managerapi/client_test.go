@@ -292,7 +292,7 @@ func TestErrorsByStatus(t *testing.T) {
 		{"tenant suspended", 403, `{"code":"TM-2","error":"no","status":"suspended"}`, Error{Code: "TM-2", Message: "no", TenantStatus: "suspended"}, ErrAccessDenied},
 		{"key refused", 403, `{"code":"TM-3","error":"no"}`, Error{Code: "TM-3", Message: "no"}, ErrAccessDenied},
 		{"problem json", 403, `{"type":"about:blank","title":"Forbidden","status":403,"detail":"no"}`, Error{Message: "no"}, ErrAccessDenied},
-		{"status that is no 403", 409, `{"code":"c","error":"e","status":"suspended"}`, Error{Code: "c", Message: "e"}, ErrConflict},
+		{"status that is not a 403", 409, `{"code":"c","error":"e","status":"suspended"}`, Error{Code: "c", Message: "e"}, ErrConflict},
 		{"unauthorized", 401, `not JSON`, Error{}, ErrUnauthorized},
 		{"fields of other types", 400, `{"code":7,"error":{"a":1}}`, Error{}, nil},
 		{"no object", 500, `["error"]`, Error{}, nil},

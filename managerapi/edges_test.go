@@ -111,7 +111,7 @@ func tooLarge(err error) bool {
 var farEnds = map[string]farEnd{
 	"closes":                     {want: unavailable},
 	"never answers":              {silent: true, want: unavailable},
-	"is no HTTP":                 {answer: "-ERR unknown command 'GET'\r\n", want: unavailable},
+	"is not HTTP":                {answer: "-ERR unknown command 'GET'\r\n", want: unavailable},
 	"stops in the head":          {answer: "HTTP/1.1 200 OK\r\nContent-", silent: true, want: unavailable},
 	"has an endless head":        {answer: "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader+4096), want: unavailable},
 	"stops in the body":          {answer: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", silent: true, reads: true, want: unavailable},
@@ -119,7 +119,7 @@ var farEnds = map[string]farEnd{
 	"answers HTML":               {answer: "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", reads: true, want: undecodable},
 	"answers a number":           {answer: "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n7", reads: true, want: undecodable},
 	"answers nothing":            {answer: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", reads: true, want: undecodable},
-	"is no gzip":                 {answer: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", reads: true, want: undecodable},
+	"is not gzip":                {answer: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", reads: true, want: undecodable},
 	"answers too much":           {answer: "HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n" + "[{\"x\":\"" + strings.Repeat("x", 4089), reads: true, want: tooLarge},
 	"redirects":                  {answer: "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", want: status(302)},
 	"says 304 unasked":           {answer: "HTTP/1.1 304 Not Modified\r\n\r\n", want: status(304)},
@@ -184,13 +184,13 @@ func TestEdgesOfTheHTTPClient(t *testing.T) {
 			"Timestamp.UnmarshalJSON": noNetwork, "NotFoundError.Unwrap": noNetwork,
 		},
 		Cell: func(fault, operation string) edges.Cell {
-			return cellOf(farEnds[fault], slices.Contains(deaf, operation), operations[operation])
+			return cellOf(farEnds[fault], slices.Contains(contented, operation), operations[operation])
 		},
 	}.Run(t)
 }
 
-// deaf are the operations to which a success is enough, whatever its body is.
-var deaf = []string{
+// contented are the operations to which a success is enough, whatever its body is.
+var contented = []string{
 	"Client.UpdateTenant", "Client.SuspendTenant", "Client.ReactivateTenant", "Client.DeleteTenant", "Client.SuspendAssociation",
 	"Client.ReactivateAssociation", "Client.DeleteAssociation", "Client.PurgeAssociation", "Client.UpdateConnections", "Client.PatchConnections",
 	"Client.RotateCredentials", "Client.InvalidateCache", "Admin.RevokeKey", "Admin.RevokeToken", "Admin.RetryEvent",

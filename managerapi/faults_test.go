@@ -347,7 +347,7 @@ func TestD12RedirectTakesTheKeyNowhere(t *testing.T) {
 				}
 			})
 			if err := c.SuspendTenant(t.Context(), "acme"); err == nil {
-				t.Errorf("%d to %q: a redirected write is no success", status, location)
+				t.Errorf("%d to %q: a redirected write is not a success", status, location)
 			}
 			if n := len(m.requests()); n != 3 {
 				t.Errorf("%d requests for three calls", n)

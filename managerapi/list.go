@@ -114,7 +114,7 @@ func (c *Client) listRequest(op, service string) (*request, error) {
 // decodeList reads the rows of a 200. Any other success has no list.
 func (a *answer) decodeList(each func(row *tenant.Row)) error {
 	if a.status != http.StatusOK {
-		return fmt.Errorf("status %d is no list", a.status)
+		return fmt.Errorf("status %d is not a list", a.status)
 	}
 	return decodeRows(a.body, each)
 }

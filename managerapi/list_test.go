@@ -71,7 +71,7 @@ func TestSnapshotVersions(t *testing.T) {
 		{"all", 200, headers(`"e2"`, "w", "42"), have, of("w", 42, `"e2"`), false},
 		{"none", 200, nil, have, tenant.Snapshot{}, false},
 		{"revision zero", 200, headers(`W/"e"`, "w", "0"), tenant.Snapshot{}, of("w", 0, `W/"e"`), false},
-		{"revision that is no number", 200, headers(`"e"`, "w", "4x"), tenant.Snapshot{}, of("", 0, `"e"`), false},
+		{"revision that is not a number", 200, headers(`"e"`, "w", "4x"), tenant.Snapshot{}, of("", 0, `"e"`), false},
 		{"no revision", 200, []string{HeaderEpoch, "w"}, tenant.Snapshot{}, tenant.Snapshot{}, false},
 		{"no epoch", 200, []string{HeaderRevision, "7"}, tenant.Snapshot{}, tenant.Snapshot{}, false},
 		{"not modified", 304, headers(`"e1"`, "w", "9"), have, of("w", 9, `"e1"`), true},

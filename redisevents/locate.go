@@ -16,7 +16,7 @@ import (
 const sentinelTimeout = 2 * time.Second
 
 // locate returns the address of the server to connect to. Of the nodes of a Cluster any one does, since each carries every
-// message: to leave the choice to the driver would mean the owner of the channel's slot, also while that one is dead.
+// message: to leave the choice to the driver would mean the owner of the channel's slot, even while that one is dead.
 func (c Config) locate(ctx context.Context, plain dialFunc, secure *tls.Config) (string, error) {
 	addrs := c.addrs()
 	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] }) //nolint:gosec // no secret

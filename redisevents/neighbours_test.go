@@ -106,7 +106,7 @@ func TestX10ANodeThatAnswersNothing(t *testing.T) {
 }
 
 // TestX10NeighboursThatAreGone, all of them, their packets dropped, hold up nobody: the address that was given is connected to
-// soon after it is back. One of them that is there is found beside them, also where the address that was given drops packets.
+// soon after it is back. One of them that is there is found beside them, even where the address that was given drops packets.
 func TestX10NeighboursThatAreGone(t *testing.T) {
 	const given, alive = "given:6379", "alive:6379"
 	gone := []string{"a:1", "b:1", "c:1", "d:1", "e:1", "f:1"}

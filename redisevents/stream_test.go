@@ -68,7 +68,7 @@ func TestD21WhatHappensToAStream(t *testing.T) {
 		{"trimmed to nothing", func(t *testing.T, server *testserver.Redis) { server.Do(t.Context(), "XTRIM", key, "MAXLEN", "0") }, 0, true},
 		{"the key deleted", func(t *testing.T, server *testserver.Redis) { server.Do(t.Context(), "DEL", key) }, 0, true},
 		{"FLUSHALL", func(t *testing.T, server *testserver.Redis) { server.Do(t.Context(), "FLUSHALL") }, 0, true},
-		{"deleted, and begun anew with higher ids", func(t *testing.T, server *testserver.Redis) {
+		{"deleted, and begun again with higher ids", func(t *testing.T, server *testserver.Redis) {
 			server.Do(t.Context(), "DEL", key)
 			appendEvent(t, server.Client(), "*", 5)
 		}, 1, true},

@@ -112,7 +112,7 @@ func TestEveryNodeOfAClusterIsChosen(t *testing.T) {
 	}
 }
 
-// TestSentinels that want a user of their own, a failover, and a Sentinel that is mute.
+// TestSentinels that want a user of their own, a failover, and a Sentinel that is silent.
 func TestSentinels(t *testing.T) {
 	s := testserver.StartSentinels(t)
 	for _, sentinel := range s.Sentinels {

@@ -30,7 +30,7 @@ func ParseURL(text string) (Config, error) {
 	}
 	options, err := redis.ParseURL(text)
 	if err != nil {
-		return Config{}, errors.New("the Redis URL has a path or a db that is no database number")
+		return Config{}, errors.New("the Redis URL has a path or a db that is not a database number")
 	}
 	return fromOptions(options)
 }

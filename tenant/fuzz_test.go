@@ -31,7 +31,7 @@ func FuzzParseEvent(f *testing.F) {
 		if err != nil {
 			var bad *tenant.EventError
 			if !errors.As(err, &bad) || !errors.Is(err, tenant.ErrInvalidEvent) {
-				t.Fatalf("%T is no EventError: %v", err, err)
+				t.Fatalf("%T is not an EventError: %v", err, err)
 			}
 			return
 		}

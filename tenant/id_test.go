@@ -25,7 +25,7 @@ func TestCanonicalID(t *testing.T) {
 		{"undashed", hexUUID, hexUUID},
 		{"undashed upper case", strings.ToUpper(hexUUID), hexUUID},
 		{"nil UUID", "00000000-0000-0000-0000-000000000000", strings.Repeat("0", 32)},
-		{"32 hex digits that are no UUID version", strings.Repeat("AB", 16), strings.Repeat("ab", 16)},
+		{"32 hex digits that are not a UUID version", strings.Repeat("AB", 16), strings.Repeat("ab", 16)},
 		{"31 hex digits", strings.Repeat("A", 31), strings.Repeat("A", 31)},
 		{"33 hex digits", strings.Repeat("A", 33), strings.Repeat("A", 33)},
 		{"32 characters, one no hex digit", strings.Repeat("A", 31) + "G", strings.Repeat("A", 31) + "G"},

@@ -275,5 +275,5 @@ func decoded(view contract.ConnectionsView) managerapi.Connections {
 }
 
 func notJSON() error {
-	return &lifecycle.Invalid{Code: "INVALID_BODY", Message: "a field of the connections is no JSON"}
+	return &lifecycle.Invalid{Code: "INVALID_BODY", Message: "a field of the connections is not JSON"}
 }

@@ -104,7 +104,7 @@ func TestManagerEventsAreComplete(t *testing.T) {
 	for i, evt := range m.Events() {
 		id, err := uuid.Parse(evt.EventID)
 		if err != nil || id.Version() != 7 || seen[evt.EventID] {
-			t.Errorf("event_id %q is no new UUID of version 7 (%v)", evt.EventID, err)
+			t.Errorf("event_id %q is not a new UUID of version 7 (%v)", evt.EventID, err)
 		}
 		seen[evt.EventID] = true
 		if evt.Timestamp.Location() != time.UTC || evt.Timestamp.Before(began.Add(-time.Second)) {
@@ -151,7 +151,7 @@ func TestManagerRefusals(t *testing.T) {
 		{"bad id", m.Add(ctx, service, "new", "-"), nil, "INVALID_ID"},
 		{"blank service", m.Add(ctx, " ", "new"), nil, "INVALID_SERVICE"},
 		{"environment", elsewhere, nil, "WRONG_ENVIRONMENT"},
-		{"connections that are no JSON", badJSON, nil, "INVALID_BODY"},
+		{"connections that are not JSON", badJSON, nil, "INVALID_BODY"},
 	} {
 		refusal, ok := errors.AsType[*managerapi.Error](c.err)
 		if !ok || refusal.Code != c.code || refusal.Request == "" || c.want != nil && !errors.Is(c.err, c.want) {

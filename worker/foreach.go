@@ -157,7 +157,7 @@ func newPass(cfg ForEachConfig, ids []string, work func(ctx context.Context, ten
 
 func (p *pass) run(ctx context.Context) error {
 	running, cancel := context.WithCancel(ctx)
-	defer p.finish() // also when Active or Progress panics
+	defer p.finish() // even when Active or Progress panics
 	defer cancel()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()

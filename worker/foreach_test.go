@@ -317,7 +317,7 @@ func TestW01ForEachCancelsTheWorkForATenantThatGoes(t *testing.T) {
 			}
 		}, worker.ForEachConfig{Limit: 2, Active: set.IsActive})
 		if err != nil {
-			t.Errorf("that a tenant goes is no error of the pass: %v", err)
+			t.Errorf("that a tenant goes is not an error of the pass: %v", err)
 		}
 		log.expect(t, "a: the tenant was removed", "b is done")
 	})

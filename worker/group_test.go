@@ -322,7 +322,7 @@ func TestStartsOfATenantAreBounded(t *testing.T) {
 	})
 }
 
-// TestAPanicIsAFailureWhateverIsInIt: it is no way to give up, and not the end that a cancelled run is to have.
+// TestAPanicIsAFailureWhateverIsInIt: it is not a way to give up, and not the end that a cancelled run is to have.
 func TestAPanicIsAFailureWhateverIsInIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -21,7 +21,7 @@ const (
 	errorLength   = 500 // bytes that are shown of an error
 )
 
-// inTrouble are the states that somebody has to look at, the worst first. Who waits in line is in no trouble of its own,
+// inTrouble are the states that somebody has to look at, the worst first. One that waits in line is in no trouble of its own,
 // but hears of nobody when the limit is too low.
 var inTrouble = []State{Overstaying, GivenUp, Restarting, Waiting}
 

@@ -35,7 +35,7 @@ func TestW02OneChangeRestartsARunOnce(t *testing.T) {
 				var ended time.Time
 				b := start(t, Config{Limit: tc.limit}, func(ctx context.Context, id string) error {
 					if id != "a" {
-						t.Errorf("%s has taken the slot of who was reconfigured", id)
+						t.Errorf("%s has taken the slot of one that was reconfigured", id)
 						return nil
 					}
 					starts = append(starts, time.Now())
@@ -95,7 +95,7 @@ func TestW02OneChangeStartsWhoWaitsOnce(t *testing.T) {
 	})
 }
 
-// TestW02WhoWaitsForNewsHoldsUpNobodyElse: the slot next to it is for who is behind it in line, and its own is when it goes.
+// TestW02WhoWaitsForNewsHoldsUpNobodyElse: the slot next to it is for the one behind it in line, and its own is when it goes.
 func TestW02WhoWaitsForNewsHoldsUpNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, Config{Limit: 2}, nil)

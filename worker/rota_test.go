@@ -26,7 +26,7 @@ type rota struct {
 	mu       sync.Mutex
 	grace    time.Duration
 	live     map[string]*call // by canonical id
-	atOnce   int              // how many those were that did not overstay, at the most
+	atOnce   int              // how many those were that did not overstay, at most
 	starts   map[string][]time.Duration
 	told     []Tick
 	returned bool     // Every has; nothing may run any more

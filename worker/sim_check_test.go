@@ -235,7 +235,7 @@ func (m *model) contexts() {
 	}
 }
 
-// counts looks whether nothing is kept of who is gone.
+// counts looks whether nothing is kept of one that is gone.
 func (m *model) counts(now time.Time, tenants, line, deadlines int) {
 	var want [3]int
 	for i := range m.tenants {
@@ -274,7 +274,7 @@ func (s *sim) checkReturn(now time.Time) {
 		}
 	}
 	slices.Sort(running)
-	reading := s.world.Has("deaf") && !m.dry
+	reading := s.world.Has("heedless") && !m.dry
 	due := !m.stopped.IsZero() && !now.Before(m.stopped.Add(m.grace))
 	select {
 	case err := <-s.ended:

@@ -21,7 +21,7 @@ func draw(seed uint64) schedule.Schedule {
 		s.World.Flags = append(s.World.Flags, "hook")
 	}
 	if r.IntN(8) == 0 {
-		s.World.Flags = append(s.World.Flags, "deaf")
+		s.World.Flags = append(s.World.Flags, "heedless")
 	}
 	for range 5 + r.IntN(40) {
 		s.Steps = append(s.Steps, operations.Draw(r))
@@ -45,7 +45,7 @@ var operations = schedule.Operations[*sim]{
 	{Name: "pass", Weight: 100, Draw: schedule.UpTo(2000), Do: func(s *sim, ms, _ int) { s.pass(time.Duration(ms) * time.Millisecond) }},
 	{Name: "grace", Weight: 15, Do: func(s *sim, _, _ int) { s.pass(s.model.grace) }},
 	{Name: "wait", Weight: 30, Draw: schedule.UpTo(8), Do: func(s *sim, quarters, _ int) { s.pass(time.Duration(quarters) * s.model.max / 4) }},
-	{Name: "cancel", Weight: 5, Do: func(s *sim, _, _ int) { s.stop(!s.world.Has("deaf"), s.cancel) }},
+	{Name: "cancel", Weight: 5, Do: func(s *sim, _, _ int) { s.stop(!s.world.Has("heedless"), s.cancel) }},
 	{Name: "dry", Weight: 5, Do: func(s *sim, _, _ int) { s.stop(true, func() {}) }},
 }
 

@@ -7,7 +7,7 @@ func TestWhatTheSimulationHasFound(t *testing.T) {
 	for _, text := range []string{
 		// A reconfiguration that no event caused was lost while the hook ran for the one before.
 		"group hook: hooks 3 10; add 3; reconfigure 3 1; reconfigure 3 3; unhook 3 1",
-		// A tenant that went and came at once was started anew whatever its next run returned.
+		// A tenant that went and came at once was started again whatever its next run returned.
 		"group: add 3; remove 3; add 3; pass 600; end 3 1",
 		"group: add 3; remove 3; add 3; pass 600; end 3 2; pass 600",
 		// Who had been cancelled before the end was not named as overstaying until Run returned.

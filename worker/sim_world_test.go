@@ -144,10 +144,10 @@ func newSim(t *testing.T, w schedule.World) *sim {
 	return s
 }
 
-// sequence are the changes. In a deaf world it does not heed its ctx.
+// sequence are the changes. In a heedless world it does not heed its ctx.
 func (s *sim) sequence(ctx context.Context) iter.Seq[tenant.Change] {
 	done := ctx.Done()
-	if s.world.Has("deaf") {
+	if s.world.Has("heedless") {
 		done = nil
 	}
 	return func(yield func(tenant.Change) bool) {

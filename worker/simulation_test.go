@@ -67,7 +67,7 @@ func replay(t *testing.T, text string) {
 	t.Helper()
 	s, err := schedule.Parse(text, worldNumbers...)
 	if err != nil {
-		t.Fatalf("%q is no schedule: %v", text, err)
+		t.Fatalf("%q is not a schedule: %v", text, err)
 	}
 	if _, err := run(t, s); err != nil {
 		t.Errorf("%v\n%v", err, s)

@@ -158,7 +158,7 @@ func (t *ticks) fill(base context.Context) {
 				t.conclude(ctx, s, Tick{TenantID: id, Took: time.Since(began), Err: e.err}, e)
 			})
 			return nil
-		}, func(e ending) *seat { // also when a callback ends the goroutine
+		}, func(e ending) *seat { // even when a callback ends the goroutine
 			t.noteBroken(ctx, id, e)
 			return s
 		})

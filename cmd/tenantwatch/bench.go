@@ -98,7 +98,7 @@ func (c *benchAbuseCommand) Run(ctx context.Context, std streams) (err error) {
 }
 
 // conclude prints what was measured, and says how it ends. What the user has broken off is not judged: half of a measurement is
-// no result.
+// not a result.
 func (c *benchAbuseCommand) conclude(ctx context.Context, std streams, results []abuse.Result, err error) error {
 	if printErr := c.show(std, results); printErr != nil {
 		return errors.Join(printErr, benchFailure(ctx, err))
@@ -235,12 +235,12 @@ func judge(results []abuse.Result) error {
 	switch {
 	case felt > 0:
 		return &failure{
-			err:    fmt.Errorf("%d of %d attacks were felt by a good client, and %d are no result", felt, len(results), void),
+			err:    fmt.Errorf("%d of %d attacks were felt by a good client, and %d have no result", felt, len(results), void),
 			advice: fmt.Sprintf("Its p99 may be at most %.0f times that without the attack, and none of its requests may fail. A machine that does much else beside makes both worse.", abuse.Most),
 		}
 	case void > 0:
 		return &failure{
-			err:    fmt.Errorf("%d of %d attacks are no result", void, len(results)),
+			err:    fmt.Errorf("%d of %d attacks have no result", void, len(results)),
 			advice: "Make each round longer with --duration, or look whether the manager can be reached.",
 		}
 	}

@@ -46,7 +46,7 @@ func TestChurnKnowsWhatItHasDone(t *testing.T) {
 		t.Errorf("%d tenants were made, since those whose association was ended are forgotten", c.made)
 	}
 
-	// Somebody else's changes are no errors, and what it did not know of it learns by being refused.
+	// Somebody else's changes are not errors, and what it did not know of it learns by being refused.
 	victims := slices.Clone(c.active[:3])
 	for _, err := range []error{
 		m.Suspend(t.Context(), victims[0]), m.Delete(t.Context(), victims[1]), m.Disassociate(t.Context(), victims[2], "ledger", false),

@@ -85,7 +85,7 @@ func TestX29TheManualsWayKeepsEveryCharacter(t *testing.T) {
 	}
 }
 
-// TestX29NoSecondDatabase: a line end of Windows is no part of a file's name.
+// TestX29NoSecondDatabase: a line end of Windows is not a part of a file's name.
 func TestX29NoSecondDatabase(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("key", []byte(strings.Repeat("0f", encryptionKey)), 0o600); err != nil {

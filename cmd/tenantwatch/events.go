@@ -100,7 +100,7 @@ func parseSince(text string, now time.Time) (start, error) {
 		return start{at: now.Add(-ago)}, nil
 	}
 	return start{}, &usageError{
-		text:   fmt.Sprintf("--since %q is no revision, no time and no duration", text),
+		text:   fmt.Sprintf("--since %q is not a revision, a time or a duration", text),
 		advice: "It is a revision as in 1234, or EPOCH:1234, a time as in 2026-03-27T14:45:00Z, or a duration as in 15m.",
 	}
 }

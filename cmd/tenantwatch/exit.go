@@ -75,7 +75,7 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// lastingSQL are the SQLSTATEs of who is not let in, or of a database that is not there.
+// lastingSQL are the SQLSTATEs of a client that is not let in, or of a database that is not there.
 var lastingSQL = map[string]bool{"28000": true, "28P01": true, "3D000": true, "42501": true}
 
 // notADatabase is SQLITE_NOTADB.

@@ -171,7 +171,7 @@ func (m *fakeManager) revokeSecret(w http.ResponseWriter, r *http.Request) {
 func (m *fakeManager) events(w http.ResponseWriter, r *http.Request) {
 	after, err := strconv.ParseUint(r.FormValue("after"), 10, 64)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "INVALID_AFTER", "after is no revision")
+		refuse(w, http.StatusBadRequest, "INVALID_AFTER", "after is not a revision")
 		return
 	}
 	if after < m.pruned {

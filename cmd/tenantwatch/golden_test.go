@@ -17,7 +17,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/test/testserver"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew, as the manager answers now")
+var update = flag.Bool("update", false, "write the golden files again, as the manager answers now")
 
 const goldenFolder = "testdata/wire"
 

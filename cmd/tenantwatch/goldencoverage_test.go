@@ -101,7 +101,7 @@ func checkCoverage(t *testing.T, scenes []scene) {
 	checkSamples(t, scenes)
 }
 
-// checkCall looks for each status that the line names, for a refusal of who shows nothing, and for the event.
+// checkCall looks for each status that the line names, for a refusal of a caller that shows nothing, and for the event.
 func checkCall(t *testing.T, scenes []scene, method, path, says string) {
 	t.Helper()
 	pattern := strings.NewReplacer("{id}", "[^/?]+", "{service}", "[^/?]+").Replace(path)

@@ -12,7 +12,7 @@ import (
 // scene is one request and what comes of it. In a golden file a line of it begins with "> " in the request and with "< " in
 // the answer; "* " is a channel that an event is heard on, and "= " the event itself. What differs from run to run is a
 // word in braces. A request has the key of ledger and, unless it only reads, the token; a header with the value - is left
-// out. -update writes everything anew but the requests.
+// out. -update writes everything again but the requests.
 type scene struct {
 	remarks string // the lines before it
 	call    string // method and target

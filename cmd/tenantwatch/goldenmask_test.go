@@ -59,14 +59,14 @@ func (m *masks) answer(t *testing.T, call string, status int, body string) strin
 	if call == "POST /v1/tenants" && status == 201 {
 		var made struct{ ID, Slug string }
 		if err := json.Unmarshal([]byte(body), &made); err != nil || !idForm.MatchString(made.ID) {
-			t.Fatalf("%s is no tenant, or its id has not the form of one: %v", body, err)
+			t.Fatalf("%s is not a tenant, or its id has not the form of one: %v", body, err)
 		}
 		m.words["{"+made.Slug+"}"] = made.ID
 	}
 	body = timeField.ReplaceAllStringFunc(body, func(field string) string {
 		parts := timeField.FindStringSubmatch(field)
 		if !instant.MatchString(parts[2]) {
-			t.Errorf("%s is no time in %s", field, body)
+			t.Errorf("%s is not a time in %s", field, body)
 		}
 		return `"` + parts[1] + `":"{time}"`
 	})
@@ -84,7 +84,7 @@ func (m *masks) event(t *testing.T, data string) string {
 	revision, err := strconv.ParseUint(tail[2], 10, 64)
 	switch {
 	case !uuid7.MatchString(head[1]) || m.seen[head[1]]:
-		t.Errorf("event_id %q is no new UUID of version 7", head[1])
+		t.Errorf("event_id %q is not a new UUID of version 7", head[1])
 	case !micros.MatchString(head[2]):
 		t.Errorf("timestamp %q has no microseconds, or is not in UTC", head[2])
 	case err != nil || m.revision > 0 && revision != m.revision+1:

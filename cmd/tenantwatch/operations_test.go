@@ -119,7 +119,7 @@ func TestARuleThatRedisDoesNotKnowIsRefusedWhole(t *testing.T) {
 	redis := testserver.StartRedis(t)
 	info, _ := redis.Do(t.Context(), "INFO", "server").(string)
 	if !strings.Contains(info, "redis_version:7.0") {
-		t.Skip("this is no Redis 7.0")
+		t.Skip("this is not Redis 7.0")
 	}
 	err := redis.Client().Do(t.Context(), "ACL", "SETUSER", "someone", "on", "+ping", "+client|setinfo").Err()
 	if err == nil {

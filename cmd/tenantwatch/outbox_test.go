@@ -24,7 +24,7 @@ func (m *fakeManager) quarantined(w http.ResponseWriter, r *http.Request) {
 	defer m.mu.Unlock()
 	after, err := strconv.ParseUint(r.FormValue("after"), 10, 64)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "INVALID_REVISION", "after is no revision")
+		refuse(w, http.StatusBadRequest, "INVALID_REVISION", "after is not a revision")
 		return
 	}
 	result := managerapi.QuarantinePage{Events: []managerapi.QuarantinedEvent{}, Next: after}

@@ -220,7 +220,7 @@ func (c *processCell) do(operation string) {
 func (c *processCell) endedBy(cause error) {
 	c.t.Helper()
 	c.start()
-	c.awaitReady() // also when it has ended and what it has left goes on
+	c.awaitReady() // even when it has ended and what it has left goes on
 	c.cancel(cause)
 	c.wants(process.EventStopped)
 }

@@ -200,7 +200,7 @@ func (p *proof) one(takeover bool) {
 	}
 }
 
-// relayFaults are what no relay after another one leaves in a stream of these ids. Who takes over, or does not know what became of
+// relayFaults are what no relay after another one leaves in a stream of these ids. A relay that takes over, or does not know what became of
 // a batch, sends again what it cannot know to be sent, once; what two of them published at one time would be there twice after the
 // first of these.
 func relayFaults(ids []string, sentAgain bool) (faults []string) {

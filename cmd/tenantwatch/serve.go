@@ -42,7 +42,7 @@ type serveCommand struct {
 
 	TrustedProxies string `help:"Addresses and networks, such as 10.0.0.0/8,192.0.2.7, of proxies whose header X-Forwarded-For is believed. Without this flag no proxy's is." name:"trusted-proxies" placeholder:"LIST" setting:"trusted-proxies"`
 
-	RateLimit string `help:"The largest number of requests per second for each key and each token. The default is no limit." name:"rate-limit" placeholder:"N" setting:"rate-limit"`
+	RateLimit string `help:"The largest number of requests per second for each key and each token. By default there is no limit." name:"rate-limit" placeholder:"N" setting:"rate-limit"`
 
 	ShutdownDelay string `help:"At the end, how long requests are still accepted while /readyz fails already, so that a load balancer notices. The default is 0s." name:"shutdown-delay" placeholder:"TIME" setting:"shutdown-delay"`
 

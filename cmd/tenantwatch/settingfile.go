@@ -34,7 +34,7 @@ func readSettingFile(ctx context.Context, path string) ([]byte, error) {
 	} else if info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory", shown(path))
 	}
-	_ = file.SetReadDeadline(time.Now().Add(filePatience)) // files that are no pipes have none, and need none
+	_ = file.SetReadDeadline(time.Now().Add(filePatience)) // files that are not pipes have none, and need none
 	defer context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })()
 	text, err := readBounded(file)
 	switch {
@@ -49,7 +49,7 @@ func readSettingFile(ctx context.Context, path string) ([]byte, error) {
 func readBounded(r io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxKeyFile+1))
 	if len(text) > maxKeyFile {
-		err = fmt.Errorf("it has more than %d bytes, which is no key", maxKeyFile)
+		err = fmt.Errorf("it has more than %d bytes, which is not a key", maxKeyFile)
 	}
 	return text, err
 }

@@ -215,7 +215,7 @@ func TestWorkSendsTheSignalInsteadOfARestart(t *testing.T) {
 	work.await(&work.out, "tenant-0001  signalled: hangup, because of tenant.credentials.rotated\n")
 	work.interrupt()
 	if out := work.out.String(); strings.Count(out, "  started ") != 1 {
-		t.Errorf("it was started anew:\n%s", out)
+		t.Errorf("it was started again:\n%s", out)
 	}
 	names.awaitNobody()
 	dev.interrupt()

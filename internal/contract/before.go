@@ -5,7 +5,7 @@ import (
 )
 
 // Before is how connections were stored before there were limits for each module. Programs of then still read and write
-// it, next to those of now, while replicas are replaced.
+// it, next to current ones, while replicas are replaced.
 type Before struct {
 	Module           string `json:"module,omitempty"`
 	MaxOpenConns     int    `json:"maxOpenConns,omitempty"`
@@ -52,7 +52,7 @@ func isFlat(rabbitmq json.RawMessage) bool {
 	return false
 }
 
-// Before is c as programs of then read it: what they answer is what those of now do, as far as they know of it.
+// Before is c as programs of then read it: what they answer is what current ones do, as far as they know of it.
 func (c Connections) Before() Before {
 	f, limits := c.Fields(), c.association().settings()
 	out := Before{

@@ -35,7 +35,7 @@ func strict(data []byte) error {
 		return errors.New("it is not valid UTF-8")
 	}
 	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
-		return errors.New("it is no JSON object")
+		return errors.New("it is not a JSON object")
 	}
 	c := checker{json.NewDecoder(bytes.NewReader(data))}
 	if err := c.value(0); err != nil {

@@ -12,7 +12,7 @@ func TestM09DecodeRefusesWhatIsAmbiguous(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	tests := []struct{ name, body, want string }{
 		{"plain", `{"name":"a","metadata":{"k":"v"},"owner":{"email":"e"}}`, ""},
-		{"a key that is no field", `{"name":"a","more":{"x":[1,{"y":null}]}}`, ""},
+		{"a key that is not a field", `{"name":"a","more":{"x":[1,{"y":null}]}}`, ""},
 		{"keys of a map differ in case", `{"metadata":{"k":"1","K":"2"}}`, ""},
 		{"deep enough", `{"more":` + deep(maxDepth-1) + `}`, ""},
 		{"white space around", " \n{} \t", ""},
@@ -26,7 +26,7 @@ func TestM09DecodeRefusesWhatIsAmbiguous(t *testing.T) {
 		{"halves the wrong way round", `{"name":"\udc00\ud800"}`, "surrogate"},
 		{"half, and then another character", `{"name":"\ud800\u0041"}`, "surrogate"},
 		{"half, behind a backslash", `{"name":"\\\ud800"}`, "surrogate"},
-		{"half in a key that is no field", `{"more":{"\ud800":1}}`, "surrogate"},
+		{"half in a key that is not a field", `{"more":{"\ud800":1}}`, "surrogate"},
 		{"a whole character, and what only looks like half", `{"name":"\ud83d\ude00 \\ud800"}`, ""},
 		{"too deep", `{"more":` + deep(maxDepth) + `}`, "nested"},
 		{"far too deep", `{"more":` + strings.Repeat("[", 20_000) + `}`, "nested"},

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Who waits for orphans is somebody else's business: one for whom nobody has waited has ended all the same.
+// Somebody else waits for orphans: one for whom nobody has waited has ended all the same.
 func TestX30ADeadOrphanDoesNotLive(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sleep", "60")
 	ownGroup(cmd)

@@ -40,7 +40,7 @@ func ParseSignal(name string) (os.Signal, error) {
 	upper := strings.ToUpper(name)
 	sig := unix.SignalNum("SIG" + strings.TrimPrefix(upper, "SIG"))
 	if sig == 0 {
-		return nil, fmt.Errorf("%q is no signal; it has to be a name such as HUP or USR1", name)
+		return nil, fmt.Errorf("%q is not a signal; it has to be a name such as HUP or USR1", name)
 	}
 	return sig, nil
 }

@@ -113,7 +113,7 @@ func TestM06NothingIsSetAsideWhileNothingIsTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, Config{}, func(w *world) {
 				w.wake("z")
-				w.passes(time.Second) // an event was taken once, and that says nothing of now
+				w.passes(time.Second) // an event was taken once, and that says nothing of today
 				w.publisher.set(func() { w.publisher.refuse, w.publisher.noBeat = always(fault.refuse), fault.beats })
 				w.passes(10 * time.Second)
 				w.wake(fault.tenants...)
@@ -169,7 +169,7 @@ func TestM06RefusedAlone(t *testing.T) {
 	})
 }
 
-// TestM06TwoBadTenantsAfterGoodOnes: those are what shows that it is not Redis, also when no more of them come.
+// TestM06TwoBadTenantsAfterGoodOnes: those are what shows that it is not Redis, even when no more of them come.
 func TestM06TwoBadTenantsAfterGoodOnes(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.publisher.set(func() {

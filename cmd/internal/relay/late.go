@@ -11,7 +11,7 @@ import (
 )
 
 // late are the events that listeners on channels were told of and that the stream has not taken. They wait in the outbox, and
-// hold up nothing on the channels. Who leads next does not know of them, and announces them once more.
+// hold up nothing on the channels. The next relay that leads does not know of them, and announces them once more.
 type late struct {
 	trouble
 
@@ -115,7 +115,7 @@ func (t *term) lateEvents(ctx context.Context) (batch []store.Event, all bool, e
 const patience = 2 * time.Second
 
 // sightings are the revisions that there were when the outbox was looked into, oldest first, for as long as it takes to tell
-// how long an event has waited. They are by our own clock: that of who committed it may be another, or be set.
+// how long an event has waited. They are by our own clock: that of the store that committed it may be another, or be set.
 type sightings struct {
 	epoch string
 	all   []sighting

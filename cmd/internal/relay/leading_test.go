@@ -122,7 +122,7 @@ func TestHeartbeatsTellHowFarItIs(t *testing.T) {
 	})
 }
 
-// TestHeartbeatsDuringALongDrain: they are due also where there is always more to send.
+// TestHeartbeatsDuringALongDrain: they are due even where there is always more to send.
 func TestHeartbeatsDuringALongDrain(t *testing.T) {
 	inWorld(t, Config{Batch: 1}, func(w *world) {
 		w.publisher.set(func() {

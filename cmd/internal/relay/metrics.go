@@ -46,7 +46,7 @@ func newMetrics(provider metric.MeterProvider) (*metrics, error) {
 }
 
 // observe registers what is read from the store whenever metrics are collected, until stop. A process that does not relay
-// tells it as well, so that it is told also where none does.
+// tells it as well, so that it is told even where none does.
 func (m *metrics) observe(s Store, log *slog.Logger) (stop func(), err error) {
 	var errs [5]error
 	pending, err := m.meter.Int64ObservableGauge("tenantwatch.outbox.pending",

@@ -33,7 +33,7 @@ func TestS09Metrics(t *testing.T) {
 	})
 }
 
-// TestS09MetricsOfOneThatWaits: what is read from the store is told by every process, so that it is told also where none
+// TestS09MetricsOfOneThatWaits: what is read from the store is told by every process, so that it is told even where none
 // relays, or the one that does hangs.
 func TestS09MetricsOfOneThatWaits(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {

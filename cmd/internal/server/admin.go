@@ -218,7 +218,7 @@ func checkLabel(name string) error {
 func revisionOf(name, text string) (uint64, error) {
 	revision, err := strconv.ParseUint(text, 10, 64)
 	if text != "" && err != nil {
-		return 0, refuse(http.StatusBadRequest, "INVALID_REVISION", name+" is no revision")
+		return 0, refuse(http.StatusBadRequest, "INVALID_REVISION", name+" is not a revision")
 	}
 	return revision, nil
 }

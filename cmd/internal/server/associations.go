@@ -130,7 +130,7 @@ func (s *Server) onAssociation(ctx context.Context, in *associationInput, do fun
 	return err
 }
 
-// naming adds the services that there are for who may know them, because a name is easily misspelled. If they cannot be read the
+// naming adds the services that there are for a caller that may know them, because a name is easily misspelled. If they cannot be read the
 // answer is the same without them.
 func (s *Server) naming(ctx context.Context, missing error) error {
 	answer := explain(missing)

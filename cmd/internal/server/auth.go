@@ -19,7 +19,7 @@ type caller struct {
 	token   string // the id of the token, alone or beside a key; empty without one
 }
 
-// sees reports whether the caller may read what belongs to service. A key reads what is its own, also when a token comes
+// sees reports whether the caller may read what belongs to service. A key reads what is its own, even when a token comes
 // with it; a token alone reads everything.
 func (c caller) sees(service string) bool { return c.service == "" || c.service == service }
 

@@ -138,7 +138,7 @@ func TestS04WhatIsNoCallIsClosedToo(t *testing.T) {
 	}
 }
 
-// TestPathsInAnotherSpellingAreNotThere: a redirect would be no JSON, and lose the header of who follows it elsewhere.
+// TestPathsInAnotherSpellingAreNotThere: a redirect would not be JSON, and a client that follows it elsewhere would lose its header.
 func TestPathsInAnotherSpellingAreNotThere(t *testing.T) {
 	h := start(t)
 	h.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -7,7 +7,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/managerapi"
 )
 
-// TestX21NamesInBodiesAreExact, also where a body decodes itself.
+// TestX21NamesInBodiesAreExact, even where a body decodes itself.
 func TestX21NamesInBodiesAreExact(t *testing.T) {
 	var key managerapi.CreateKeyRequest
 	if err := contract.Decode([]byte(`{"Service":"ledger","service":"payments","Name":"n"}`), &key); err != nil || key.Service != "payments" || key.Name != "" {

@@ -3,8 +3,8 @@
 //
 // A [Server] has two handlers. [Server.Handler] is for services and administrators. Every request to it shows a service
 // key, which reads what belongs to its service and sees nothing of the others, or a bearer token; whatever is not a GET,
-// and everything below /v1/admin, needs the token. A call that says nothing of who may make it needs the token too. [Server.AdminHandler] has metrics and the state of health, no secrets,
-// and belongs on a listener that only operators reach.
+// and everything below /v1/admin, needs the token. A call that does not say what it needs takes the token too.
+// [Server.AdminHandler] has metrics and the state of health, no secrets, and belongs on a listener that only operators reach.
 //
 // [Server.Serve] serves both, with bounds on everything that a client can make large or slow, until its ctx ends. Then
 // /readyz fails first, so that load balancers look elsewhere, the streams end, requests under way are finished, and it

@@ -24,7 +24,7 @@ type frame struct{ name, id, data string }
 // follower reads a stream.
 type follower struct {
 	status int
-	body   string // of an answer that is no stream
+	body   string // of an answer that is not a stream
 	frames chan frame
 	stop   func()
 }

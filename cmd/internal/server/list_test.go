@@ -226,7 +226,7 @@ func (s *slowWriter) Write(p []byte) (int, error) {
 	return s.body.Write(p)
 }
 
-// TestNotModifiedReadsNoRows: it is answered also when there is no table to read them from.
+// TestNotModifiedReadsNoRows: it is answered even when there is no table to read them from.
 func TestNotModifiedReadsNoRows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
 	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {})

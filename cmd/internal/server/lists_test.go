@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestM10SlowListsOfOneServiceLeaveRoomForOthers: what it asks for beyond its share waits, also when it has another key.
+// TestM10SlowListsOfOneServiceLeaveRoomForOthers: what it asks for beyond its share waits, even when it has another key.
 func TestM10SlowListsOfOneServiceLeaveRoomForOthers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
 	over := openDSN(t, "sqlite:"+file)

@@ -13,7 +13,7 @@ import (
 
 type retryInput struct {
 	Revision string `path:"revision"`
-	Force    string `query:"force"   doc:"true: also when later news of its tenant was sent already"`
+	Force    string `query:"force"   doc:"true: even when later news of its tenant was sent already"`
 }
 
 func (s *Server) listQuarantined(ctx context.Context, in *adminEventsInput) (*reply[managerapi.QuarantinePage], error) {

@@ -92,7 +92,7 @@ func viewTenant(t store.Tenant) managerapi.Tenant {
 	}
 }
 
-// checkTenantID keeps what can be no tenant's id away from the database.
+// checkTenantID keeps what cannot be a tenant's id away from the database.
 func checkTenantID(id string) error {
 	if !tenant.ValidID(id) {
 		return noTenant()

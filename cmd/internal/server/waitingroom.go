@@ -57,7 +57,7 @@ func WaitingRoom(logger *slog.Logger, secure *tls.Config, migrating func() bool,
 	})
 }
 
-// waitingHandler keeps nobody's connection, so that who asks again gets the server that is there by then. It has no mux, which
+// waitingHandler keeps nobody's connection, so that a client that asks again gets the server that is there by then. It has no mux, which
 // would redirect who spells a path in another way.
 func waitingHandler(migrating func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func notYet(migrating bool) *apiError {
 	return refuse(http.StatusServiceUnavailable, codeStarting, "the manager is starting: it opens the database")
 }
 
-// lentListener is not closed by who has borrowed it.
+// lentListener is not closed by its borrower.
 type lentListener struct {
 	*net.TCPListener
 

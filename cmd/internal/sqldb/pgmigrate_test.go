@@ -129,7 +129,7 @@ func migrationLocks(t *testing.T, admin *pgx.Conn) (n int) {
 	return n
 }
 
-// TestM12AMigrationKeepsItsLock whenever a try ends, also while it is being looked what it waits for. It takes 3 s.
+// TestM12AMigrationKeepsItsLock whenever a try ends, even while it is being looked what it waits for. It takes 3 s.
 func TestM12AMigrationKeepsItsLock(t *testing.T) {
 	m, locks, _ := migratingOf(t)
 	for later := range 10 {

@@ -92,7 +92,7 @@ func withoutAddress(dsn string, err error) string {
 func verified(dsn string) (string, error) {
 	parsed, err := url.Parse(dsn)
 	if err != nil {
-		return "", errors.New("postgres: the address is no URL") // the error of url shows all of it
+		return "", errors.New("postgres: the address is not a URL") // the error of url shows all of it
 	}
 	query := parsed.Query()
 	if err := checkDriverFiles(query); err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestTheLogOfSQLiteIsCutThoughListsOverlap: each of two that read lists waits until the other has begun anew, as long as
+// TestTheLogOfSQLiteIsCutThoughListsOverlap: each of two that read lists waits until the other has begun again, as long as
 // that does not take too long, so that there is always somebody who keeps what the log has.
 func TestTheLogOfSQLiteIsCutThoughListsOverlap(t *testing.T) {
 	s := sqliteFile(t).open(t)

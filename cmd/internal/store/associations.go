@@ -288,7 +288,7 @@ func (c *change) dropAssociation(ctx context.Context, r *record, service string)
 
 // saveAssociation leaves the connections alone.
 func (c *change) saveAssociation(ctx context.Context, r *record, a *Association) error {
-	c.touch("tenants/" + r.ID + "/associations/" + a.Service) // also where it announces nothing
+	c.touch("tenants/" + r.ID + "/associations/" + a.Service) // even where it announces nothing
 	_, err := c.Exec(ctx, `UPDATE associations SET status = ?1, rotations = ?2, updated_at = ?3
 		WHERE env = ?4 AND service = ?5 AND tenant = ?6`,
 		a.Status, a.Rotations, micros(a.UpdatedAt), c.store.env, a.Service, r.seq)

@@ -227,7 +227,7 @@ func TestX41TheAuditIsPruned(t *testing.T) {
 	})
 }
 
-// TestX40TheLastTokenStays, unless it is forced, also when two are revoked at once.
+// TestX40TheLastTokenStays, unless it is forced, even when two are revoked at once.
 func TestX40TheLastTokenStays(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()

@@ -32,7 +32,7 @@ func isOurs(ctx context.Context, t sqldb.Tx) (ours bool, err error) {
 // environment: who has seen the data of before takes a new list. Without a path, the database that is there gets a new
 // epoch; that is for PostgreSQL, after pg_restore.
 //
-// It returns ErrInUse, also while a manager relays the events of one of the environments, ErrWrongKey, ErrSchemaTooNew, and
+// It returns ErrInUse, even while a manager relays the events of one of the environments, ErrWrongKey, ErrSchemaTooNew, and
 // ErrNotFound when what is restored does not have that environment: none is begun. A ctx without a deadline bounds it to hours.
 func Restore(ctx context.Context, dsn, path string, o Options) error {
 	ctx, cancel := sqldb.Within(ctx, restoreLimit) // what is read and written is as much as there is

@@ -35,7 +35,7 @@ func TestS11SecretsAreEncryptedAtRest(t *testing.T) {
 			}
 		}
 		if !bytes.Contains(content, []byte("acme-s-hne")) {
-			t.Error("what is no secret is not there either: this looks in the wrong place")
+			t.Error("what is not a secret is not there either: this looks in the wrong place")
 		}
 		if _, a, err := s.Connections(t.Context(), id, "ledger"); err != nil || string(a.Connections.Fields().Other["else"]) != canary {
 			t.Errorf("read back: %+v, %v", a.Connections.Fields(), err)

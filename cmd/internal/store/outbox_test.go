@@ -232,7 +232,7 @@ func TestANewEpochLeavesWhatIsNoEventAsItIs(t *testing.T) {
 	})
 }
 
-// TestANewEpochKeepsWhatWasNotSent: the events are numbered anew, and are the same otherwise.
+// TestANewEpochKeepsWhatWasNotSent: the events are numbered again, and are the same otherwise.
 func TestANewEpochKeepsWhatWasNotSent(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		makeEvents(t, s, 5)

@@ -101,7 +101,7 @@ func TestM07SQLiteIsGone(t *testing.T) {
 func TestM07SQLiteCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage")
-	do(t, os.WriteFile(garbage, []byte(strings.Repeat("this is no database", 1000)), filePerm))
+	do(t, os.WriteFile(garbage, []byte(strings.Repeat("this is not a database", 1000)), filePerm))
 	for name, path := range map[string]string{
 		"no directory": filepath.Join(dir, "nowhere", "file"), "a directory": dir, "no database": garbage, "no name": "", "memory": ":memory:",
 	} {

@@ -172,7 +172,7 @@ func TestX18ConnectionsOfNowAreTakenOverToo(t *testing.T) {
 	})
 }
 
-// TestX18ANameThatIsRefusedByNowIsTakenOver under another, by who says both; until then each start names it.
+// TestX18ANameThatIsRefusedByNowIsTakenOver under another, by a caller that says both; until then each start names it.
 func TestX18ANameThatIsRefusedByNowIsTakenOver(t *testing.T) {
 	for _, name := range []string{"default", `"prod"`} {
 		onEach(t, func(t *testing.T, db database) {

@@ -26,7 +26,7 @@ var noFace = map[string]string{
 	"cmd/internal/process":     "the matrix of processes is in cmd/tenantwatch, whose columns are what a user does to the binary",
 	"internal/atomicfile":      "the matrix of files is in cmd/tenantwatch, whose columns are the files of a user",
 	"internal/contract":        "it escapes a part of a path by net/url, and nothing else",
-	"internal/debugpage":       "it writes a page to who asks for it",
+	"internal/debugpage":       "it writes a page to whoever asks for it",
 	"internal/test/testserver": "it is what the matrices are made with",
 	"internal/urlproblem":      "it reads a text by net/url, and nothing else",
 	"internal/test/edges":      "it reads the source of the others",

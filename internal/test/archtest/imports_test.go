@@ -192,7 +192,7 @@ func list(t *testing.T, format string, args ...string) ([]string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-f", format}, args...)...)
 	cmd.Dir = "../../.."
-	cmd.Env = append(os.Environ(), "GOWORK=") // the one of the root, also where the library is tested without
+	cmd.Env = append(os.Environ(), "GOWORK=") // the one of the root, even where the library is tested without
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

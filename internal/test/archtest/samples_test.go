@@ -44,7 +44,7 @@ func TestEverySampleIsJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !json.Valid(data) {
-			t.Errorf("%s is no JSON", file)
+			t.Errorf("%s is not JSON", file)
 		}
 	}
 }

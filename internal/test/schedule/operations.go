@@ -47,7 +47,7 @@ func (ops Operations[S]) Do(s S, st Step) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no step", st.Op)
+	return fmt.Errorf("%q is not a step", st.Op)
 }
 
 // OneOf draws the first argument from 0 to n-1.

@@ -23,7 +23,7 @@ const (
 	// Trickle forwards one byte a second downstream.
 	Trickle
 	// Mute swallows everything, and accepts new connections without connecting to the server. A connection that was
-	// once mute stays so.
+	// silenced once stays so.
 	Mute
 	// SplitBytes forwards each byte downstream by a write of its own.
 	SplitBytes
