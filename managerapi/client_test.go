@@ -366,10 +366,10 @@ func TestInvalidArgumentsSendNothing(t *testing.T) {
 
 func TestObjectAnswers(t *testing.T) {
 	tests := []struct{ name, body, reason string }{
-		{"null", "null", "no JSON object"},
-		{"array", "[]", "no JSON object"},
-		{"empty", "", "no JSON object"},
-		{"HTML", "<html>canary</html>", "no JSON object"},
+		{"null", "null", "not a JSON object"},
+		{"array", "[]", "not a JSON object"},
+		{"empty", "", "not a JSON object"},
+		{"HTML", "<html>canary</html>", "not a JSON object"},
 		{"cut", `{"id":"canary`, "not JSON"},
 		{"garbage behind it", `{"id":"a"} canary`, "not JSON"},
 		{"wrong type", `{"id":4711}`, `field "id" has the wrong type`},
