@@ -213,7 +213,7 @@ func (r *rowReader) rest() io.Reader {
 	return io.MultiReader(bytes.NewReader(r.buf[r.begin:r.end]), r.from)
 }
 
-// gapReader fails in a run of white space that is longer than maxGap, which is no list that anybody has written. It fails again
+// gapReader fails in a run of white space that is longer than maxGap, which is not a list that anybody has written. It fails again
 // with the first error.
 type gapReader struct {
 	from io.Reader
