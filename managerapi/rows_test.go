@@ -91,8 +91,12 @@ func TestRowsAreReadAsByEncodingJSON(t *testing.T) {
 	for _, list := range lists {
 		for end := range len(list) + 1 {
 			for _, how := range []pieces{
-				{end: io.EOF}, {end: io.EOF, early: true}, {end: io.EOF, sizes: []byte{1}}, {end: io.ErrUnexpectedEOF, sizes: []byte{7, 0, 2}}, {end: errBroken, early: true},
+				{end: io.EOF},
+				{end: io.EOF, early: true},
+				{end: io.EOF, sizes: []byte{1}},
 				{end: io.ErrUnexpectedEOF},
+				{end: io.ErrUnexpectedEOF, sizes: []byte{7, 0, 2}},
+				{end: errBroken, early: true},
 			} {
 				how.data = []byte(list[:end])
 				sameRows(t, how, 1, 2, 7, 16, 40, rowsBytes)

@@ -16,7 +16,7 @@ const MaxEventBytes = 1 << 20
 // tenant_slug or an epoch that is longer counts as absent.
 const MaxNameBytes = 256
 
-// Every [EventError] matches ErrInvalidEvent with errors.Is.
+// ErrInvalidEvent is matched by every [EventError] with errors.Is.
 var ErrInvalidEvent = errors.New("invalid lifecycle event")
 
 // EventType says what happened to a tenant, as in "tenant.service.associated".

@@ -95,12 +95,12 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	e.Payload = bytes.Clone(w.payload)
 	e.Timestamp = readTimestamp(w.timestamp)
 	e.Revision = readUint(w.revision)
-	return e.readTexts(&w)
+	return readTexts(e, &w)
 }
 
 // readTexts reads what is text. Some of it has to be a string where it is there at all; it goes on behind an error, so that the
 // error can name the event.
-func (e *Event) readTexts(w *wire) (wrong error) {
+func readTexts(e *Event, w *wire) (wrong error) {
 	must := func(name string, value []byte) []byte {
 		said, ok := readString(value)
 		if !ok && wrong == nil {
