@@ -94,7 +94,7 @@ func (r *rowReader) readAll() error {
 		case first && c == '}':
 			return r.misplaced("[", c)
 		case !first && c != ',':
-			return r.misplaced("[0", c)
+			return r.misplaced("[{}", c)
 		case !first:
 			r.begin++
 			behind := r.offset()
@@ -192,7 +192,8 @@ func (r *rowReader) readOddRow() error {
 	return nil
 }
 
-// misplaced is what encoding/json says of a character that is neither a comma nor the end of the array, after what is there.
+// misplaced is what encoding/json says of a character that is neither a comma nor the end of the array, after what is there: a
+// bracket, or also a value that no character can continue.
 func (r *rowReader) misplaced(after string, c byte) error {
 	dec := json.NewDecoder(strings.NewReader(after + string([]byte{c})))
 	_, err := dec.Token()

@@ -105,6 +105,17 @@ func TestRowsAreReadAsByEncodingJSON(t *testing.T) {
 	}
 }
 
+// Each byte where a row, a comma or the end may be.
+func TestEachByteBetweenRows(t *testing.T) {
+	for _, before := range []string{"", "[", "[ ", "[{}", "[{} ", "[{},", "[{}, ", "[null", "[null,", "[{},null", "[]"} {
+		for c := range 256 {
+			for _, after := range []string{"", " ", "{}]", "null]", "]"} {
+				sameRows(t, pieces{data: []byte(before + string([]byte{byte(c)}) + after), end: io.EOF}, 16, rowsBytes)
+			}
+		}
+	}
+}
+
 func sameRows(t *testing.T, how pieces, rooms ...int) {
 	t.Helper()
 	stated := how
