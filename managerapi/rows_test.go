@@ -158,6 +158,35 @@ func TestLongRows(t *testing.T) {
 	}
 }
 
+// White space behind the array may be as long as the body may; between rows it may not.
+func TestLongWhiteSpace(t *testing.T) {
+	for _, list := range []string{"[%s]", "[{},%s{}]", "[{}%s]", "[]%s", "[{}]%sx", "%s[]"} {
+		sameRows(t, pieces{data: fmt.Appendf(nil, list, strings.Repeat(" ", 4*maxGap)), end: io.EOF}, 100, rowsBytes)
+	}
+}
+
+// What is wrong, or odd, is found as soon as it is there, and not when more of the body has come.
+func TestOddRowsAreNotWaitedFor(t *testing.T) {
+	for list, want := range map[string]int{
+		`[{"id":"a"},{"id":x`: 1, `[{"id":"a"},7 `: 1, `[{"id":"a"},{"\u0069d":"b"}`: 2, `[{"id":"a"}}`: 1, `[{"id":"a"}`: 1, `[null,`: 1,
+		`[{"x":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `}`: 1,
+	} {
+		rows, before := 0, -1
+		err := decodeRows(io.MultiReader(strings.NewReader(list), readerFunc(func([]byte) (int, error) {
+			before = rows
+			return 0, io.EOF
+		})), func(*tenant.Row) { rows++ })
+		readOn := strings.HasSuffix(fmt.Sprint(err), "cut short") // nothing else is found at the end
+		if rows != want || readOn != (before >= 0) || readOn && before != want {
+			t.Errorf("%.40s: %d rows and %v; %d of them before the next reading", list, rows, err, before)
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // The bytes of a row are those of the buffer, unless something in it is odd.
 func TestRowsAllocateNothing(t *testing.T) {
 	for name, list := range map[string]string{
