@@ -168,7 +168,7 @@ func TestLongWhiteSpace(t *testing.T) {
 // What is wrong, or odd, is found as soon as it is there, and not when more of the body has come.
 func TestOddRowsAreNotWaitedFor(t *testing.T) {
 	for list, want := range map[string]int{
-		`[{"id":"a"},{"id":x`: 1, `[{"id":"a"},7 `: 1, `[{"id":"a"},{"\u0069d":"b"}`: 2, `[{"id":"a"}}`: 1, `[{"id":"a"}`: 1, `[null,`: 1,
+		`[{"id":"a"},{"id":x`: 1, `[{"id":"a"},7}`: 1, `[{"id":"a"},{"\u0069d":"b"}`: 2, `[{"id":"a"}}`: 1, `[{"id":"a"}`: 1, `[null,`: 1,
 		`[{"x":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `}`: 1,
 	} {
 		rows, before := 0, -1
