@@ -32,7 +32,7 @@ func (d *TenantDiscovery) Changes(ctx context.Context) iter.Seq[tenant.Change] {
 				}
 			}
 			ended := func() bool { return ctx.Err() != nil || d.isClosed() }
-			if ended() || it != nil && !yieldAll(it.changes, ended, yield) {
+			if ended() || it != nil && !d.yieldAll(it.changes, ended, yield) {
 				return
 			}
 		}
@@ -40,13 +40,23 @@ func (d *TenantDiscovery) Changes(ctx context.Context) iter.Seq[tenant.Change] {
 }
 
 // yieldAll yields what is pending for one tenant. The loop over it may take its time, so that each is preceded by a look.
-func yieldAll(changes []tenant.Change, ended func() bool, yield func(tenant.Change) bool) bool {
+func (d *TenantDiscovery) yieldAll(changes []tenant.Change, ended func() bool, yield func(tenant.Change) bool) bool {
 	for _, change := range changes {
-		if ended() || !yield(change) {
+		if ended() || !yield(d.cameBy(change)) {
 			return false
 		}
 	}
 	return true
+}
+
+// cameBy completes the change of a tenant that was in the set when the loop began.
+func (d *TenantDiscovery) cameBy(change tenant.Change) tenant.Change {
+	if change.Cause != "" {
+		return change
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.core.CameBy(change)
 }
 
 // watch copies the set into a new mailbox and registers it, in one critical section.
@@ -60,8 +70,8 @@ func (d *TenantDiscovery) watch() *mailbox {
 
 // handOver puts the set into the mailbox and registers it. mu is held.
 func (d *TenantDiscovery) handOver(box *mailbox) {
-	for news := range d.core.Initial() {
-		box.put(news.Key, news.Change)
+	for _, news := range d.core.Initial() {
+		box.put(news)
 	}
 	d.watchers[box] = struct{}{}
 }

@@ -18,6 +18,11 @@ import (
 // closeGrace is how long Close waits for a callback that is running.
 const closeGrace = time.Second
 
+const (
+	manyChanges = 1024
+	setSlack    = 4096
+)
+
 // endGrace is how long it waits for the rest to end once no callback is running.
 const endGrace = 50 * time.Millisecond
 
@@ -43,18 +48,21 @@ type TenantDiscovery struct {
 	place     string          // where it is, for people
 	snapshots SnapshotFetcher // nil unless the TMClient is one
 
-	view   atomic.Pointer[activeset.Tree] // the set that readers see
-	status atomic.Pointer[Status]         // what Status returns, but for the time that passes
+	view   atomic.Pointer[activeset.Set] // the set that readers see
+	status atomic.Pointer[Status]        // what Status returns, but for the time that passes
 
 	telemetry *telemetry
 	callbacks callbacks
 	box       *mailbox // of all callbacks
 	leftover  atomic.Int32
 	dice      activeset.Dice // of all jitter; nil but in tests
+	silent    bool           // there is no Logger
+	many      int            // changes of one list that are told together
+	slack     int            // tenants that may have changed before the set is built anew
 	closed    chan struct{}
 
-	// mu guards what follows. It is held for the time of a few copies, and for a whole list for some tenths of a second at
-	// 200,000 tenants; whoever changes something does so through update, which publishes, tells and logs what came of it.
+	// mu guards what follows. It is held for the time of a few copies, however long the list is; whoever changes something does so
+	// through update, which publishes, tells and logs what came of it.
 	mu       sync.Mutex
 	core     *activeset.Core       // all that changes, and what decides of it
 	run      *run                  // what Start has begun; nil before
@@ -77,6 +85,8 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 		place:  placeOf(&cfg),
 		box:    newMailbox(),
 		closed: make(chan struct{}),
+		many:   manyChanges,
+		slack:  setSlack,
 	}
 	if d.feed == nil {
 		feed, err := redisevents.NewPubSub(cfg.RedisConfig, cfg.Environment)
@@ -85,6 +95,7 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 		}
 		d.feed = feed
 	}
+	d.silent = cfg.Logger == nil
 	d.cfg.Logger = usererror.Logger(cfg.Logger, d.logFailed)
 	var err error
 	if d.telemetry, err = newTelemetry(d.cfg); err != nil {
@@ -94,7 +105,7 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 	d.snapshots, _ = cfg.TMClient.(SnapshotFetcher)
 	d.watchers = make(map[*mailbox]struct{})
 	d.core = activeset.New(d.deciding())
-	d.view.Store(&activeset.Tree{})
+	d.view.Store(&activeset.Set{})
 	d.status.Store(&Status{Since: time.Now()})
 	return d, nil
 }
@@ -133,6 +144,7 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 	r.wg.Go(func() { d.keepTime(life, r) })
 	r.wg.Go(func() { d.keepReconciled(life, r) })
 	r.wg.Go(func() { d.tellCallbacks(life, r) })
+	r.wg.Go(func() { d.keepRebuilt(life, r) })
 	if d.cfg.SnapshotFile != "" {
 		r.wg.Go(func() { d.keepSaved(life, r) })
 	}
@@ -186,19 +198,15 @@ func (d *TenantDiscovery) Close() error {
 // ActiveTenantIDs returns the ids of all active tenants, in no particular order. The slice belongs to the caller and is
 // never nil.
 func (d *TenantDiscovery) ActiveTenantIDs() []string {
-	ids := make([]string, 0, d.Len())
-	for id := range d.All() {
-		ids = append(ids, id)
-	}
-	return ids
+	return d.set().IDs()
 }
 
 // All yields the ids of all active tenants, in no particular order. The loop sees the set as it was when the loop
 // began, even when the set changes meanwhile. Nothing is copied.
 func (d *TenantDiscovery) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for e := range d.set().All() {
-			if !yield(e.ID) {
+		for id := range d.set().All() {
+			if !yield(id) {
 				return
 			}
 		}
@@ -207,8 +215,7 @@ func (d *TenantDiscovery) All() iter.Seq[string] {
 
 // IsActive reports whether the tenant is active. Any spelling of its id will do, see [tenant.CanonicalID].
 func (d *TenantDiscovery) IsActive(tenantID string) bool {
-	_, active := d.set().Lookup(tenant.CanonicalID(tenantID))
-	return active
+	return d.set().Has(tenantID)
 }
 
 // Len returns the number of active tenants.
@@ -245,9 +252,9 @@ func (d *TenantDiscovery) recentChanges() []tenant.Change {
 	return d.core.Recent()
 }
 
-func (d *TenantDiscovery) set() activeset.Tree {
+func (d *TenantDiscovery) set() activeset.Set {
 	if d == nil {
-		return activeset.Tree{}
+		return activeset.Set{}
 	}
 	return *d.view.Load()
 }
@@ -288,6 +295,7 @@ type run struct {
 	inbox     *inbox
 	kick      chan struct{} // of size one: what is due may have changed
 	turned    chan struct{} // of size one: when the core changes by itself may have
+	worn      chan struct{} // of size one: the set may be worth building anew
 	save      chan struct{} // of size one: there may be something to save
 	linked    chan struct{} // closed when the feed was first confirmed or first failed
 	ready     chan struct{} // closed when the bootstrap has succeeded
@@ -307,6 +315,7 @@ func newRun(cancel context.CancelFunc, unwatch func() error) *run {
 		inbox:  newInbox(),
 		kick:   make(chan struct{}, 1),
 		turned: make(chan struct{}, 1),
+		worn:   make(chan struct{}, 1),
 		save:   make(chan struct{}, 1),
 		linked: make(chan struct{}),
 		ready:  make(chan struct{}),

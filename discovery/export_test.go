@@ -32,18 +32,37 @@ func (d *TenantDiscovery) Remembered() (marks, ahead int) {
 
 // Core is the core of a discovery that has no goroutines, clock and I/O: the simulation plays those. It is subscribed and
 // bootstrapped by Apply and Answer.
-type Core struct{ *TenantDiscovery }
+type Core struct {
+	*TenantDiscovery
+
+	asked         activeset.Set // what readers saw when the request began
+	worn, rebuilt activeset.Set // what is being built anew, and what comes of it
+	building      bool
+}
 
 // NewCore begins one. Its dice always give half of what they could.
-func NewCore(cfg Config) *Core {
+func NewCore(cfg Config, many, slack int) *Core {
 	cfg.TMClient, cfg.Feed, cfg.Logger = &nobody{}, &nobody{}, slog.New(slog.DiscardHandler)
 	d, err := NewTenantDiscovery(cfg)
 	if err != nil {
 		panic(err)
 	}
 	d.dice = func(most time.Duration) time.Duration { return most / 2 }
+	d.Bound(many, slack)
 	d.core.Begin()
 	return &Core{TenantDiscovery: d}
+}
+
+// Bound sets, for a discovery that is not started yet, how many changes of one list are told together, and how many tenants may have changed
+// before the set is built anew. Zero leaves what there is.
+func (d *TenantDiscovery) Bound(many, slack int) {
+	if many > 0 {
+		d.many = many
+	}
+	if slack > 0 {
+		d.slack = slack
+	}
+	d.core = activeset.New(d.deciding())
 }
 
 // Apply takes in what the feed delivers at once.
@@ -71,6 +90,7 @@ func (c *Core) Handle(now time.Time, evt tenant.Event) error {
 func (c *Core) Ask(now time.Time) activeset.Request {
 	req := c.core.Ask(now)
 	c.next(now)
+	c.asked = c.set()
 	return req
 }
 
@@ -80,7 +100,10 @@ func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summar
 	for _, row := range list {
 		ans.Rows.Add(tenant.RowOf(row))
 	}
-	_ = c.core.Answer(now, req, c.checked(ans)) // the status has it
+	if ans = c.checked(ans); ans.Difference != nil { // with a set that may have changed since, as a discovery does
+		ans.Difference = c.deciding().Compare(c.asked, &ans.Rows)
+	}
+	_ = c.core.Answer(now, req, ans) // the status has it
 	c.next(now)
 }
 
@@ -117,6 +140,13 @@ func (c *Core) Stop(now time.Time) {
 // next does what update does, without a lock, a clock and bells.
 func (c *Core) next(now time.Time) {
 	next := c.core.Next(now)
+	if c.building {
+		c.core.Rebuild(c.worn, c.rebuilt)
+		c.building = false
+		next.Set = c.core.Set()
+	} else if next.Rebuild {
+		c.worn, c.rebuilt, c.building = next.Set, next.Set.Rebuilt(), true
+	}
 	c.publish(next)
 	c.deliver(next, false)
 	c.due, c.turn = next.Due, next.Turn

@@ -131,7 +131,7 @@ func filesIn(dirs ...string) (names []string, err error) {
 }
 
 // setOf returns a set of the tenants.
-func setOf(ids ...string) activeset.Tree {
+func setOf(ids ...string) activeset.Set {
 	var rows activeset.Rows
 	for _, id := range ids {
 		rows.Add(tenant.Row{ID: []byte(id)})
@@ -145,11 +145,8 @@ func setOf(ids ...string) activeset.Tree {
 }
 
 // idsOf returns the ids of a set, in their order.
-func idsOf(set activeset.Tree) string {
-	var ids []string
-	for e := range set.All() {
-		ids = append(ids, e.ID)
-	}
+func idsOf(set activeset.Set) string {
+	ids := set.IDs()
 	slices.Sort(ids)
 	return strings.Join(ids, " ")
 }

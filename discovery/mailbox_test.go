@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -31,7 +32,7 @@ func TestFold(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			box := newMailbox()
 			for _, kind := range tc.news {
-				box.put("acme", tenant.Change{Kind: kind})
+				box.put(activeset.News{Key: "acme", Change: tenant.Change{Kind: kind}})
 			}
 			if got := kinds(box.take()); !slices.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v", got, tc.want)
@@ -60,8 +61,8 @@ func TestFoldKeepsTheWeightierReason(t *testing.T) {
 		{tenant.EventConnectionsUpdated, tenant.EventCredentialsRotated, tenant.EventCredentialsRotated},
 	} {
 		box := newMailbox()
-		box.put("acme", tenant.Change{Kind: tenant.Reconfigured, EventType: tc.first})
-		box.put("acme", tenant.Change{Kind: tenant.Reconfigured, EventType: tc.second})
+		box.put(activeset.News{Key: "acme", Change: tenant.Change{Kind: tenant.Reconfigured, EventType: tc.first}})
+		box.put(activeset.News{Key: "acme", Change: tenant.Change{Kind: tenant.Reconfigured, EventType: tc.second}})
 		if got := box.take().changes[0].EventType; got != tc.want {
 			t.Errorf("%s, %s: got %s", tc.first, tc.second, got)
 		}
@@ -103,10 +104,10 @@ func TestMailboxTellsTheNetChange(t *testing.T) {
 					kind = tenant.Removed
 				}
 				truth[name] = !truth[name]
-				box.put(name, tenant.Change{Kind: kind})
+				box.put(activeset.News{Key: name, Change: tenant.Change{Kind: kind}})
 			case "reconfigure":
 				if truth[name] {
-					box.put(name, tenant.Change{Kind: tenant.Reconfigured})
+					box.put(activeset.News{Key: name, Change: tenant.Change{Kind: tenant.Reconfigured}})
 				}
 			case "read":
 				read()
@@ -127,15 +128,15 @@ func TestMailboxTellsTheNetChange(t *testing.T) {
 
 func TestMailboxReleasesThoseWhoWait(t *testing.T) {
 	box := newMailbox()
-	folded := box.putAwaited("a", tenant.Change{Kind: tenant.Added})
-	box.put("a", tenant.Change{Kind: tenant.Removed})
+	folded := box.putAwaited(activeset.News{Key: "a", Change: tenant.Change{Kind: tenant.Added}})
+	box.put(activeset.News{Key: "a", Change: tenant.Change{Kind: tenant.Removed}})
 	select {
 	case <-folded:
 	default:
 		t.Error("who waits for what was folded to nothing waits on")
 	}
-	first := box.putAwaited("b", tenant.Change{Kind: tenant.Removed})
-	second := box.putAwaited("b", tenant.Change{Kind: tenant.Added})
+	first := box.putAwaited(activeset.News{Key: "b", Change: tenant.Change{Kind: tenant.Removed}})
+	second := box.putAwaited(activeset.News{Key: "b", Change: tenant.Change{Kind: tenant.Added}})
 	if first != second {
 		t.Error("who waits for one tenant does not share, and many who wait take memory without bound")
 	}

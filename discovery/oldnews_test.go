@@ -18,7 +18,7 @@ type desk struct {
 }
 
 func newDesk(v tenant.Version) *desk {
-	d := &desk{discovery.NewCore(discovery.Config{ServiceName: service}), time.Unix(1_700_000_000, 0)}
+	d := &desk{discovery.NewCore(discovery.Config{ServiceName: service}, 0, 0), time.Unix(1_700_000_000, 0)}
 	d.hear(tenant.Signal{Kind: tenant.SignalSubscribed})
 	d.answer(d.ask(), v, "a", "b")
 	return d

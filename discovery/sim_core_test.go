@@ -72,7 +72,7 @@ func newCoreSim(w schedule.World) *coreSim {
 	s.core = discovery.NewCore(discovery.Config{
 		ServiceName: service, ResyncInterval: 30 * 24 * time.Hour, ResyncSpread: time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
 		NotifyInitial: w.Has("notify"), Environment: environmentOf(w),
-	})
+	}, w.Numbers["many"], w.Numbers["slack"])
 	s.watchers = []*coreWatcher{{tally: &tally{name: "the callbacks", late: !w.Has("notify")}, mail: s.core.Callbacks()}}
 	return s
 }

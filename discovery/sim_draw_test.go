@@ -42,7 +42,7 @@ func drawCore(seed uint64) schedule.Schedule {
 
 // drawWorld gives every second world versions.
 func drawWorld(r *rand.Rand, seed uint64) schedule.World {
-	w := schedule.World{Numbers: map[string]int{"tenants": r.IntN(simTenants - 2), "spread": 50 + r.IntN(950), "dice": 1 + r.IntN(1<<20)}}
+	w := schedule.World{Numbers: map[string]int{"tenants": r.IntN(simTenants - 2), "spread": 50 + r.IntN(950), "dice": 1 + r.IntN(1<<20), "many": 1 + r.IntN(simTenants), "slack": 1 + r.IntN(8)}}
 	if seed%2 == 0 {
 		w.Flags = append(w.Flags, "versions")
 		if r.IntN(3) > 0 {

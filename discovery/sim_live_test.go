@@ -246,6 +246,7 @@ func (s *liveSim) start() {
 	d, err := discovery.NewTenantDiscovery(s.cfg)
 	s.must(err)
 	d.Load(uint64(s.world.Numbers["dice"])) //nolint:gosec // a seed may be anything
+	d.Bound(s.world.Numbers["many"], s.world.Numbers["slack"])
 	s.d, s.truth.at = d, 0
 	s.holesMu.Lock()
 	s.holes, s.hearing = simHoles{}, hearing{}

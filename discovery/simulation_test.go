@@ -14,9 +14,10 @@ import (
 	"github.com/tenantwatch/tenantwatch/internal/test/schedule"
 )
 
-// worldNumbers: how many tenants there are at the beginning, the spread in milliseconds, and what seeds all jitter. The flags
+// worldNumbers: how many tenants there are at the beginning, the spread in milliseconds, what seeds all jitter, how many changes of one list
+// are told together, and how many tenants may have changed before the set is built anew (zero for both: as a discovery has it). The flags
 // are versions, beatless, base, undated, mixed, slow, panics, stuck, notify and file, and for heartbeats hearing, beating and stream.
-var worldNumbers = []string{"tenants", "spread", "dice"}
+var worldNumbers = []string{"tenants", "spread", "dice", "many", "slack"}
 
 var (
 	schedules = flag.Int("simulation.schedules", 300, "how many schedules TestSimulation runs of the live layer")

@@ -161,7 +161,7 @@ func becameReady(ctx context.Context, r *run) bool {
 
 // savedState is what a saving is about.
 type savedState struct {
-	set activeset.Tree
+	set activeset.Set
 	at  int64 // when the manager was heard last, in nanoseconds since 1970
 }
 
@@ -179,10 +179,7 @@ func pauseAfter(tenants int, took time.Duration) time.Duration {
 func (d *TenantDiscovery) save(state savedState) error {
 	saved := savedSet{
 		Service: d.cfg.ServiceName, Environment: d.cfg.Environment,
-		SnapshotAt: time.Unix(0, state.at).UTC(), Tenants: make([]string, 0, state.set.Len()),
-	}
-	for e := range state.set.All() {
-		saved.Tenants = append(saved.Tenants, e.ID)
+		SnapshotAt: time.Unix(0, state.at).UTC(), Tenants: state.set.IDs(),
 	}
 	data, err := saved.encode()
 	if err != nil {

@@ -1,6 +1,7 @@
 package activeset
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -18,9 +19,10 @@ const (
 // event may be on its way when a list shows what it says; one that never comes was published somewhere else. It is pure.
 type differences struct {
 	pending map[string]shown // by canonical id
-	due     time.Time        // when the first of them is late
-	version tenant.Version   // of the newest list that showed some
-	passed  bool             // events have come to where that list was
+	waves   []shownWave
+	due     time.Time      // when the first of them is late
+	version tenant.Version // of the newest list that showed some
+	passed  bool           // events have come to where that list was
 }
 
 type shown struct {
@@ -28,16 +30,31 @@ type shown struct {
 	due  time.Time
 }
 
+// shownWave are the differences of many tenants.
+type shownWave struct {
+	wave      *Wave
+	due       time.Time
+	announced map[int]struct{} // places
+}
+
+// any reports whether there are some.
+func (u *differences) any() bool { return len(u.pending) > 0 || len(u.waves) > 0 }
+
 // found notes what a list of the version showed.
-func (u *differences) found(changes []tenant.Change, v tenant.Version, now time.Time) {
-	if len(changes) == 0 {
+func (u *differences) found(news []News, v tenant.Version, now time.Time) {
+	if len(news) == 0 {
 		return
 	}
-	if u.pending == nil {
-		u.pending, u.due = make(map[string]shown), now.Add(announceWithin)
+	due := now.Add(announceWithin)
+	if !u.any() {
+		u.pending, u.due = make(map[string]shown), due
 	}
-	for _, change := range changes {
-		u.pending[tenant.CanonicalID(change.TenantID)] = shown{change.Kind, now.Add(announceWithin)}
+	for _, n := range news {
+		if n.Wave != nil {
+			u.waves = append(u.waves, shownWave{wave: n.Wave, due: due, announced: make(map[int]struct{})})
+		} else {
+			u.pending[n.Key] = shown{n.Change.Kind, due}
+		}
 	}
 	u.version, u.passed = v, false
 }
@@ -47,12 +64,21 @@ func (u *differences) announced(key string, what effect) {
 	if d, there := u.pending[key]; there && announces(what, d.kind) {
 		delete(u.pending, key)
 	}
+	for _, w := range u.waves {
+		place := w.wave.Find(key)
+		if place < 0 {
+			continue
+		}
+		if change, _ := w.wave.At(place); announces(what, change.Kind) {
+			w.announced[place] = struct{}{}
+		}
+	}
 }
 
 // reached notes that the feed has come to the version, by an event or a heartbeat: what was published before is to come at
 // once, or does not come.
 func (u *differences) reached(v tenant.Version, now time.Time) {
-	if len(u.pending) == 0 || u.passed || v.Epoch == "" || v.Epoch != u.version.Epoch || v.Revision < u.version.Revision {
+	if !u.any() || u.passed || v.Epoch == "" || v.Epoch != u.version.Epoch || v.Revision < u.version.Revision {
 		return
 	}
 	u.passed = true
@@ -60,6 +86,11 @@ func (u *differences) reached(v tenant.Version, now time.Time) {
 	for key, d := range u.pending {
 		if late.Before(d.due) {
 			u.pending[key] = shown{d.kind, late}
+		}
+	}
+	for i := range u.waves {
+		if late.Before(u.waves[i].due) {
+			u.waves[i].due = late
 		}
 	}
 	if late.Before(u.due) {
@@ -73,22 +104,32 @@ func announces(what effect, kind tenant.Kind) bool {
 
 // late returns how many are late by now, and forgets them.
 func (u *differences) late(now time.Time) (n int) {
-	if u.pending == nil || now.Before(u.due) {
+	if !u.any() || now.Before(u.due) {
 		return 0
 	}
 	u.due = time.Time{}
+	waits := func(due time.Time) bool {
+		if !now.Before(due) {
+			return false
+		}
+		if u.due.IsZero() || due.Before(u.due) {
+			u.due = due
+		}
+		return true
+	}
 	for key, d := range u.pending {
-		switch {
-		case !now.Before(d.due):
+		if !waits(d.due) {
 			n++
 			delete(u.pending, key)
-		case u.due.IsZero() || d.due.Before(u.due):
-			u.due = d.due
 		}
 	}
-	if len(u.pending) == 0 {
-		u.pending = nil
-	}
+	u.waves = slices.DeleteFunc(u.waves, func(w shownWave) bool {
+		if waits(w.due) {
+			return false
+		}
+		n += w.wave.changes() - len(w.announced)
+		return true
+	})
 	return n
 }
 

@@ -1,7 +1,6 @@
 package activeset
 
 import (
-	"iter"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -19,7 +18,11 @@ type Config struct {
 	PollInterval   time.Duration
 	ResyncSpread   time.Duration
 	Guard          Guard
-	Dice           Dice // of all jitter
+	// Many is from how many changes of one list on they are told as a [Wave], and Slack how many tenants may at least have changed
+	// before a set is built anew.
+	Many, Slack int
+	Least       Level // of the lines that are wanted
+	Dice        Dice  // of all jitter
 }
 
 // Core is all that changes in a discovery, and what decides of it. It has no lock, no clock and no goroutine: whoever owns one
@@ -28,7 +31,7 @@ type Config struct {
 type Core struct {
 	cfg     Config
 	phase   phase
-	set     Tree
+	set     Set
 	history history
 
 	feedUp  bool
@@ -88,23 +91,26 @@ type alarms struct {
 
 // Next is what is to be done now that a core has changed.
 type Next struct {
-	Set         Tree // to be published first
+	Set         Set // to be published first
 	Status      Status
 	Environment string // of the last list; empty where it named none
 	// StateChanged says that the state is another one than by the Next before, and the core is started.
 	StateChanged bool
 	News         []News // to be told to those who watch, once the set is published
 	Lines        []Line // to be logged, once no lock is held
+	// Rebuild says that so much of the set has changed that [Set.Rebuilt] and then [Core.Rebuild] are worth their while.
+	Rebuild bool
 	// Due is when the next request is to begin: at once where it is zero. Turn is when Next is to be asked again although nothing
 	// has happened; zero when it need not be.
 	Due, Turn time.Time
 }
 
-// News is a change of the set on its way to those who watch it.
+// News is a change of the set on its way to those who watch it, or those of a whole list.
 type News struct {
 	Key     string // canonical id
 	Initial bool   // it is what the set began with
 	Change  tenant.Change
+	Wave    *Wave // with it there is no Key and no Change
 }
 
 // Line is a line for the log: a text, and keys with values in turn.
@@ -122,7 +128,11 @@ const (
 	Debug Level = -4
 	Info  Level = 0
 	Warn  Level = 4
+	None  Level = 8 // above all lines
 )
+
+// Worn reports whether so much of the set has changed that it is worth building anew.
+func (cfg Config) Worn(s Set) bool { return s.changed > s.slack(cfg.Slack) }
 
 // New returns a core that has not begun.
 func New(cfg Config) *Core {
@@ -157,38 +167,32 @@ func (c *Core) Started() bool { return c.phase == phaseStarted }
 func (c *Core) Closed() bool { return c.phase == phaseClosed }
 
 // Set returns the set.
-func (c *Core) Set() Tree { return c.set }
-
-// Initial yields the set for somebody who has heard of nothing yet: each tenant as the change by which it came to be there.
-func (c *Core) Initial() iter.Seq[News] {
-	return func(yield func(News) bool) {
-		for e := range c.set.All() {
-			if !yield(News{Key: e.Key, Change: c.history.added(e)}) {
-				return
-			}
-		}
-	}
-}
+func (c *Core) Set() Set { return c.set }
 
 // Explain returns the last changes of the tenant, oldest first.
 func (c *Core) Explain(key string) []tenant.Change {
-	known, there := c.set.Lookup(key)
-	changes := append([]tenant.Change(nil), c.history.of(key, there)...)
-	for i := range changes {
-		if changes[i].TenantID == "" {
-			changes[i].TenantID = known.ID
-		}
-	}
-	return changes
+	id, by, _ := c.set.find(key)
+	return append([]tenant.Change(nil), c.history.of(key, id, by)...)
 }
 
 // Recent returns the last changes of all tenants, newest first.
-func (c *Core) Recent() []tenant.Change {
-	recent := make([]tenant.Change, len(c.history.recent))
-	for i, change := range c.history.recent {
-		recent[len(recent)-1-i] = change
+func (c *Core) Recent() []tenant.Change { return c.history.newest() }
+
+// Rebuild takes the place of the set by the same set in another form, unless that is of no use any more: what has changed since is
+// changed in it, too. See [Next.Rebuild].
+func (c *Core) Rebuild(was, is Set) {
+	if c.set.base != was.base {
+		return
 	}
-	return recent
+	c.set.since(was, func(id string) {
+		if is.Has(id) {
+			is = is.without(id)
+		}
+		if spelled, by, there := c.set.find(id); there {
+			is = is.with(spelled, by)
+		}
+	})
+	c.set = is
 }
 
 // Panicked counts a panic of code that the user has handed in.
@@ -203,6 +207,7 @@ func (c *Core) Next(now time.Time) Next {
 	next := Next{
 		Set: c.set, Status: c.status, Environment: c.environment, StateChanged: changed && c.phase == phaseStarted,
 		News: c.news, Lines: c.lines, Due: c.plan.due(), Turn: c.turn(now),
+		Rebuild: c.cfg.Worn(c.set),
 	}
 	c.news, c.lines = nil, nil
 	return next
@@ -224,8 +229,13 @@ func (c *Core) settle(now time.Time) (changed bool) {
 }
 
 func (c *Core) log(level Level, text string, args ...any) {
-	c.lines = append(c.lines, Line{Level: level, Text: text, Args: args})
+	if c.logs(level) {
+		c.lines = append(c.lines, Line{Level: level, Text: text, Args: args})
+	}
 }
+
+// logs reports whether lines of the level are wanted.
+func (c *Core) logs(level Level) bool { return level >= c.cfg.Least }
 
 // openGap notes that something may have been missed, and asks for a reconcile.
 func (c *Core) openGap(now time.Time, reason string) {
@@ -234,14 +244,31 @@ func (c *Core) openGap(now time.Time, reason string) {
 	c.plan.gapOpened(now, c.cfg.ResyncSpread)
 }
 
-// tell puts the changes into the history and among the news.
-func (c *Core) tell(changes []tenant.Change) {
+// tell puts a change into the history and among the news. by is the origin of the tenant before it.
+func (c *Core) tell(key string, change tenant.Change, by *origin) {
+	c.history.record(key, change, by, c.set.size)
+	c.news = append(c.news, News{Key: key, Change: change})
+}
+
+// tellMerged does that with what a list has changed, and returns it.
+func (c *Core) tellMerged(m *merging, cause tenant.Cause) (told []News) {
+	initial := cause != tenant.CauseReconcile
+	changes, wave := []tenant.Change(nil), (*Wave)(nil)
+	if many := m.removals()+m.additions() >= c.cfg.Many; many || initial {
+		wave, changes = m.many()
+		c.history.wave(wave, c.set.size)
+		told = append(told, News{Initial: initial, Wave: wave})
+	} else {
+		changes = m.few()
+	}
 	for _, change := range changes {
 		key := tenant.CanonicalID(change.TenantID)
-		if change.Cause != tenant.CauseBootstrap {
-			c.history.record(key, change, c.set.size)
+		if !initial {
+			_, by, _ := m.set.find(key)
+			c.history.record(key, change, by, c.set.size)
 		}
-		initial := change.Cause == tenant.CauseBootstrap || change.Cause == tenant.CauseSnapshotFile
-		c.news = append(c.news, News{Key: key, Initial: initial, Change: change})
+		told = append(told, News{Key: key, Initial: initial, Change: change})
 	}
+	c.news = append(c.news, told...)
+	return told
 }

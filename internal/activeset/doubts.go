@@ -60,7 +60,7 @@ func (c *Core) lookAtDoubts(now, moment time.Time) {
 	for len(c.doubts) > 0 && !c.doubts[0].at.After(moment) {
 		oldest := c.doubts[0]
 		c.doubts = slices.Delete(c.doubts, 0, 1)
-		if _, there := c.set.Lookup(oldest.key); !there && c.memory.asked(oldest.key) == oldest.tick {
+		if there := c.set.Has(oldest.key); !there && c.memory.asked(oldest.key) == oldest.tick {
 			c.openGap(now, "tenant.activated of a tenant that is not in the set")
 		}
 	}

@@ -104,23 +104,26 @@ func (c *Core) compare(now time.Time, v *verdict) {
 }
 
 func (c *Core) applyEffect(now time.Time, v verdict) {
-	_, there := c.set.Lookup(v.key)
-	if v.effect == effectRecheck && !there {
+	if v.effect == effectRecheck && !c.set.Has(v.key) {
 		c.doubt(now, v)
 	}
 	if c.phase != phaseStarted {
 		return // the bootstrap takes it from the memory
 	}
-	set, changes := apply(c.set, v, now)
+	_, by, _ := c.set.find(v.key)
+	set, change, changed := apply(c.set, v, now)
+	if !changed {
+		return
+	}
 	c.set = set
-	for _, change := range changes {
-		if change.Kind != tenant.Reconfigured {
-			c.have = tenant.Snapshot{}
-		}
+	if change.Kind != tenant.Reconfigured {
+		c.have = tenant.Snapshot{}
+	}
+	if c.logs(Info) { // else what is logged is not even put together
 		c.log(Info, "tenant "+string(change.Kind), "tenant_id", change.TenantID,
 			"cause", string(change.Cause), "event_type", string(v.eventType), "event_id", v.eventID)
 	}
-	c.tell(changes)
+	c.tell(v.key, change, by)
 }
 
 // applyLink takes in what the feed says of itself.

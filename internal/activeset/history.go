@@ -3,7 +3,6 @@ package activeset
 import (
 	"container/list"
 	"slices"
-	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
@@ -15,31 +14,67 @@ const (
 )
 
 // history remembers the last changes of each tenant, so that one can ask why it is there or not. A tenant that has only
-// been bootstrapped costs nothing.
+// come with a list costs nothing: the set knows its origin.
 type history struct {
-	bootstrapped time.Time
-	changes      map[string][]tenant.Change // by canonical id, oldest first
-	left         list.List                  // canonical ids of those that left, oldest first
-	places       map[string]*list.Element   // of each in it
-	recent       []tenant.Change            // of all tenants, oldest first
+	changes map[string][]tenant.Change // by canonical id, oldest first
+	left    list.List                  // canonical ids of those that left, oldest first
+	places  map[string]*list.Element   // of each in it
+	last    *Wave                      // that removed tenants
+	recent  []tenant.Change            // of all tenants: a ring, once it is full
+	oldest  int                        // in it
 }
 
-// record notes a change. tenants is the size of the set, which bounds what is remembered of those that left.
-func (h *history) record(key string, change tenant.Change, tenants int) {
-	if len(h.recent) >= recentLength {
-		h.recent = slices.Delete(h.recent, 0, 1)
-	}
-	h.recent = append(h.recent, change)
+// record notes a change of a tenant that came by the origin. tenants is the size of the set, which bounds what is remembered of those
+// that left.
+func (h *history) record(key string, change tenant.Change, by *origin, tenants int) {
+	h.note(change)
 	if h.changes == nil {
 		h.changes = make(map[string][]tenant.Change)
 	}
-	before := trim(h.of(key, change.Kind != tenant.Added))
-	if len(before) > 0 && before[0].TenantID == "" {
-		before[0].TenantID = change.TenantID
-	}
-	h.changes[key] = append(before, change)
+	before := h.of(key, change.TenantID, by)
+	h.changes[key] = append(trim(before), change)
 	h.place(key, change.Kind == tenant.Removed, tenants)
 }
+
+// note keeps the change among the last of all.
+func (h *history) note(change tenant.Change) {
+	if len(h.recent) < recentLength {
+		h.recent = append(h.recent, change)
+		return
+	}
+	h.recent[h.oldest] = change
+	h.oldest = (h.oldest + 1) % recentLength
+}
+
+// newest are the last changes of all tenants, newest first.
+func (h *history) newest() []tenant.Change {
+	changes := append(slices.Clone(h.recent[h.oldest:]), h.recent[:h.oldest]...)
+	slices.Reverse(changes)
+	return changes
+}
+
+// wave notes what a list has done to many. Of those of whom nothing else is known it keeps who left last.
+func (h *history) wave(w *Wave, tenants int) {
+	w.last(recentLength, h.note)
+	if w.removed.len() > 0 {
+		h.last = &Wave{removed: w.removed, notRemoved: w.notRemoved, by: w.by}
+	}
+	if w.by.first() {
+		return
+	}
+	for key, before := range h.changes {
+		place := w.Find(key)
+		if place < 0 {
+			continue
+		}
+		change, _ := w.At(place)
+		h.changes[key] = append(trim(before), change)
+		h.place(key, change.Kind == tenant.Removed, tenants)
+	}
+}
+
+// first reports whether the set began with what came by the origin.
+func (o *origin) first() bool { return o.cause != tenant.CauseReconcile }
 
 // place keeps the order in which tenants left, and forgets the oldest of them.
 func (h *history) place(key string, left bool, tenants int) {
@@ -61,34 +96,42 @@ func (h *history) place(key string, left bool, tenants int) {
 	}
 }
 
-// of returns what is known of a tenant, oldest first; there says whether it is in the set. The slice is not to be changed.
-func (h *history) of(key string, there bool) []tenant.Change {
+// of returns what is known of a tenant, oldest first: id and by are those of the set, and empty where it is not there.
+func (h *history) of(key, id string, by *origin) []tenant.Change {
 	known := h.changes[key]
-	if len(known) == 0 && there {
-		return []tenant.Change{{Kind: tenant.Added, Cause: tenant.CauseBootstrap, At: h.bootstrapped}}
+	if by != nil {
+		if len(known) == 0 || known[len(known)-1].At.Before(by.at) {
+			known = append(slices.Clip(known), by.change(tenant.Added, id))
+		}
+		return known
+	}
+	if id == "" && len(known) == 0 && h.last != nil {
+		if place := h.last.Find(key); place >= 0 {
+			change, _ := h.last.At(place)
+			return []tenant.Change{change}
+		}
 	}
 	return known
 }
 
-// added returns how the tenant, which is in the set under the id, came to be there.
-func (h *history) added(e Entry) tenant.Change {
-	for _, change := range slices.Backward(h.of(e.Key, true)) {
-		if change.Kind == tenant.Added {
-			change.TenantID = e.ID
-			return change
+// added completes how the tenant came to be there, of which the set does not know the origin.
+func (h *history) added(key string, change tenant.Change) tenant.Change {
+	for _, known := range slices.Backward(h.changes[key]) {
+		if known.Kind == tenant.Added {
+			return known
 		}
 	}
-	return tenant.Change{Kind: tenant.Added, TenantID: e.ID, Cause: tenant.CauseBootstrap, At: h.bootstrapped}
+	return change
 }
 
 // trim makes room for one more, and keeps the last Added, which says since when the tenant is there.
 func trim(changes []tenant.Change) []tenant.Change {
 	if len(changes) < historyLength {
-		return slices.Clone(changes)
+		return changes
 	}
 	oldest := 0
 	if !slices.ContainsFunc(changes[1:], func(c tenant.Change) bool { return c.Kind == tenant.Added }) {
 		oldest = 1
 	}
-	return slices.Delete(slices.Clone(changes), oldest, oldest+1)
+	return slices.Delete(changes, oldest, oldest+1)
 }

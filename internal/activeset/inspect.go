@@ -42,26 +42,26 @@ func (c *Core) Held() bool { return c.held }
 func (c *Core) NextLook() time.Time { return c.nextLook }
 
 // Case is by what the memory tells the event from others, packed into 31 bits: two of one case go the same way through it.
-func (c *Core) Case(evt tenant.Event) (packed uint64) {
+func (c *Core) Case(evt tenant.Event) (sum uint64) {
 	m, v := &c.memory, read(evt, c.cfg.Service, c.cfg.Environment)
 	w := m.world(v.epoch())
 	known := w.marks[v.key]
-	_, there := c.set.Lookup(v.key)
+	there := c.set.Has(v.key)
 	dated := m.dated(v)
 	for _, value := range []int{
-		int(v.effect) >> 1, int(v.effect)<<1 | bits(v.versioned()), int(v.outcome),
+		int(v.effect) >> 1, int(v.effect)<<1 | packed(v.versioned()), int(v.outcome),
 		compareSaid(v.revision(), known.said), compareSaid(v.revision(), known.asked),
-		bits(v.revision() <= w.prefix, v.revision() == w.prefix+1), bits(m.epoch != "", m.isForeign(v)),
-		bits(there, known.active), bits(c.gaps == c.closed, c.phase == phaseStarted),
-		bits(!dated.IsZero(), v.at.Before(dated)), bits(w.lost, len(w.ahead) > 0),
-		bits(m.marked() > len(w.marks), m.left != nil),
+		packed(v.revision() <= w.prefix, v.revision() == w.prefix+1), packed(m.epoch != "", m.isForeign(v)),
+		packed(there, known.active), packed(c.gaps == c.closed, c.phase == phaseStarted),
+		packed(!dated.IsZero(), v.at.Before(dated)), packed(w.lost, len(w.ahead) > 0),
+		packed(m.marked() > len(w.marks), m.left != nil),
 	} {
-		packed = packed<<2 | uint64(value&3)
+		sum = sum<<2 | uint64(value&3)
 	}
-	return packed & (1<<31 - 1)
+	return sum & (1<<31 - 1)
 }
 
-func bits(yes ...bool) (n int) {
+func packed(yes ...bool) (n int) {
 	for _, bit := range yes {
 		n <<= 1
 		if bit {

@@ -245,30 +245,34 @@ func (m *memory) hole(moment time.Time) (missing uint64, oldest time.Time) {
 // tell notes that a snapshot is asked for because of what is missing.
 func (m *memory) tell() { m.world(m.epoch).tell() }
 
-// override replaces what the snapshot's rows say by what newer events said. It reports whether a tenant is missing of
-// which tenant.activated is newer than the list.
-func (m *memory) override(r *Rows, v tenant.Version, began uint64) (doubtful bool) {
+// override replaces what the list says by what newer events said, and returns the tenants of which it does. doubtful says that a
+// tenant is missing of which tenant.activated is newer than the list.
+func (m *memory) override(list *Set, v tenant.Version, began uint64) (overridden []string, doubtful bool) {
 	for _, w := range m.worlds {
 		for key := range w.marks {
-			doubtful = m.overrideRow(r, key, v, began) || doubtful
+			changed, doubt := m.overrideRow(list, key, v, began)
+			doubtful = doubtful || doubt
+			if changed {
+				overridden = append(overridden, key)
+			}
 		}
 	}
-	return doubtful
+	return overridden, doubtful
 }
 
-func (m *memory) overrideRow(r *Rows, key string, v tenant.Version, began uint64) (doubtful bool) {
+func (m *memory) overrideRow(list *Set, key string, v tenant.Version, began uint64) (changed, doubtful bool) {
 	said, asked := m.newest(key, v, began)
-	_, listed := r.ids[key]
+	listed := list.Has(key)
 	switch {
 	case said.said.tick == 0:
 	case said.active && !listed:
-		r.Add(tenant.Row{ID: []byte(said.id)})
-		listed = true
-	case !said.active:
-		delete(r.ids, key)
-		listed = false
+		*list = list.with(said.id, nil)
+		changed, listed = true, true
+	case !said.active && listed:
+		*list = list.without(key)
+		changed, listed = true, false
 	}
-	return asked && !listed
+	return changed, asked && !listed
 }
 
 // newest is what was said of the tenant last that is newer than the snapshot, and whether tenant.activated is.

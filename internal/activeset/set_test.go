@@ -1,141 +1,254 @@
 package activeset
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-func setOf(ids ...string) Tree {
-	var t Tree
-	for _, id := range ids {
-		t = t.with(Entry{Key: tenant.CanonicalID(id), ID: id})
+// uuid is the n-th of some UUIDs, in one of its spellings.
+func uuid(n, spelling int) string {
+	digits := fmt.Sprintf("%08xabcd4ef08a3b5c6d7e8f9012", n)
+	switch spelling {
+	case 1:
+		return strings.ToUpper(digits)
+	case 2:
+		return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
+	default:
+		return digits
 	}
-	return t
 }
 
-func idsOf(t Tree) string {
-	var ids []string
-	for e := range t.All() {
-		ids = append(ids, e.ID)
+// drawID is one of some ids: UUIDs of one length, or of several, or other ids.
+func drawID(t *rapid.T, kind string) string {
+	n := rapid.IntRange(0, 60).Draw(t, "n")
+	switch kind {
+	case "digits":
+		return uuid(n, rapid.IntRange(0, 1).Draw(t, "spelling"))
+	case "uuids":
+		return uuid(n, rapid.IntRange(0, 2).Draw(t, "spelling"))
+	case "equal":
+		return fmt.Sprintf("tenant-%04d", n)
+	default:
+		return fmt.Sprint("t", n*n)
 	}
+}
+
+type setModel map[string]string // the spelling by the canonical id
+
+func (m setModel) check(t *rapid.T, s Set, kind string) {
+	ids := s.IDs()
+	all := slices.Collect(s.All())
 	slices.Sort(ids)
-	return strings.Join(ids, " ")
-}
-
-func rowsOf(ids ...string) Rows {
-	var r Rows
-	for _, id := range ids {
-		r.Add(tenant.Row{ID: []byte(id), Status: []byte("active")})
+	slices.Sort(all)
+	want := slices.Sorted(maps.Values(m))
+	if s.Len() != len(m) || !slices.Equal(ids, want) || !slices.Equal(all, want) {
+		t.Fatalf("%d tenants, IDs %v, All %v, want %v", s.Len(), ids, all, want)
 	}
-	return r
-}
-
-func holdNone(int) bool { return false }
-
-func tell(changes []tenant.Change) string {
-	var words []string
-	for _, c := range changes {
-		words = append(words, string(c.Kind)+" "+c.TenantID)
-	}
-	return strings.Join(words, ", ")
-}
-
-func TestReconcile(t *testing.T) {
-	for _, tc := range []struct {
-		name        string
-		set         []string
-		list        []string
-		wantSet     string
-		wantChanges string
-		hold        bool
-		wantHeld    int
-	}{
-		{name: "nothing new", set: []string{"a", "b"}, list: []string{"b", "a"}, wantSet: "a b"},
-		{name: "first list", list: []string{"b", "a"}, wantSet: "a b", wantChanges: "added a, added b"},
-		{name: "both ways", set: []string{"a", "b", "c"}, list: []string{"b", "d"}, wantSet: "b d", wantChanges: "removed a, removed c, added d"},
-		{name: "empty list", set: []string{"a", "b"}, wantChanges: "removed a, removed b"},
-		{name: "as many come as go", set: []string{"a"}, list: []string{"b"}, wantSet: "b", wantChanges: "removed a, added b"},
-		{name: "removals held", set: []string{"a", "b"}, list: []string{"c"}, hold: true, wantSet: "a b c", wantChanges: "added c", wantHeld: 2},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			before := setOf(tc.set...)
-			set, changes, held := reconcile(before, rowsOf(tc.list...), func(int) bool { return tc.hold }, tenant.CauseReconcile, time.Time{})
-			if idsOf(set) != tc.wantSet || tell(changes) != tc.wantChanges || held != tc.wantHeld {
-				t.Errorf("got %q, %q, %d held; want %q, %q, %d", idsOf(set), tell(changes), held, tc.wantSet, tc.wantChanges, tc.wantHeld)
-			}
-			if idsOf(before) != strings.Join(tc.set, " ") {
-				t.Error("the set before was changed")
-			}
-		})
+	for range 20 {
+		id := drawID(t, kind)
+		spelled, there := s.Lookup(id)
+		if known, in := m[tenant.CanonicalID(id)]; there != in || spelled != known || s.Has(id) != in {
+			t.Fatalf("Lookup(%q) = %q, %v, Has %v; want %q, %v", id, spelled, there, s.Has(id), known, in)
+		}
 	}
 }
 
-// TestReconcileFolds checks for random sets and lists that applying the changes to the one gives the other.
-func TestReconcileFolds(t *testing.T) {
-	ids := rapid.SliceOfDistinct(rapid.StringMatching(`[a-z0-9]{1,3}`), rapid.ID[string])
+// TestSetIsAMap compares the Set with Go's map over random histories, in which it is built anew now and then, and holds every Set of
+// the history to what it was, as readers keep old ones.
+func TestSetIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have, list := ids.Draw(t, "set"), ids.Draw(t, "list")
-		set, changes, _ := reconcile(setOf(have...), rowsOf(list...), holdNone, tenant.CauseReconcile, time.Time{})
-		slices.Sort(list)
-		if got := idsOf(set); got != strings.Join(list, " ") {
-			t.Fatalf("the set is %q", got)
+		kind := rapid.SampledFrom([]string{"digits", "uuids", "equal", "any"}).Draw(t, "kind")
+		type moment struct {
+			set  Set
+			want setModel
 		}
-		told := map[string]bool{}
-		for _, id := range have {
-			told[id] = true
-		}
-		for _, c := range changes {
-			if told[c.TenantID] == (c.Kind == tenant.Added) {
-				t.Fatalf("%s %s changes nothing", c.Kind, c.TenantID)
+		now := moment{want: setModel{}}
+		var past []moment
+		for range rapid.IntRange(0, 120).Draw(t, "steps") {
+			id := drawID(t, kind)
+			key := tenant.CanonicalID(id)
+			next := maps.Clone(now.want)
+			switch _, there := next[key]; {
+			case rapid.IntRange(0, 9).Draw(t, "again") == 0:
+				now.set = now.set.Rebuilt()
+			case there:
+				now.set = now.set.without(id)
+				delete(next, key)
+			default:
+				now.set = now.set.with(id, nil)
+				next[key] = id
 			}
-			told[c.TenantID] = c.Kind == tenant.Added
+			now.want = next
+			past = append(past, now)
 		}
-		for _, id := range list {
-			if !told[id] {
-				t.Fatalf("%s was not told of", id)
+		for _, m := range past {
+			m.want.check(t, m.set, kind)
+		}
+		if len(now.want) == 0 && now.set.added != nil {
+			t.Fatal("an empty Set holds on to nodes")
+		}
+		for _, earlier := range past {
+			if earlier.set.base == now.set.base {
+				checkSince(t, earlier.set, now.set)
 			}
 		}
 	})
 }
 
-func TestSpellingIsKept(t *testing.T) {
-	const dashed, plain = "6F1C2A9E-4b7d-4e0f-8a3b-5c6d7e8f9012", "6f1c2a9e4b7d4e0f8a3b5c6d7e8f9012"
-	set, changes, _ := reconcile(setOf(dashed), rowsOf(plain), holdNone, tenant.CauseReconcile, time.Time{})
-	if idsOf(set) != dashed || len(changes) != 0 {
-		t.Errorf("the list's spelling made %q of it, %v", idsOf(set), changes)
-	}
-	_, changes = apply(set, verdict{effect: effectRemove, key: plain, id: plain}, time.Time{})
-	if tell(changes) != "removed "+dashed {
-		t.Errorf("told %q", tell(changes))
+// checkSince holds since to what differs.
+func checkSince(t *rapid.T, earlier, now Set) {
+	told := map[string]bool{}
+	now.since(earlier, func(id string) { told[tenant.CanonicalID(id)] = true })
+	for _, set := range []Set{earlier, now} {
+		for id := range set.All() {
+			a, _ := earlier.Lookup(id)
+			if b, _ := now.Lookup(id); a != b && !told[tenant.CanonicalID(id)] {
+				t.Fatalf("%q became %q, and since does not say so", a, b)
+			}
+		}
 	}
 }
 
-func TestApply(t *testing.T) {
-	for _, tc := range []struct {
-		effect      effect
-		id          string
-		wantSet     string
-		wantChanges string
-	}{
-		{effectAdd, "b", "a b", "added b"},
-		{effectAdd, "a", "a", ""},
-		{effectRemove, "a", "", "removed a"},
-		{effectRemove, "b", "a", ""},
-		{effectReconfigure, "a", "a", "reconfigured a"},
-		{effectReconfigure, "b", "a", ""},
-		{effectNone, "b", "a", ""},
-		{effectRecheck, "b", "a", ""},
-		{effectUnknown, "a", "a", ""},
-	} {
-		set, changes := apply(setOf("a"), verdict{effect: tc.effect, key: tc.id, id: tc.id}, time.Time{})
-		if idsOf(set) != tc.wantSet || tell(changes) != tc.wantChanges {
-			t.Errorf("effect %d on %s: got %q, %q; want %q, %q", tc.effect, tc.id, idsOf(set), tell(changes), tc.wantSet, tc.wantChanges)
+// TestRowsTwice: a tenant that is listed twice, in whichever spelling, counts once, as it is spelled first, in lists of every size
+// about that of a chunk.
+func TestRowsTwice(t *testing.T) {
+	for _, n := range []int{1, 2, idsPerChunk - 1, idsPerChunk, idsPerChunk + 1, 3 * idsPerChunk} {
+		for _, again := range []int{0, 1, 2} {
+			var r Rows
+			want := map[string]bool{}
+			for i := range n {
+				r.Add(tenant.Row{ID: []byte(uuid(i, 2))})
+				want[uuid(i, 2)] = true
+				if i%7 == 0 {
+					r.Add(tenant.Row{ID: []byte(uuid(i/2, again))})
+				}
+			}
+			r.Seal()
+			got := map[string]bool{}
+			for id := range r.set.All() {
+				got[id] = true
+			}
+			if twice := (n + 6) / 7; !maps.Equal(got, want) || r.skipped != uint64(twice) {
+				t.Errorf("%d rows, spelled %d: %d tenants, %d skipped, want %d", n, again, len(got), r.skipped, twice)
+			}
+			for i := range n {
+				if spelled, there := r.set.Lookup(uuid(i, 0)); !there || spelled != uuid(i, 2) {
+					t.Fatalf("%d rows: Lookup(%d) = %q, %v", n, i, spelled, there)
+				}
+			}
 		}
+	}
+}
+
+// TestOrigins: each tenant keeps by what it came, whatever is built anew.
+func TestOrigins(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lists := []*origin{nil, {cause: tenant.CauseBootstrap}, {cause: tenant.CauseReconcile}}
+		var set Set
+		want := map[string]*origin{}
+		for range rapid.IntRange(0, 80).Draw(t, "steps") {
+			id := drawID(t, "any")
+			_, there := want[id]
+			switch {
+			case rapid.IntRange(0, 7).Draw(t, "again") == 0:
+				set = set.Rebuilt()
+			case there:
+				set = set.without(id)
+				delete(want, id)
+			default:
+				want[id] = rapid.SampledFrom(lists).Draw(t, "origin")
+				set = set.with(id, want[id])
+			}
+		}
+		for id, by := range want {
+			if _, got, _ := set.find(id); got != by {
+				t.Fatalf("%s came by %v, want %v", id, got, by)
+			}
+		}
+	})
+}
+
+func TestLoopCanBeLeft(t *testing.T) {
+	for _, build := range []func(Set) Set{func(s Set) Set { return s }, Set.Rebuilt} {
+		var full Set
+		for i := range 1000 {
+			full = full.with(fmt.Sprint(i), nil)
+		}
+		seen := 0
+		for range build(full).All() {
+			if seen++; seen == 3 {
+				break
+			}
+		}
+		if seen != 3 {
+			t.Fatalf("the loop went on to %d", seen)
+		}
+	}
+}
+
+// TestTreeHoldsEqualHashes puts more tenants under one hash than a leaf holds, as nothing but luck prevents.
+func TestTreeHoldsEqualHashes(t *testing.T) {
+	var n *node
+	for i := range 3 * leafLength {
+		n = n.with(entry{id: fmt.Sprint(i)})
+	}
+	for i := range leafLength {
+		q := ident{id: fmt.Sprint(i)}
+		n = n.without(&q)
+	}
+	seen := 0
+	n.walk(func(e *entry) bool { seen++; q := ident{id: e.id}; return n.find(&q) == e })
+	if seen != 2*leafLength {
+		t.Fatalf("%d of %d entries are left", seen, 2*leafLength)
+	}
+}
+
+// TestBaseHoldsEqualHashes does the same to the table, whose search wraps at its end.
+func TestBaseHoldsEqualHashes(t *testing.T) {
+	b := &base{slots: make([]uint32, 8), mask: 7}
+	for i := range 6 {
+		b.ids = append(b.ids, fmt.Sprint(i))
+		q := ident{id: b.ids[i], hash: 1<<64 - 1} // the last slot
+		if !b.put(&q, i) || b.put(&q, i) {
+			t.Fatalf("the %d-th was not put once", i)
+		}
+	}
+	for i := range 8 {
+		q := ident{id: fmt.Sprint(i), hash: 1<<64 - 1}
+		if place := b.find(&q); place != i && i < 6 || place != -1 && i >= 6 {
+			t.Errorf("%d is found at %d", i, place)
+		}
+	}
+}
+
+// TestReadsAllocateNothing holds what the documents say of the hot reads.
+func TestReadsAllocateNothing(t *testing.T) {
+	var set Set
+	for i := range 3000 {
+		set = set.with(uuid(i, 2), nil)
+	}
+	set = set.Rebuilt().without(uuid(5, 2)).with(uuid(5000, 2), nil)
+	upper := uuid(7, 1)
+	for name, read := range map[string]func(){
+		"Has": func() { set.Has(upper) },
+		"All": func() {
+			for range set.All() {
+			}
+		},
+		"Find": func() { set.Lookup(upper) },
+	} {
+		if n := testing.AllocsPerRun(100, read); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { set.IDs() }); n != 1 {
+		t.Errorf("IDs allocates %v times, want once", n)
 	}
 }

@@ -38,7 +38,10 @@ type Answer struct {
 	tenant.Snapshot
 
 	Rows Rows
-	Err  error
+	// Difference is what leads from the set to the rows, as [Config.Compare] has worked it out since the request began; nil where nobody
+	// has.
+	Difference *Difference
+	Err        error
 }
 
 // Saved is a set that was kept from before.
@@ -95,30 +98,31 @@ func (c *Core) bootstrap(now time.Time, req Request, ans Answer) error {
 	if ans.Err != nil {
 		return ans.Err
 	}
-	c.phase, c.history.bootstrapped = phaseStarted, now
+	c.phase = phaseStarted
 	c.take(now, req, ans, tenant.CauseBootstrap)
 	return nil
 }
 
 // Restore starts the core with the set that was saved, because the request has failed.
 func (c *Core) Restore(now time.Time, saved Saved, req Request, failure error) {
-	c.phase, c.history.bootstrapped = phaseStarted, now
-	var snapshot Rows
+	c.phase = phaseStarted
+	var rows Rows
 	for _, id := range saved.Tenants {
-		snapshot.Add(tenant.Row{ID: []byte(id)})
+		rows.Add(tenant.Row{ID: []byte(id)})
 	}
-	listed := snapshot.Len()
-	c.memory.override(&snapshot, tenant.Version{}, req.tick)
-	set, changes, _ := reconcile(c.set, snapshot, func(int) bool { return false }, tenant.CauseSnapshotFile, now)
-	c.set, c.fromFile = set, true
+	rows.Seal()
+	list := rows.set
+	overridden, _ := c.memory.override(&list, tenant.Version{}, req.tick)
+	m := reconcile(c.set, list, compare(c.set, rows.set, c.cfg.Slack), overridden, origin{tenant.CauseSnapshotFile, now})
+	c.set, c.fromFile = m.result(), true
 	c.status.LastSnapshot = saved.At
 	c.snapshotErr, c.failingSince = failure, now
 	c.plan.succeeded(now, c.interval())
 	c.openGap(now, "started from the snapshot file")
 	c.plan.failed(now, Known(failure), c.cfg.ResyncSpread)
 	c.log(Warn, "the manager does not answer; started from the snapshot file",
-		"error", failure, "listed", listed, "age", max(0, now.Sub(saved.At)).Round(time.Second).String())
-	c.tell(changes)
+		"error", failure, "listed", rows.Len(), "age", max(0, now.Sub(saved.At)).Round(time.Second).String())
+	c.tellMerged(m, tenant.CauseSnapshotFile)
 }
 
 func (c *Core) failed(now time.Time, err error) {
@@ -248,34 +252,41 @@ func (c *Core) cover(now time.Time, req Request, ans Answer) {
 // merge reconciles the set with the answer. It returns how many removals are held, and whether the answer may be too old.
 // explained says that it is known why the list and the set may differ.
 func (c *Core) merge(now time.Time, req Request, ans Answer, cause tenant.Cause, explained bool) (held int, doubtful bool) {
-	listed := ans.Rows.Len()
-	doubtful = c.memory.override(&ans.Rows, ans.Version, req.tick)
-	set, changes, held := reconcile(c.set, ans.Rows, c.holds, cause, now)
-	c.set, c.have = set, tenant.Snapshot{}
+	ans.Rows.Seal()
+	list := ans.Rows.set
+	overridden, doubtful := c.memory.override(&list, ans.Version, req.tick)
+	m := reconcile(c.set, list, c.difference(ans), overridden, origin{cause, now})
+	if c.holds(m.removals()) {
+		held = m.removals()
+		m.keepAll()
+	}
+	c.set, c.have = m.result(), tenant.Snapshot{}
 	c.status.Counters.RowsSkipped += ans.Rows.skipped
+	told := c.tellMerged(m, cause)
 	if cause == tenant.CauseReconcile {
-		c.status.Counters.DriftFound += uint64(len(changes))
+		c.status.Counters.DriftFound += uint64(m.removals() + m.additions()) //nolint:gosec // a count is never negative
 		if before := c.memory.known().Epoch; !explained && (before == "" || before == ans.Version.Epoch) {
-			c.differences.found(changes, ans.Version, now)
+			c.differences.found(told, ans.Version, now)
 		}
 	}
-	c.tell(changes)
-	c.logMerge(changes, ans.Rows.skipped, listed, cause)
+	c.logMerge(m, ans.Rows.skipped, ans.Rows.Len(), cause)
 	return held, doubtful
 }
 
-func (c *Core) logMerge(changes []tenant.Change, skipped uint64, listed int, cause tenant.Cause) {
-	level := Debug
-	if len(changes) > 0 || cause == tenant.CauseBootstrap {
+// difference is the one that came with the answer, while it is of any use, and else a new one.
+func (c *Core) difference(ans Answer) *Difference {
+	if d := ans.Difference; d != nil && d.before.base == c.set.base && d.listed == ans.Rows.set {
+		return d
+	}
+	return compare(c.set, ans.Rows.set, c.cfg.Slack)
+}
+
+func (c *Core) logMerge(m *merging, skipped uint64, listed int, cause tenant.Cause) {
+	level, added, removed := Debug, m.additions(), m.removals()
+	if added+removed > 0 || cause == tenant.CauseBootstrap {
 		level = Info
 	}
-	removed := 0
-	for _, change := range changes {
-		if change.Kind == tenant.Removed {
-			removed++
-		}
-	}
-	c.log(level, "snapshot taken", "cause", string(cause), "listed", listed, "added", len(changes)-removed, "removed", removed)
+	c.log(level, "snapshot taken", "cause", string(cause), "listed", listed, "added", added, "removed", removed)
 	if skipped > 0 {
 		level := Warn
 		if skipped == c.alarms.skipped {

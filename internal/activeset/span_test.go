@@ -20,7 +20,7 @@ func spanned(t *testing.T, now time.Time) *Core {
 }
 
 func listAt(revision uint64) Answer {
-	return Answer{Snapshot: tenant.Snapshot{Version: tenant.Version{Epoch: "e", Revision: revision}}, Rows: rowsOf("a")}
+	return Answer{Snapshot: tenant.Snapshot{Version: tenant.Version{Epoch: "e", Revision: revision}}, Rows: Rows{set: rowsOf("a")}}
 }
 
 func subscribed(revision uint64, filtered bool) tenant.Signal {

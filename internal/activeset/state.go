@@ -103,7 +103,7 @@ func (c *Core) turn(now time.Time) (next time.Time) {
 	}{
 		{c.snapshotErr != nil, c.failingSince.Add(c.cfg.PollInterval + 1)},
 		{c.silent() && c.unheard == nil, c.hearing.since.Add(firstHeardWithin)},
-		{len(c.differences.pending) > 0, c.differences.due},
+		{c.differences.any(), c.differences.due},
 		{!c.nextLook.IsZero(), c.nextLook},
 	} {
 		if t.waits && t.at.After(now) && (next.IsZero() || t.at.Before(next)) {

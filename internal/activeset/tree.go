@@ -1,10 +1,6 @@
 package activeset
 
-import (
-	"hash/maphash"
-	"iter"
-	"slices"
-)
+import "slices"
 
 const (
 	treeBits   = 4             // bits of the hash that one level of the tree uses
@@ -13,104 +9,89 @@ const (
 	leafLength = 8             // tenants of a leaf before it is split
 )
 
-var treeSeed = maphash.MakeSeed()
-
-// Entry is one tenant of the set.
-type Entry struct {
-	Key string // canonical id
-	ID  string // the spelling that is handed out
+// entry is one tenant of a tree.
+type entry struct {
+	hash   uint64
+	id     string  // the spelling that is handed out
+	origin *origin // of which list it came; nil where it came by itself
 }
 
-// Tree is a persistent map from canonical ids to entries: with and without return a new tree that shares all but one
-// path with the old one, which stays as it is. So a reader keeps a consistent view for nothing, and a change costs the
-// same in a set of a hundred tenants and in one of a million. The zero Tree is empty.
-type Tree struct {
-	root *node
-	size int
-}
-
-// Len is the number of tenants.
-func (t Tree) Len() int { return t.size }
-
-// node is a branch when kids is set, and a leaf otherwise.
+// node is a persistent tree of tenants: with and without return a new one that shares all but one path with the old one, which stays
+// as it is. It is a branch when kids is set, and a leaf otherwise. A nil node is empty.
 type node struct {
 	kids *[treeFanout]*node
-	leaf []Entry
+	leaf []entry
 }
 
-// Lookup returns the tenant of the canonical id, and whether it is in the set.
-func (t Tree) Lookup(key string) (Entry, bool) {
-	n, hash := t.root, maphash.String(treeSeed, key)
-	for n != nil && n.kids != nil {
-		n, hash = n.kids[hash%treeFanout], hash>>treeBits
-	}
-	if n == nil {
-		return Entry{}, false
-	}
-	for i := range n.leaf {
-		if n.leaf[i].Key == key {
-			return n.leaf[i], true
+// find returns the tenant, nil when it is not in the tree.
+func (n *node) find(q *ident) *entry {
+	for hash := q.hash; n != nil; hash >>= treeBits {
+		if n.kids != nil {
+			n = n.kids[hash%treeFanout]
+			continue
 		}
+		for i := range n.leaf {
+			if e := &n.leaf[i]; e.hash == q.hash && q.is(e.id) {
+				return e
+			}
+		}
+		return nil
 	}
-	return Entry{}, false
+	return nil
 }
 
 // with returns the tree with e, which must not be in it.
-func (t Tree) with(e Entry) Tree {
-	return Tree{root: t.root.with(e, maphash.String(treeSeed, e.Key), 0), size: t.size + 1}
-}
+func (n *node) with(e entry) *node { return n.withAt(e, 0) }
 
-// without returns the tree without key, which must be in it.
-func (t Tree) without(key string) Tree {
-	return Tree{root: t.root.without(key, maphash.String(treeSeed, key)), size: t.size - 1}
-}
-
-// All yields every entry, in no particular order.
-func (t Tree) All() iter.Seq[Entry] {
-	return func(yield func(Entry) bool) { t.root.walk(yield) }
-}
-
-func (n *node) with(e Entry, hash uint64, depth int) *node {
+func (n *node) withAt(e entry, depth int) *node {
 	switch {
 	case n == nil:
-		return &node{leaf: []Entry{e}}
+		return &node{leaf: []entry{e}}
 	case n.kids != nil:
 		kids := *n.kids
-		kid := &kids[hash%treeFanout]
-		*kid = (*kid).with(e, hash>>treeBits, depth+1)
+		kid := &kids[e.digit(depth)]
+		*kid = (*kid).withAt(e, depth+1)
 		return &node{kids: &kids}
 	case len(n.leaf) < leafLength || depth == treeDepth:
 		return &node{leaf: append(slices.Clip(n.leaf), e)}
 	}
 	branch := &node{kids: new([treeFanout]*node)}
 	for _, old := range n.leaf {
-		branch = branch.with(old, maphash.String(treeSeed, old.Key)>>(depth*treeBits), depth)
+		kid := &branch.kids[old.digit(depth)]
+		*kid = (*kid).withAt(old, depth+1)
 	}
-	return branch.with(e, hash, depth)
+	return branch.withAt(e, depth)
 }
 
-func (n *node) without(key string, hash uint64) *node {
+// digit is the part of the hash that the level uses.
+func (e *entry) digit(depth int) uint64 { return e.hash >> (depth * treeBits) % treeFanout }
+
+// without returns the tree without the tenant, which must be in it.
+func (n *node) without(q *ident) *node { return n.withoutAt(q, q.hash) }
+
+func (n *node) withoutAt(q *ident, hash uint64) *node {
 	if n.kids == nil {
 		if len(n.leaf) == 1 {
 			return nil
 		}
-		return &node{leaf: slices.DeleteFunc(slices.Clone(n.leaf), func(e Entry) bool { return e.Key == key })}
+		return &node{leaf: slices.DeleteFunc(slices.Clone(n.leaf), func(e entry) bool { return e.hash == q.hash && q.is(e.id) })}
 	}
 	kids := *n.kids
 	kid := &kids[hash%treeFanout]
-	*kid = (*kid).without(key, hash>>treeBits)
+	*kid = (*kid).withoutAt(q, hash>>treeBits)
 	if kids == [treeFanout]*node{} {
 		return nil
 	}
 	return &node{kids: &kids}
 }
 
-func (n *node) walk(yield func(Entry) bool) bool {
+// walk yields every entry, in no particular order, until yield returns false, and returns what it returned last.
+func (n *node) walk(yield func(*entry) bool) bool {
 	if n == nil {
 		return true
 	}
-	for _, e := range n.leaf {
-		if !yield(e) {
+	for i := range n.leaf {
+		if !yield(&n.leaf[i]) {
 			return false
 		}
 	}
@@ -123,4 +104,20 @@ func (n *node) walk(yield func(Entry) bool) bool {
 		}
 	}
 	return true
+}
+
+// differing yields the tenants of the two trees in which they may differ: those that are in both may be among them.
+func differing(a, b *node, yield func(id string)) {
+	if a == b {
+		return
+	}
+	if a != nil && b != nil && a.kids != nil && b.kids != nil {
+		for i := range a.kids {
+			differing(a.kids[i], b.kids[i], yield)
+		}
+		return
+	}
+	every := func(e *entry) bool { yield(e.id); return true }
+	a.walk(every)
+	b.walk(every)
 }

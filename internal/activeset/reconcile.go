@@ -1,0 +1,234 @@
+package activeset
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+// apply returns the set after an event of the tenant, and the change that it made, if it made one. It is pure, as
+// reconcile is: no lock, no clock, no I/O.
+func apply(set Set, v verdict, at time.Time) (Set, tenant.Change, bool) {
+	change := tenant.Change{TenantID: v.id, Cause: tenant.CauseEvent, EventType: v.eventType, At: at}
+	known, there := set.Lookup(v.key)
+	if there {
+		change.TenantID = known
+	}
+	switch {
+	case v.effect == effectAdd && !there:
+		change.Kind, change.TenantID = tenant.Added, strings.Clone(v.id) // and not the text of the event around it
+		return set.with(change.TenantID, nil), change, true
+	case v.effect == effectRemove && there:
+		change.Kind = tenant.Removed
+		return set.without(v.key), change, true
+	case v.effect == effectReconfigure && there:
+		change.Kind = tenant.Reconfigured
+		return set, change, true
+	}
+	return set, change, false
+}
+
+// Difference is what leads from a set to a list. It is worked out before anybody has to wait for it, and holds for a set that differs
+// in a few tenants just as well.
+type Difference struct {
+	before, listed Set
+	added, removed *base
+	next           Set // all of it in one base; only where much has changed
+	much           bool
+	by             *origin // of what is added; it is filled in when the list is taken
+}
+
+// Compare works out what leads from the set to the rows, which are sealed. It takes some tenths of a second for a million, and is
+// best called where that holds up nobody.
+func (cfg Config) Compare(before Set, rows *Rows) *Difference {
+	return compare(before, rows.set, cfg.Slack)
+}
+
+func compare(before, listed Set, slack int) *Difference {
+	d := &Difference{before: before, listed: listed, by: &origin{}}
+	added := missing(listed, before)
+	var removed []string
+	if before.size+len(added) != listed.size { // else nothing can be missing from the list
+		removed = missing(before, listed)
+	}
+	d.added, d.removed = listed.these(added), before.these(removed)
+	d.much = before.size == 0 || len(added)+len(removed) > before.slack(slack)
+	if d.much {
+		d.next = d.build()
+	}
+	return d
+}
+
+// missing returns the tenants of the one set that are not in the other.
+func missing(of, in Set) (ids []string) {
+	if in.size == 0 {
+		return of.IDs()
+	}
+	for id := range of.All() {
+		if !in.Has(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// these returns a base of the ids, which are of the set: its own where it is all of them.
+func (s Set) these(ids []string) *base {
+	if len(ids) == s.size && s.changed == 0 {
+		return s.base
+	}
+	var b builder
+	for _, id := range ids {
+		b.addFrom(id, nil)
+	}
+	made, _ := b.finish()
+	return made
+}
+
+// build makes the next set: what stays, as it was spelled, then what is added.
+func (d *Difference) build() Set {
+	if d.removed.len() == d.before.size {
+		return Set{base: d.added.from(d.by), size: d.added.len()}
+	}
+	var b builder
+	d.before.walk(func(id string, by *origin) {
+		if q := identOf(id); d.removed.find(&q) < 0 {
+			b.addFrom(id, by)
+		}
+	})
+	for _, id := range d.added.all() {
+		b.addFrom(id, d.by)
+	}
+	return b.set()
+}
+
+// merging is a list on its way into a set.
+type merging struct {
+	set, listed Set // the list is overridden by newer events
+	d           *Difference
+	touched     []string // the tenants of which the difference does not tell
+	by          *origin
+
+	notAdded, notRemoved *places // those of them that are in the difference
+	added, removed       []string
+}
+
+// reconcile prepares to make the set what is listed. ready is a difference between the two as they were, or nil; touched are the
+// tenants in which the list is another one since.
+func reconcile(set, listed Set, ready *Difference, touched []string, by origin) *merging {
+	m := &merging{set: set, listed: listed, d: ready, touched: touched}
+	set.since(ready.before, func(id string) { m.touched = append(m.touched, id) })
+	*ready.by = by
+	m.by = ready.by
+	m.sortOut()
+	return m
+}
+
+// sortOut looks at each of the touched tenants by itself.
+func (m *merging) sortOut() {
+	seen := make(map[string]struct{}, len(m.touched))
+	for _, id := range m.touched {
+		key := tenant.CanonicalID(id)
+		if _, twice := seen[key]; twice {
+			continue
+		}
+		seen[key] = struct{}{}
+		q := identOf(id)
+		if place := m.d.added.find(&q); place >= 0 {
+			m.notAdded = m.notAdded.with(place)
+		}
+		if place := m.d.removed.find(&q); place >= 0 {
+			m.notRemoved = m.notRemoved.with(place)
+		}
+		was, there := m.set.Lookup(id)
+		is, listed := m.listed.Lookup(id)
+		switch {
+		case listed && !there:
+			m.added = append(m.added, is)
+		case there && !listed:
+			m.removed = append(m.removed, was)
+		}
+	}
+}
+
+// removals is how many tenants are to go.
+func (m *merging) removals() int { return m.d.removed.len() - m.notRemoved.len() + len(m.removed) }
+
+// additions is how many are to come.
+func (m *merging) additions() int { return m.d.added.len() - m.notAdded.len() + len(m.added) }
+
+// keepAll leaves in place what would be removed.
+func (m *merging) keepAll() {
+	d := *m.d
+	d.removed, d.next, d.much = nil, Set{}, false
+	m.d, m.notRemoved, m.removed = &d, nil, nil
+}
+
+// result is the set that comes of it.
+func (m *merging) result() Set {
+	if m.d.much {
+		return m.mended(m.d.next)
+	}
+	next := m.set
+	for _, change := range m.changes(tenant.Removed) {
+		next = next.without(change.TenantID)
+	}
+	for _, change := range m.changes(tenant.Added) {
+		next = next.with(change.TenantID, m.by)
+	}
+	return next
+}
+
+// mended is the prepared set with the touched tenants as they are to be.
+func (m *merging) mended(next Set) Set {
+	for _, id := range m.touched {
+		is, listed := m.listed.Lookup(id)
+		was, by, there := m.set.find(id)
+		if next.Has(id) {
+			next = next.without(id)
+		}
+		switch {
+		case listed && there:
+			next = next.with(was, by)
+		case listed:
+			next = next.with(is, m.by)
+		}
+	}
+	return next
+}
+
+// changes are those of one kind, in the order of their canonical ids.
+func (m *merging) changes(kind tenant.Kind) []tenant.Change {
+	from, except, ids := m.d.added, m.notAdded, slices.Clone(m.added)
+	if kind == tenant.Removed {
+		from, except, ids = m.d.removed, m.notRemoved, slices.Clone(m.removed)
+	}
+	for place, id := range from.all() {
+		if !except.has(place) {
+			ids = append(ids, id)
+		}
+	}
+	return m.sorted(kind, ids)
+}
+
+func (m *merging) sorted(kind tenant.Kind, ids []string) []tenant.Change {
+	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(tenant.CanonicalID(a), tenant.CanonicalID(b)) })
+	changes := make([]tenant.Change, len(ids))
+	for i, id := range ids {
+		changes[i] = m.by.change(kind, id)
+	}
+	return changes
+}
+
+// few are all changes, one by one.
+func (m *merging) few() []tenant.Change {
+	return append(m.changes(tenant.Removed), m.changes(tenant.Added)...)
+}
+
+// many are the changes as a wave, and those beside it.
+func (m *merging) many() (w *Wave, beside []tenant.Change) {
+	w = &Wave{removed: m.d.removed, added: m.d.added, notRemoved: m.notRemoved, notAdded: m.notAdded, by: m.by}
+	return w, append(m.sorted(tenant.Removed, m.removed), m.sorted(tenant.Added, m.added)...)
+}
