@@ -149,3 +149,28 @@ func TestApply(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldWithWhatHasChangedMeanwhile: what the guard holds stays, also where the tenant is looked at by itself because the set has changed
+// since the difference was worked out; and what was worked out is corrected where it is not held.
+func TestHeldWithWhatHasChangedMeanwhile(t *testing.T) {
+	for _, slack := range []int{0, 4096} {
+		before, list := setOf("a", "b", "c", "d").Rebuilt(), rowsOf("a", "e", "f")
+		ready := compare(before, list, slack)
+		now := before.without("b").with("g", nil).without("a").with("f", nil)
+		for hold, want := range map[bool]string{false: "a e f", true: "a c d e f g"} {
+			m := reconcile(now, list, ready, nil, origin{cause: tenant.CauseReconcile})
+			if m.removals() != 3 || m.additions() != 2 {
+				t.Errorf("slack %d: %d removals and %d additions, want 3 and 2", slack, m.removals(), m.additions())
+			}
+			if hold {
+				m.keepAll()
+			}
+			if got := idsOf(m.result()); got != want {
+				t.Errorf("slack %d, held %v: the set is %q, want %q", slack, hold, got, want)
+			}
+			if told := tell(m.few()); hold && told != "added a, added e" || !hold && told != "removed c, removed d, removed g, added a, added e" {
+				t.Errorf("slack %d, held %v: %s", slack, hold, told)
+			}
+		}
+	}
+}
