@@ -36,7 +36,7 @@ var mutants = []mutant{
 	{"core", "a gap is closed by an older request", "4.2", "../internal/activeset/snapshots.go", "	c.closed = req.gap\n", "	c.closed = c.gaps\n"},
 	{"core", "a malformed event is not a gap", "4.2", "../internal/activeset/events.go", "	c.openGap(now, \"an event that could not be used\")\n", ""},
 	{"core", "an unknown event is not a gap", "4.2", "../internal/activeset/events.go", "		c.openGap(now, \"an event of a type that is not known\")\n", ""},
-	{"core", "tenant.activated of an absent tenant is not a gap", "4.2", "../internal/activeset/events.go", "if v.effect == effectRecheck && !there {", "if v.effect == effectRecheck && there {"},
+	{"core", "tenant.activated of an absent tenant is not a gap", "4.2", "../internal/activeset/events.go", "if v.effect == effectRecheck && !c.set.Has(v.key) {", "if v.effect == effectRecheck && c.set.Has(v.key) {"},
 	{"core", "a feed's gap is none", "4.2", "../internal/activeset/events.go", "		c.openGap(now, text(sig.Err, \"the feed missed events\"))\n", ""},
 	{"core", "a heartbeat ahead is not a gap", "4.2", "../internal/activeset/memory.go", "v.Revision > m.known().Revision)", "false)"},
 	{"live", "a failure is followed by no back-off", "4.2", "../internal/activeset/schedule.go", "	s.failures++\n", "	s.failures = 0\n"},
@@ -82,7 +82,7 @@ var mutants = []mutant{
 	{"live", "a body that was cut short is taken", "4.7", "fetch.go", "		return d.checked(ans)\n	}\n	list, err :=", "		if given, _ := ans.Rows.Counts(); given > 0 {\n			ans.Err = nil\n		}\n		return ans\n	}\n	list, err :="},
 
 	{"live", "a damaged file is used", "4.8", "snapshotfile.go", "hex.EncodeToString(sum[:]) != string(want) {", "false && hex.EncodeToString(sum[:]) != string(want) {"},
-	{"live", "a set from the file is not stale", "4.8", "../internal/activeset/snapshots.go", "	c.set, c.fromFile = set, true\n", "	c.set, c.snapshotErr = set, nil\n	failure = nil\n"},
+	{"live", "a set from the file is not stale", "4.8", "../internal/activeset/snapshots.go", "	c.set, c.fromFile = m.result(), true\n", "	c.set, c.snapshotErr = m.result(), nil\n	failure = nil\n"},
 	{"live", "the file is never written", "4.8", "snapshotfile.go", "		if now == last {\n			continue", "		if now == last || true {\n			continue"},
 	{"core", "Live while a gap is open", "4.9", "../internal/activeset/state.go", "	case c.gaps == c.closed:\n", "	case c.gaps >= c.closed:\n"},
 	{"core", "an event that a user hands in counts as heard", "4.9", "../internal/activeset/events.go", "{ c.applyVerdict(now, evt.verdict) }", "{ c.heardEvent(now, evt.verdict); c.applyVerdict(now, evt.verdict) }"},

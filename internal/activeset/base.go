@@ -3,7 +3,6 @@ package activeset
 import (
 	"math/bits"
 	"slices"
-	"sort"
 )
 
 // idsPerChunk is how many ids share one text. Whoever keeps one of them keeps all of these, 36 KiB of UUIDs, and not those of
@@ -75,7 +74,7 @@ func (b *base) id(place int) string {
 
 // origin is that of the tenant at the place.
 func (b *base) origin(place int) *origin {
-	after := sort.Search(len(b.runs), func(i int) bool { return b.runs[i].from > place })
+	after, _ := slices.BinarySearchFunc(b.runs, place+1, func(r run, to int) int { return r.from - to })
 	if after == 0 {
 		return nil
 	}

@@ -105,14 +105,6 @@ type Next struct {
 	Due, Turn time.Time
 }
 
-// News is a change of the set on its way to those who watch it, or those of a whole list.
-type News struct {
-	Key     string // canonical id
-	Initial bool   // it is what the set began with
-	Change  tenant.Change
-	Wave    *Wave // with it there is no Key and no Change
-}
-
 // Line is a line for the log: a text, and keys with values in turn.
 type Line struct {
 	Level Level
@@ -130,6 +122,12 @@ const (
 	Warn  Level = 4
 	None  Level = 8 // above all lines
 )
+
+// Compare works out what leads from the set to the rows, which are sealed. It takes some tenths of a second for a million, and is
+// best called where that holds up nobody.
+func (cfg Config) Compare(before Set, rows *Rows) *Difference {
+	return compare(before, rows.set, cfg.Slack)
+}
 
 // Worn reports whether so much of the set has changed that it is worth building anew.
 func (cfg Config) Worn(s Set) bool { return s.changed > s.slack(cfg.Slack) }
@@ -168,6 +166,27 @@ func (c *Core) Closed() bool { return c.phase == phaseClosed }
 
 // Set returns the set.
 func (c *Core) Set() Set { return c.set }
+
+// Initial returns the set for somebody who has heard of nothing yet: each tenant as the change by which it came to be there, most of them
+// as a wave.
+func (c *Core) Initial() (news []News) {
+	if c.set.base != nil {
+		news = append(news, News{Wave: &Wave{added: c.set.base, notAdded: c.set.hidden}})
+	}
+	c.set.added.walk(func(e *entry) bool {
+		news = append(news, News{Key: tenant.CanonicalID(e.id), Change: e.origin.change(tenant.Added, e.id)})
+		return true
+	})
+	return news
+}
+
+// CameBy completes a change of a [Wave] that says nothing of its cause.
+func (c *Core) CameBy(change tenant.Change) tenant.Change {
+	if change.Cause != "" {
+		return change
+	}
+	return c.history.added(tenant.CanonicalID(change.TenantID), change)
+}
 
 // Explain returns the last changes of the tenant, oldest first.
 func (c *Core) Explain(key string) []tenant.Change {

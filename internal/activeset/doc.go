@@ -5,9 +5,16 @@
 //
 // The files, in the order in which they are read:
 //
+//	ident.go      an id as it is looked up: one hash for every spelling
+//	origin.go     how tenants came to be in the set
 //	tree.go       a persistent map: a change copies one path, readers keep what they have
+//	places.go     a persistent set of places of a base
+//	base.go       an immutable set of a million tenants, and how it is built
+//	set.go        the set: a base, what of it is hidden, and a tree of what was added
 //	verdict.go    the one table of what each event type does
-//	set.go        apply an event to the set, reconcile it with a snapshot
+//	rows.go       a list as it comes in
+//	wave.go       news, and the news of many tenants as one
+//	reconcile.go  apply an event to the set, reconcile it with a list
 //	failure.go    what has to be known of an error
 //	revisions.go  which revisions of an epoch were heard of, and which are missing
 //	world.go      what was heard of one epoch

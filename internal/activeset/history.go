@@ -73,9 +73,6 @@ func (h *history) wave(w *Wave, tenants int) {
 	}
 }
 
-// first reports whether the set began with what came by the origin.
-func (o *origin) first() bool { return o.cause != tenant.CauseReconcile }
-
 // place keeps the order in which tenants left, and forgets the oldest of them.
 func (h *history) place(key string, left bool, tenants int) {
 	if el, known := h.places[key]; known {

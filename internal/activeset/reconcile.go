@@ -40,12 +40,7 @@ type Difference struct {
 	by             *origin // of what is added; it is filled in when the list is taken
 }
 
-// Compare works out what leads from the set to the rows, which are sealed. It takes some tenths of a second for a million, and is
-// best called where that holds up nobody.
-func (cfg Config) Compare(before Set, rows *Rows) *Difference {
-	return compare(before, rows.set, cfg.Slack)
-}
-
+// compare works out what leads from the set to the list, and builds the set anew where more tenants than slack say have changed.
 func compare(before, listed Set, slack int) *Difference {
 	d := &Difference{before: before, listed: listed, by: &origin{}}
 	added := missing(listed, before)

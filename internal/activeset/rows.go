@@ -22,7 +22,7 @@ var active = []byte("active")
 // understood; a row without a valid id is of no use.
 func (r *Rows) Add(row tenant.Row) {
 	r.given++
-	valid := tenant.ValidID(string(row.ID))
+	valid := tenant.ValidID(row.ID)
 	if !valid {
 		r.unusable++
 	}

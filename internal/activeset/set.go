@@ -1,11 +1,6 @@
 package activeset
 
-import (
-	"iter"
-	"time"
-
-	"github.com/tenantwatch/tenantwatch/tenant"
-)
+import "iter"
 
 // Set is which tenants are active: those of a base but for the hidden ones, and those that were added since. It is a value that
 // never changes; with and without return another one, which shares almost everything with it. So a reader keeps a consistent view for
@@ -17,12 +12,6 @@ type Set struct {
 	added   *node
 	size    int
 	changed int // tenants that are hidden or added, at most
-}
-
-// origin is how the tenants of a list came to be in the set.
-type origin struct {
-	cause tenant.Cause
-	at    time.Time
 }
 
 // Len is the number of tenants.

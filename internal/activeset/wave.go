@@ -4,6 +4,14 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
+// News is a change of the set on its way to those who watch it, or those of a whole list.
+type News struct {
+	Key     string // canonical id
+	Initial bool   // it is what the set began with
+	Change  tenant.Change
+	Wave    *Wave // with it there is no Key and no Change
+}
+
 // Wave is what one list has changed for many tenants, in no particular order of them: first those that it removed, then those that it
 // added. It is immutable, so that the history and every watcher share one, and telling it takes as long for a million
 // tenants as for one.
@@ -55,14 +63,6 @@ func (w *Wave) Find(id string) int {
 	return -1
 }
 
-// change is one by the origin.
-func (o *origin) change(kind tenant.Kind, id string) tenant.Change {
-	if o == nil {
-		return tenant.Change{Kind: kind, TenantID: id}
-	}
-	return tenant.Change{Kind: kind, TenantID: id, Cause: o.cause, At: o.at}
-}
-
 // last yields at most n of its changes, the last ones.
 func (w *Wave) last(n int, yield func(tenant.Change)) {
 	for place := max(0, w.Len()-n); place < w.Len(); place++ {
@@ -70,25 +70,4 @@ func (w *Wave) last(n int, yield func(tenant.Change)) {
 			yield(change)
 		}
 	}
-}
-
-// Initial returns the set for somebody who has heard of nothing yet: each tenant as the change by which it came to be there, most of them
-// as a wave.
-func (c *Core) Initial() (news []News) {
-	if c.set.base != nil {
-		news = append(news, News{Wave: &Wave{added: c.set.base, notAdded: c.set.hidden}})
-	}
-	c.set.added.walk(func(e *entry) bool {
-		news = append(news, News{Key: tenant.CanonicalID(e.id), Change: e.origin.change(tenant.Added, e.id)})
-		return true
-	})
-	return news
-}
-
-// CameBy completes a change of a [Wave] that says nothing of its cause.
-func (c *Core) CameBy(change tenant.Change) tenant.Change {
-	if change.Cause != "" {
-		return change
-	}
-	return c.history.added(tenant.CanonicalID(change.TenantID), change)
 }
