@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/tenantwatch/tenantwatch/tenant"
+)
+
+func bootstrapRow(n int, goals ...goal) row {
+	return row{
+		name: "bootstrap of " + sizeName(n) + " over HTTP",
+		prepare: func() ([]contender, func()) {
+			m := newManager(listOf(0, n))
+			return []contender{
+				{"hand", once(1, func() any {
+					hand := new(byHand)
+					must(hand.fetch(m.url()))
+					return hand
+				})},
+				{"ours", func() figures {
+					var stop func()
+					measured := once(1, func() any {
+						d := started(m.client(), newFeed())
+						if d.Len() != n {
+							panic(fmt.Sprint("there are ", d.Len()))
+						}
+						stop = func() { must(d.Close()) }
+						return d
+					})()
+					stop()
+					return measured
+				}},
+				{"floor", once(1, func() any {
+					resp, err := http.Get(m.url()) //nolint:noctx // of this process
+					must(err)
+					_, err = io.Copy(io.Discard, resp.Body)
+					must(err)
+					return resp.Body.Close()
+				})},
+			}, m.server.Close
+		},
+		goals: goals,
+	}
+}
+
+// massRow: a list in which every tenant is another one. Meanwhile somebody asks, and must not wait.
+func massRow(n int) row {
+	return row{
+		name: "a reconcile of " + sizeName(n) + ", all different",
+		prepare: func() ([]contender, func()) {
+			m := newManager(listOf(0, n))
+			d := started(m.client(), newFeed())
+			lists := [][]byte{m.list, listOf(n, n)}
+			turn := 0
+			return []contender{
+				{"ours", func() figures {
+					turn++
+					m.list, m.etag = lists[turn%2], fmt.Sprintf(`"%d"`, turn)
+					longest, end := watchWaits(func() { d.Explain(idOf(3)); d.Status() })
+					measured := once(1, func() any { must(d.Refresh(nobody)); return nil })()
+					end()
+					measured.allocs = float64(*longest) / 1e6
+					return measured
+				}},
+			}, func() { must(d.Close()); m.server.Close() }
+		},
+		goals: []goal{
+			{of: func(f figures) float64 { return f.time / 1e9 }, what: "seconds", ours: "ours", most: 2.5, flat: true},
+			{of: allocsOf, what: "the longest wait of Explain and Status in ms (printed as allocs)", ours: "ours", most: 10, flat: true},
+		},
+	}
+}
+
+// watchWaits asks again and again, and notes the longest wait.
+func watchWaits(ask func()) (longest *time.Duration, end func()) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	longest = new(time.Duration)
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			began := time.Now()
+			ask()
+			*longest = max(*longest, time.Since(began))
+		}
+	}()
+	return longest, func() { close(stop); <-ended }
+}
+
+// unchangedRow: the manager answers that nothing is new.
+func unchangedRow(n int) row {
+	return row{
+		name: "a reconcile of " + sizeName(n) + ", unchanged (304)",
+		prepare: func() ([]contender, func()) {
+			m := newManager(listOf(0, n))
+			d := started(m.client(), newFeed())
+			return []contender{
+				{"ours", quick(func(n int) {
+					for range n {
+						must(d.Refresh(nobody))
+					}
+				})},
+			}, func() { must(d.Close()); m.server.Close() }
+		},
+		goals: []goal{{of: timeOf, what: "nanoseconds", ours: "ours", most: 1e6, flat: true}},
+	}
+}
+
+var _ tenant.Feed = (*feed)(nil)
