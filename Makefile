@@ -18,7 +18,7 @@ RACE          := -race -gcflags=modernc.org/sqlite/lib=-race=false
 ATONCE        := -p 4 -shuffle=on -timeout 15m
 
 .DEFAULT_GOAL := help
-.PHONY: help test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants simulate faults matrix proofs crash fuzz openapi cover clean
+.PHONY: help bench test servers vet lint golangci-lint vet-platforms format-check tidy-check build mutants simulate faults matrix proofs crash fuzz openapi cover clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ mutants: ## plant bugs in discovery and in worker, one after the other, and see 
 
 simulate: ## run SCHEDULES (2000000) core schedules of discovery's simulation that nobody has seen, and fail when they reach less than 98 % of what decides
 	@GO='$(GO)' scripts/simulate $(SCHEDULES)
+
+bench: ## measure the library against what people write by hand and against the floor, in rounds that take turns (4 minutes)
+	$(GO) run ./bench
 
 build: ## build the commands into bin/
 	$(GO) build -o bin/ ./cmd/...

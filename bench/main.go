@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 )
 
 const million = 1_000_000
@@ -31,12 +32,19 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often the contenders of a row take turns")
 	which := flag.String("row", "", "a regular expression: only the rows whose names match")
 	into := flag.String("json", "", "a file for the figures; empty: none")
+	profile := flag.String("cpuprofile", "", "a file for a CPU profile; empty: none")
 	strict := flag.Bool("strict", false, "exit with 1 when a goal is not met")
 	flag.Parse()
 	match, err := regexp.Compile(*which)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench: -row:", err)
 		os.Exit(2)
+	}
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		must(err)
+		must(pprof.StartCPUProfile(file))
+		defer pprof.StopCPUProfile()
 	}
 	fmt.Printf("%s, %s/%s, GOMAXPROCS %d, %d rounds, medians\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), *rounds)
 	fmt.Println("| work | contenders | goals |\n|---|---|---|")

@@ -234,6 +234,7 @@ func underReadersRow(n int) row {
 					times := make([]float64, 0, 60)
 					for range cap(times) {
 						began := time.Now()
+						runtime.Gosched() // as a write begins when something has arrived
 						write(s.ids[at%len(s.ids)])
 						times = append(times, float64(time.Since(began)))
 						at++

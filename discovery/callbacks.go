@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/internal/activeset"
@@ -17,6 +18,8 @@ type callbackKey struct{}
 
 // callbacks are the functions that were registered, in the order in which they were.
 type callbacks struct {
+	any atomic.Bool // there is one; else nothing need be kept for them
+
 	mu           sync.Mutex // guards the fields below, which only grow
 	added        []func(ctx context.Context, tenantID string)
 	removed      []func(ctx context.Context, tenantID string)
@@ -33,13 +36,13 @@ type callbacks struct {
 // meanwhile the changes of each tenant are combined, and each function is told the net change. A panic is recovered,
 // logged and counted. ctx ends when Close is called.
 func (d *TenantDiscovery) OnTenantAdded(fn func(ctx context.Context, tenantID string)) {
-	register(&d.callbacks.mu, &d.callbacks.added, fn, fn == nil)
+	register(&d.callbacks, &d.callbacks.added, fn, fn == nil)
 }
 
 // OnTenantRemoved registers fn, which is called whenever a tenant is no longer active. See
 // [TenantDiscovery.OnTenantAdded].
 func (d *TenantDiscovery) OnTenantRemoved(fn func(ctx context.Context, tenantID string)) {
-	register(&d.callbacks.mu, &d.callbacks.removed, fn, fn == nil)
+	register(&d.callbacks, &d.callbacks.removed, fn, fn == nil)
 }
 
 // OnTenantReconfigured registers fn, which is called whenever what was built from the configuration of an active tenant
@@ -47,22 +50,23 @@ func (d *TenantDiscovery) OnTenantRemoved(fn func(ctx context.Context, tenantID 
 // which most has to be built again: first rotated credentials, then updated connections, then an invalidated cache. See
 // [TenantDiscovery.OnTenantAdded].
 func (d *TenantDiscovery) OnTenantReconfigured(fn func(ctx context.Context, tenantID string, reason tenant.EventType)) {
-	register(&d.callbacks.mu, &d.callbacks.reconfigured, fn, fn == nil)
+	register(&d.callbacks, &d.callbacks.reconfigured, fn, fn == nil)
 }
 
 // OnStatusChange registers fn, which is called whenever the State has changed, except to [Closed]. If the State changes
 // several times while fn is busy, fn is told the last one. See [TenantDiscovery.OnTenantAdded].
 func (d *TenantDiscovery) OnStatusChange(fn func(ctx context.Context, s Status)) {
-	register(&d.callbacks.mu, &d.callbacks.status, fn, fn == nil)
+	register(&d.callbacks, &d.callbacks.status, fn, fn == nil)
 }
 
-func register[F any](mu *sync.Mutex, list *[]F, fn F, isNil bool) {
+func register[F any](all *callbacks, list *[]F, fn F, isNil bool) {
 	if isNil {
 		return
 	}
-	mu.Lock()
-	defer mu.Unlock()
+	all.mu.Lock()
+	defer all.mu.Unlock()
 	*list = append(*list, fn)
+	all.any.Store(true)
 }
 
 func registered[F any](mu *sync.Mutex, list *[]F) []F {

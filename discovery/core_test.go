@@ -29,6 +29,7 @@ func TestNoMailBeforeTheSetIsPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.OnTenantAdded(func(context.Context, string) {}) // else nothing is kept for callbacks
 	d.core.Begin()
 	d.update(func(now time.Time) {
 		if err := d.core.Answer(now, d.core.Ask(now), activeset.Answer{}); err != nil {
@@ -66,10 +67,10 @@ func TestSignalsOfAFailedStartAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	confirmed := []tenant.Signal{{Kind: tenant.SignalSubscribed}}
-	if d.applyBatch(confirmed, before); d.Status().FeedConnected {
+	if d.applyBatch(confirmed, nil, before); d.Status().FeedConnected {
 		t.Error("the run before has confirmed the feed of this one")
 	}
-	if d.applyBatch(confirmed, now); !d.Status().FeedConnected {
+	if d.applyBatch(confirmed, nil, now); !d.Status().FeedConnected {
 		t.Error("the feed is confirmed, and not connected")
 	}
 }

@@ -204,13 +204,7 @@ func (d *TenantDiscovery) ActiveTenantIDs() []string {
 // All yields the ids of all active tenants, in no particular order. The loop sees the set as it was when the loop
 // began, even when the set changes meanwhile. Nothing is copied.
 func (d *TenantDiscovery) All() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for id := range d.set().All() {
-			if !yield(id) {
-				return
-			}
-		}
-	}
+	return func(yield func(string) bool) { d.set().All()(yield) }
 }
 
 // IsActive reports whether the tenant is active. Any spelling of its id will do, see [tenant.CanonicalID].

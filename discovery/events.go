@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	applyAtOnce = 4096 // signals that are applied, and published, together
+	applyAtOnce = 1024 // signals that are applied, and published, together
 	feedRestart = time.Second
 	never       = 1 << 62 * time.Nanosecond
 )
@@ -89,6 +89,7 @@ func (d *TenantDiscovery) runFeed(ctx context.Context, r *run) (err error) {
 
 // applySignals applies what the feed delivers, until ctx ends.
 func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
+	var judged []activeset.Judged // whose room is used again
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,9 +98,9 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 		}
 		signals, dropped := r.inbox.drain()
 		for batch := range slices.Chunk(signals, applyAtOnce) {
-			d.applyBatch(batch, r)
+			judged = d.applyBatch(batch, judged, r)
 		}
-		r.inbox.applied()
+		r.inbox.applied(signals)
 		if dropped > 0 {
 			d.update(func(now time.Time) {
 				if d.run == r {
@@ -137,11 +138,11 @@ func (d *TenantDiscovery) untilTurn() time.Duration {
 	return max(time.Until(d.turn), 0)
 }
 
-// applyBatch applies signals in their order and publishes once.
-func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
-	judged := make([]activeset.Judged, len(batch))
-	for i, sig := range batch {
-		judged[i] = d.judge(sig)
+// applyBatch applies signals in their order and publishes once. It returns the room for the next ones.
+func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, room []activeset.Judged, r *run) []activeset.Judged {
+	judged := room[:0]
+	for i := range batch {
+		judged = append(judged, d.judge(batch[i]))
 	}
 	d.update(func(now time.Time) {
 		if d.run != r {
@@ -152,6 +153,8 @@ func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, r *run) {
 			r.firstLink() // before anything is logged: Start waits for it
 		}
 	})
+	clear(judged)
+	return judged
 }
 
 func (d *TenantDiscovery) judge(sig tenant.Signal) activeset.Judged {

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -49,6 +50,7 @@ func NewCore(cfg Config, many, slack int) *Core {
 	}
 	d.dice = func(most time.Duration) time.Duration { return most / 2 }
 	d.Bound(many, slack)
+	d.OnTenantAdded(func(context.Context, string) {}) // else nothing is kept for callbacks
 	d.core.Begin()
 	return &Core{TenantDiscovery: d}
 }

@@ -14,6 +14,8 @@ const (
 	inboxBytes   = 128 << 20
 	// inboxLinks is how many confirmations and losses of the subscription wait; of further ones only the newest is kept.
 	inboxLinks = 256
+	// spareSignals is the largest buffer that is kept for the signals to come.
+	spareSignals = 1 << 13
 	// signalOverhead is about what a signal takes besides its texts.
 	signalOverhead = 512
 )
@@ -29,6 +31,7 @@ type inbox struct {
 	newest  *tenant.Signal // of the subscription, where there were too many of them
 	dropped uint64
 	taken   struct{ signals, bytes int } // drained, and not applied yet
+	spare   []tenant.Signal              // to be filled next
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
@@ -84,13 +87,18 @@ func (b *inbox) drain() (signals []tenant.Signal, dropped uint64) {
 	}
 	signals, dropped = b.signals, b.dropped
 	b.taken.signals, b.taken.bytes = len(signals), b.bytes
-	b.signals, b.bytes, b.links, b.newest, b.dropped = nil, 0, 0, nil, 0
+	b.signals, b.bytes, b.links, b.newest, b.dropped = b.spare, 0, 0, nil, 0
+	b.spare = nil
 	return signals, dropped
 }
 
-// applied makes room for what was drained.
-func (b *inbox) applied() {
+// applied makes room for what was drained, of which nothing is kept.
+func (b *inbox) applied(signals []tenant.Signal) {
+	clear(signals)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.taken.signals, b.taken.bytes = 0, 0
+	if cap(signals) <= spareSignals {
+		b.spare = signals[:0]
+	}
 }

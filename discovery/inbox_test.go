@@ -32,7 +32,7 @@ func TestInboxIsBounded(t *testing.T) {
 			if signals, dropped = box.drain(); len(signals) != 0 || dropped != 1 {
 				t.Error("drained and not applied, and more was taken, or something is left")
 			}
-			box.applied()
+			box.applied(signals)
 			box.put(tc.sig)
 			if signals, _ = box.drain(); len(signals) != 1 {
 				t.Error("there is room again, and nothing is taken")

@@ -25,7 +25,8 @@ const scope = "github.com/tenantwatch/tenantwatch/discovery"
 type telemetry struct {
 	tracer     trace.Tracer
 	service    string
-	place      atomic.Pointer[string] // the environment; nil as long as none is known
+	place      atomic.Pointer[string]                   // the environment; nil as long as none is known
+	own        atomic.Pointer[metric.MeasurementOption] // whose, once the environment is known
 	reconciles metric.Int64Counter
 	delay      metric.Float64Histogram
 	meter      metric.Meter
@@ -55,8 +56,19 @@ func newTelemetry(cfg Config) (*telemetry, error) {
 func (t *telemetry) isOf(environment string) {
 	if environment != "" && t.place.Load() == nil {
 		known := environment
-		t.place.CompareAndSwap(nil, &known)
+		if t.place.CompareAndSwap(nil, &known) {
+			own := metric.WithAttributes(t.whose()...)
+			t.own.Store(&own)
+		}
 	}
+}
+
+// with is whose, as what is recorded often takes it.
+func (t *telemetry) with() metric.MeasurementOption {
+	if own := t.own.Load(); own != nil {
+		return *own
+	}
+	return metric.WithAttributes(t.whose()...)
 }
 
 // whose is what all points and spans have.
@@ -160,5 +172,5 @@ func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Cont
 
 // told records how long the change waited for its callback.
 func (t *telemetry) told(ctx context.Context, change tenant.Change) {
-	t.delay.Record(ctx, time.Since(change.At).Seconds(), metric.WithAttributes(t.whose()...))
+	t.delay.Record(ctx, time.Since(change.At).Seconds(), t.with())
 }

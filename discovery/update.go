@@ -92,14 +92,14 @@ func (d *TenantDiscovery) deliver(next activeset.Next, awaited bool) (told <-cha
 			box.put(news)
 		}
 		switch {
-		case news.Initial && !d.cfg.NotifyInitial:
+		case !d.callbacks.any.Load(), news.Initial && !d.cfg.NotifyInitial:
 		case awaited && news.Wave == nil:
 			told = d.box.putAwaited(news)
 		default:
 			d.box.put(news)
 		}
 	}
-	if next.StateChanged {
+	if next.StateChanged && d.callbacks.any.Load() {
 		d.box.putStatus(*d.status.Load())
 	}
 	return told

@@ -41,18 +41,19 @@ func (b *base) find(q *ident) int {
 	if b == nil || len(b.slots) == 0 {
 		return -1
 	}
-	for at := b.home(q.hash); ; {
-		slot := b.slots[at]
+	slots, mask, tag := b.slots, b.mask, uint32(q.hash)&^b.mask //nolint:gosec // the low bits are meant
+	for at := b.home(q.hash); ; at++ {
+		if at == len(slots) {
+			at = 0
+		}
+		slot := slots[at]
 		if slot == 0 {
 			return -1
 		}
-		if (slot^uint32(q.hash))&^b.mask == 0 { //nolint:gosec // the low bits are meant
-			if place := int(slot&b.mask) - 1; q.is(b.id(place)) {
+		if slot&^mask == tag {
+			if place := int(slot&mask) - 1; q.is(b.id(place)) {
 				return place
 			}
-		}
-		if at++; at == len(b.slots) {
-			at = 0
 		}
 	}
 }

@@ -32,6 +32,7 @@ type Core struct {
 	cfg     Config
 	phase   phase
 	set     Set
+	draft   *draft // of what was changed since anybody was given the set
 	history history
 
 	feedUp  bool
@@ -66,6 +67,7 @@ type Core struct {
 	alarms alarms
 
 	news  []News // since the last Next
+	told  []News // by that; its room is used again
 	lines []Line // the same
 }
 
@@ -96,7 +98,7 @@ type Next struct {
 	Environment string // of the last list; empty where it named none
 	// StateChanged says that the state is another one than by the Next before, and the core is started.
 	StateChanged bool
-	News         []News // to be told to those who watch, once the set is published
+	News         []News // to be told to those who watch, once the set is published, and before the next but one Next
 	Lines        []Line // to be logged, once no lock is held
 	// Rebuild says that so much of the set has changed that [Set.Rebuilt] and then [Core.Rebuild] are worth their while.
 	Rebuild bool
@@ -165,11 +167,15 @@ func (c *Core) Started() bool { return c.phase == phaseStarted }
 func (c *Core) Closed() bool { return c.phase == phaseClosed }
 
 // Set returns the set.
-func (c *Core) Set() Set { return c.set }
+func (c *Core) Set() Set {
+	c.draft = new(draft)
+	return c.set
+}
 
 // Initial returns the set for somebody who has heard of nothing yet: each tenant as the change by which it came to be there, most of them
 // as a wave.
 func (c *Core) Initial() (news []News) {
+	c.draft = new(draft)
 	if c.set.base != nil {
 		news = append(news, News{Wave: &Wave{added: c.set.base, notAdded: c.set.hidden}})
 	}
@@ -203,12 +209,18 @@ func (c *Core) Rebuild(was, is Set) {
 	if c.set.base != was.base {
 		return
 	}
+	mine := new(draft)
 	c.set.since(was, func(id string) {
-		if is.Has(id) {
-			is = is.without(id)
+		spelled, by, there := c.set.find(id)
+		known, _, had := is.find(id)
+		if there && had && known == spelled {
+			return // the origin is the same, too: it came and went, or not even that
 		}
-		if spelled, by, there := c.set.find(id); there {
-			is = is.with(spelled, by)
+		if had {
+			is = is.withoutIn(mine, id)
+		}
+		if there {
+			is = is.withIn(mine, spelled, by)
 		}
 	})
 	c.set = is
@@ -228,7 +240,9 @@ func (c *Core) Next(now time.Time) Next {
 		News: c.news, Lines: c.lines, Due: c.plan.due(), Turn: c.turn(now),
 		Rebuild: c.cfg.Worn(c.set),
 	}
-	c.news, c.lines = nil, nil
+	c.told, c.news = c.news, c.told
+	clear(c.news)
+	c.news, c.lines, c.draft = c.news[:0], nil, new(draft)
 	return next
 }
 

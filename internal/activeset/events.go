@@ -110,9 +110,8 @@ func (c *Core) applyEffect(now time.Time, v verdict) {
 	if c.phase != phaseStarted {
 		return // the bootstrap takes it from the memory
 	}
-	_, by, _ := c.set.find(v.key)
-	set, change, changed := apply(c.set, v, now)
-	if !changed {
+	set, change, by := apply(c.set, c.draft, v, now)
+	if change.Kind == "" {
 		return
 	}
 	c.set = set

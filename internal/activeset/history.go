@@ -32,6 +32,9 @@ func (h *history) record(key string, change tenant.Change, by *origin, tenants i
 		h.changes = make(map[string][]tenant.Change)
 	}
 	before := h.of(key, change.TenantID, by)
+	if before == nil {
+		before = make([]tenant.Change, 0, 2) // most that come go some time
+	}
 	h.changes[key] = append(trim(before), change)
 	h.place(key, change.Kind == tenant.Removed, tenants)
 }

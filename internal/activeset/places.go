@@ -14,7 +14,14 @@ const (
 // places is a persistent set of places of a base: with returns a new one, which shares all but one block with the old one. A nil places
 // is empty.
 type places struct {
-	blocks []*[blockWords]uint64 // nil where none of them is in the set
+	blocks []*block // nil where none of them is in the set
+	by     *draft   // see node
+}
+
+// block are blockPlaces places, a bit for each.
+type block struct {
+	words [blockWords]uint64
+	by    *draft
 }
 
 func (p *places) has(place int) bool {
@@ -22,28 +29,36 @@ func (p *places) has(place int) bool {
 	return b != nil && b[place/wordPlaces%blockWords]>>(place%wordPlaces)&1 == 1
 }
 
-// block returns the n-th, nil where there is nothing in it.
+// block returns the bits of the n-th, nil where there is nothing in it.
 func (p *places) block(n int) *[blockWords]uint64 {
-	if p == nil || n >= len(p.blocks) {
+	if p == nil || n >= len(p.blocks) || p.blocks[n] == nil {
 		return nil
 	}
-	return p.blocks[n]
+	return &p.blocks[n].words
 }
 
-func (p *places) with(place int) *places {
+func (p *places) with(place int, by *draft) *places {
 	n := place / blockPlaces
-	var next places
-	if p != nil {
-		next.blocks = slices.Clone(p.blocks)
+	next := p
+	if p == nil || by == nil || p.by != by {
+		next = &places{by: by}
+		if p != nil {
+			next.blocks = slices.Clone(p.blocks)
+		}
 	}
-	next.blocks = append(next.blocks, make([]*[blockWords]uint64, max(0, n+1-len(next.blocks)))...)
-	var block [blockWords]uint64
-	if old := next.blocks[n]; old != nil {
-		block = *old
+	if missing := n + 1 - len(next.blocks); missing > 0 {
+		next.blocks = append(next.blocks, make([]*block, missing)...)
 	}
-	block[place/wordPlaces%blockWords] |= 1 << (place % wordPlaces)
-	next.blocks[n] = &block
-	return &next
+	b := next.blocks[n]
+	if b == nil || by == nil || b.by != by {
+		b = &block{by: by}
+		if old := next.blocks[n]; old != nil {
+			b.words = old.words
+		}
+		next.blocks[n] = b
+	}
+	b.words[place/wordPlaces%blockWords] |= 1 << (place % wordPlaces)
+	return next
 }
 
 // len is how many they are.
@@ -55,7 +70,7 @@ func (p *places) len() (n int) {
 		if block == nil {
 			continue
 		}
-		for _, word := range block {
+		for _, word := range block.words {
 			n += bits.OnesCount64(word)
 		}
 	}

@@ -1,6 +1,9 @@
 package activeset
 
-import "hash/maphash"
+import (
+	"encoding/binary"
+	"hash/maphash"
+)
 
 // idsRemembered is how many events are known again when they come twice.
 const idsRemembered = 1 << 13
@@ -20,7 +23,7 @@ func (r *recentIDs) seen(v verdict) bool {
 	if v.eventID == "" {
 		return false
 	}
-	sum := maphash.Comparable(idSeed, [5]any{v.eventID, v.eventType, v.key, v.version, v.at.UnixNano()})
+	sum := sumOf(v)
 	if _, twice := r.known[sum]; twice {
 		return true
 	}
@@ -36,4 +39,22 @@ func (r *recentIDs) seen(v verdict) bool {
 	}
 	r.known[sum] = struct{}{}
 	return false
+}
+
+// sumOf is a hash of all that makes two events the same. Each text is preceded by its length, so that none runs into the next.
+func sumOf(v verdict) uint64 {
+	var h maphash.Hash
+	h.SetSeed(idSeed)
+	var number [8]byte
+	put := func(n uint64) {
+		binary.LittleEndian.PutUint64(number[:], n)
+		_, _ = h.Write(number[:]) // never fails
+	}
+	for _, text := range [...]string{v.eventID, string(v.eventType), v.key, v.version.Epoch} {
+		put(uint64(len(text)))
+		_, _ = h.WriteString(text) // never fails
+	}
+	put(v.version.Revision)
+	put(uint64(v.at.UnixNano())) //nolint:gosec // its bits
+	return h.Sum64()
 }

@@ -8,26 +8,25 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// apply returns the set after an event of the tenant, and the change that it made, if it made one. It is pure, as
-// reconcile is: no lock, no clock, no I/O.
-func apply(set Set, v verdict, at time.Time) (Set, tenant.Change, bool) {
-	change := tenant.Change{TenantID: v.id, Cause: tenant.CauseEvent, EventType: v.eventType, At: at}
-	known, there := set.Lookup(v.key)
+// apply returns the set after an event of the tenant, and the change that it made: one without a Kind where it made none. by is the
+// tenant's origin before it. What was made for the draft is changed in place.
+func apply(set Set, d *draft, v verdict, at time.Time) (next Set, change tenant.Change, by *origin) {
+	change = tenant.Change{TenantID: v.id, Cause: tenant.CauseEvent, EventType: v.eventType, At: at}
+	known, by, there := set.find(v.id)
 	if there {
 		change.TenantID = known
 	}
 	switch {
 	case v.effect == effectAdd && !there:
 		change.Kind, change.TenantID = tenant.Added, strings.Clone(v.id) // and not the text of the event around it
-		return set.with(change.TenantID, nil), change, true
+		set = set.withIn(d, change.TenantID, nil)
 	case v.effect == effectRemove && there:
 		change.Kind = tenant.Removed
-		return set.without(v.key), change, true
+		set = set.withoutIn(d, v.id)
 	case v.effect == effectReconfigure && there:
 		change.Kind = tenant.Reconfigured
-		return set, change, true
 	}
-	return set, change, false
+	return set, change, by
 }
 
 // Difference is what leads from a set to a list. It is worked out before anybody has to wait for it, and holds for a set that differs
@@ -132,10 +131,10 @@ func (m *merging) sortOut() {
 		seen[key] = struct{}{}
 		q := identOf(id)
 		if place := m.d.added.find(&q); place >= 0 {
-			m.notAdded = m.notAdded.with(place)
+			m.notAdded = m.notAdded.with(place, nil)
 		}
 		if place := m.d.removed.find(&q); place >= 0 {
-			m.notRemoved = m.notRemoved.with(place)
+			m.notRemoved = m.notRemoved.with(place, nil)
 		}
 		was, there := m.set.Lookup(id)
 		is, listed := m.listed.Lookup(id)

@@ -116,7 +116,7 @@ func TestSpellingIsKept(t *testing.T) {
 	if idsOf(set) != dashed || len(changes) != 0 {
 		t.Errorf("the list's spelling made %q of it, %v", idsOf(set), changes)
 	}
-	_, change, _ := apply(set, verdict{effect: effectRemove, key: plain, id: plain}, time.Time{})
+	_, change, _ := apply(set, nil, verdict{effect: effectRemove, key: plain, id: plain}, time.Time{})
 	if tell([]tenant.Change{change}) != "removed "+dashed {
 		t.Errorf("told %q", tell([]tenant.Change{change}))
 	}
@@ -139,9 +139,9 @@ func TestApply(t *testing.T) {
 		{effectRecheck, "b", "a", ""},
 		{effectUnknown, "a", "a", ""},
 	} {
-		set, change, changed := apply(setOf("a"), verdict{effect: tc.effect, key: tc.id, id: tc.id}, time.Time{})
+		set, change, _ := apply(setOf("a"), nil, verdict{effect: tc.effect, key: tc.id, id: tc.id}, time.Time{})
 		changes := []tenant.Change{change}
-		if !changed {
+		if change.Kind == "" {
 			changes = nil
 		}
 		if idsOf(set) != tc.wantSet || tell(changes) != tc.wantChanges {

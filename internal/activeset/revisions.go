@@ -26,6 +26,10 @@ func (r *revisions) newest() uint64 {
 
 // see takes note of one. It returns false when it cannot remember one more.
 func (r *revisions) see(revision uint64, now time.Time) bool {
+	if revision == r.prefix+1 && len(r.ahead) == 0 { // as nearly all are
+		r.prefix++
+		return true
+	}
 	_, twice := r.ahead[revision]
 	switch {
 	case revision <= r.prefix || twice:

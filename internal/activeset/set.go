@@ -20,10 +20,7 @@ func (s Set) Len() int { return s.size }
 // Has reports whether the tenant is in the set, whichever way its id is spelled. It allocates nothing.
 func (s Set) Has(id string) bool {
 	q := identOf(id)
-	if s.added != nil && s.added.find(&q) != nil {
-		return true
-	}
-	return s.place(&q) >= 0
+	return s.place(&q) >= 0 || s.added != nil && s.added.find(&q) != nil
 }
 
 // place is where the tenant is in the base, or -1 where it is not there, or hidden.
@@ -54,23 +51,29 @@ func (s Set) find(id string) (spelled string, by *origin, there bool) {
 }
 
 // with returns the set with the tenant, which must not be in it.
-func (s Set) with(id string, by *origin) Set {
-	s.added = s.added.with(entry{hash: identOf(id).hash, id: id, origin: by})
+func (s Set) with(id string, by *origin) Set { return s.withIn(nil, id, by) }
+
+// withIn is with for a set of the draft, or of none: what was made for the draft is changed in place.
+func (s Set) withIn(d *draft, id string, by *origin) Set {
+	s.added = s.added.with(entry{hash: identOf(id).hash, id: id, origin: by}, d)
 	s.size++
 	s.changed++
 	return s
 }
 
 // without returns the set without the tenant, which must be in it.
-func (s Set) without(id string) Set {
+func (s Set) without(id string) Set { return s.withoutIn(nil, id) }
+
+// withoutIn is without as withIn is with.
+func (s Set) withoutIn(d *draft, id string) Set {
 	q := identOf(id)
 	s.size--
 	if s.added.find(&q) != nil {
-		s.added = s.added.without(&q)
+		s.added = s.added.without(&q, d)
 		s.changed--
 		return s
 	}
-	s.hidden = s.hidden.with(s.base.find(&q))
+	s.hidden = s.hidden.with(s.base.find(&q), d)
 	s.changed++
 	return s
 }

@@ -69,7 +69,7 @@ func TestSetIsAMap(t *testing.T) {
 			set  Set
 			want setModel
 		}
-		now := moment{want: setModel{}}
+		now, d := moment{want: setModel{}}, new(draft)
 		var past []moment
 		for range rapid.IntRange(0, 120).Draw(t, "steps") {
 			id := drawID(t, kind)
@@ -79,16 +79,18 @@ func TestSetIsAMap(t *testing.T) {
 			case rapid.IntRange(0, 9).Draw(t, "again") == 0:
 				now.set = now.set.Rebuilt()
 			case there:
-				now.set = now.set.without(id)
+				now.set = now.set.withoutIn(d, id)
 				delete(next, key)
 			default:
-				now.set = now.set.with(id, nil)
+				now.set = now.set.withIn(d, id, nil)
 				next[key] = id
 			}
 			now.want = next
-			past = append(past, now)
+			if rapid.Bool().Draw(t, "given away") { // until then what was made may be changed in place
+				past, d = append(past, now), new(draft)
+			}
 		}
-		for _, m := range past {
+		for _, m := range append(past, now) {
 			m.want.check(t, m.set, kind)
 		}
 		if len(now.want) == 0 && now.set.added != nil {
@@ -197,11 +199,11 @@ func TestLoopCanBeLeft(t *testing.T) {
 func TestTreeHoldsEqualHashes(t *testing.T) {
 	var n *node
 	for i := range 3 * leafLength {
-		n = n.with(entry{id: fmt.Sprint(i)})
+		n = n.with(entry{id: fmt.Sprint(i)}, nil)
 	}
 	for i := range leafLength {
 		q := ident{id: fmt.Sprint(i)}
-		n = n.without(&q)
+		n = n.without(&q, nil)
 	}
 	seen := 0
 	n.walk(func(e *entry) bool { seen++; q := ident{id: e.id}; return n.find(&q) == e })

@@ -21,7 +21,14 @@ type entry struct {
 type node struct {
 	kids *[treeFanout]*node
 	leaf []entry
+	by   *draft // nodes of a draft that nobody else has seen are changed in place
 }
+
+// draft is what makes nodes and blocks known again that were made for a set which nobody has been given yet. A nil draft has none.
+type draft struct{ _ byte }
+
+// isOf reports whether the node may be changed in place.
+func (n *node) isOf(by *draft) bool { return by != nil && n.by == by }
 
 // find returns the tenant, nil when it is not in the tree.
 func (n *node) find(q *ident) *entry {
@@ -41,48 +48,79 @@ func (n *node) find(q *ident) *entry {
 }
 
 // with returns the tree with e, which must not be in it.
-func (n *node) with(e entry) *node { return n.withAt(e, 0) }
+func (n *node) with(e entry, by *draft) *node { return n.withAt(e, 0, by) }
 
-func (n *node) withAt(e entry, depth int) *node {
+func (n *node) withAt(e entry, depth int, by *draft) *node {
 	switch {
 	case n == nil:
-		return &node{leaf: []entry{e}}
+		return &node{leaf: []entry{e}, by: by}
 	case n.kids != nil:
-		kids := *n.kids
-		kid := &kids[e.digit(depth)]
-		*kid = (*kid).withAt(e, depth+1)
-		return &node{kids: &kids}
+		branch := n.branch(by)
+		kid := &branch.kids[e.digit(depth)]
+		*kid = (*kid).withAt(e, depth+1, by)
+		return branch
 	case len(n.leaf) < leafLength || depth == treeDepth:
-		return &node{leaf: append(slices.Clip(n.leaf), e)}
+		if n.isOf(by) {
+			n.leaf = append(n.leaf, e)
+			return n
+		}
+		return &node{leaf: append(slices.Clip(n.leaf), e), by: by}
 	}
-	branch := &node{kids: new([treeFanout]*node)}
+	branch := newBranch([treeFanout]*node{}, by)
 	for _, old := range n.leaf {
 		kid := &branch.kids[old.digit(depth)]
-		*kid = (*kid).withAt(old, depth+1)
+		*kid = (*kid).withAt(old, depth+1, by)
 	}
-	return branch.withAt(e, depth)
+	return branch.withAt(e, depth, by)
+}
+
+// branch is the node itself where it may be changed in place, and a copy of it otherwise.
+func (n *node) branch(by *draft) *node {
+	if n.isOf(by) {
+		return n
+	}
+	return newBranch(*n.kids, by)
+}
+
+// newBranch allocates the node and its kids as one.
+func newBranch(kids [treeFanout]*node, by *draft) *node {
+	both := &struct {
+		node
+		array [treeFanout]*node
+	}{array: kids}
+	both.node = node{kids: &both.array, by: by}
+	return &both.node
 }
 
 // digit is the part of the hash that the level uses.
 func (e *entry) digit(depth int) uint64 { return e.hash >> (depth * treeBits) % treeFanout }
 
 // without returns the tree without the tenant, which must be in it.
-func (n *node) without(q *ident) *node { return n.withoutAt(q, q.hash) }
+func (n *node) without(q *ident, by *draft) *node { return n.withoutAt(q, q.hash, by) }
 
-func (n *node) withoutAt(q *ident, hash uint64) *node {
+func (n *node) withoutAt(q *ident, hash uint64, by *draft) *node {
 	if n.kids == nil {
-		if len(n.leaf) == 1 {
-			return nil
-		}
-		return &node{leaf: slices.DeleteFunc(slices.Clone(n.leaf), func(e entry) bool { return e.hash == q.hash && q.is(e.id) })}
+		return n.leafWithout(q, by)
 	}
-	kids := *n.kids
-	kid := &kids[hash%treeFanout]
-	*kid = (*kid).withoutAt(q, hash>>treeBits)
-	if kids == [treeFanout]*node{} {
+	branch := n.branch(by)
+	kid := &branch.kids[hash%treeFanout]
+	*kid = (*kid).withoutAt(q, hash>>treeBits, by)
+	if *branch.kids == [treeFanout]*node{} {
 		return nil
 	}
-	return &node{kids: &kids}
+	return branch
+}
+
+func (n *node) leafWithout(q *ident, by *draft) *node {
+	if len(n.leaf) == 1 {
+		return nil
+	}
+	gone := func(e entry) bool { return e.hash == q.hash && q.is(e.id) }
+	if n.isOf(by) {
+		n.leaf = slices.DeleteFunc(n.leaf, gone)
+		return n
+	}
+	return &node{leaf: slices.DeleteFunc(slices.Clone(n.leaf), gone), by: by}
 }
 
 // walk yields every entry, in no particular order, until yield returns false, and returns what it returned last.

@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/test/schedule":   {},
 	"internal/test/planted":    {"internal/test/schedule"},
 	"internal/test/archtest":   {},
+	"bench":                    {"tenant", "managerapi", "discovery"},
 	"cmd/tenantwatch": {
 		"tenant", "managerapi", "redisevents", "discovery", "worker", "cmd/internal/store", "cmd/internal/relay", "cmd/internal/server", "cmd/internal/abuse", "cmd/internal/process",
 		"internal/urlproblem",

@@ -15,7 +15,7 @@ import (
 // pure are the packages that decide and do nothing else, with what they may import besides tenant. Their callers
 // give them the time, and take from them what is to be done.
 var pure = map[string][]string{
-	"internal/activeset": {"bytes", "cmp", "container/list", "errors", "fmt", module + "/internal/backoff", "hash/maphash", "iter", "maps", "math", "math/bits", "slices", "strings", "time"},
+	"internal/activeset": {"bytes", "cmp", "container/list", "encoding/binary", "errors", "fmt", module + "/internal/backoff", "hash/maphash", "iter", "maps", "math", "math/bits", "slices", "strings", "time"},
 	"internal/backoff":   {"time"},
 	"internal/contract":  {"bytes", "cmp", "crypto/sha256", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "io", "maps", "math", "mime", "net/url", "reflect", "slices", "strconv", "strings", "time", "unicode", "unicode/utf16", "unicode/utf8"},
 	"internal/jsonscan":  {"bytes", "encoding/binary", "encoding/json", "math/bits", "unicode/utf8"},
