@@ -53,39 +53,8 @@ func eventRow(size int, times float64, told bool) row {
 			messages := eventsOf(tenants, n, size)
 			var calls atomic.Int64
 			return []contender{
-				{"hand", func() figures {
-					hand := &byHand{active: make(map[string]struct{})}
-					for _, id := range idsFrom(0, tenants) {
-						hand.active[id] = struct{}{}
-					}
-					if told {
-						hand.changed = func(string) { calls.Add(1) }
-					}
-					return once(n, func() any {
-						for _, data := range messages {
-							must(hand.receive(data, service))
-						}
-						return hand
-					})()
-				}},
-				{"ours", func() figures {
-					d, f := withSet(tenants)
-					if told {
-						d.OnTenantAdded(func(context.Context, string) { calls.Add(1) })
-					}
-					deliver := <-f.sink
-					measured := once(n, func() any {
-						for _, data := range messages {
-							evt, err := tenant.ParseEvent(data)
-							must(err)
-							deliver(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
-						}
-						awaitApplied(d, n)
-						return d
-					})()
-					must(d.Close())
-					return measured
-				}},
+				{"hand", func() figures { return receivedByHand(tenants, messages, told, &calls) }},
+				{"ours", func() figures { return receivedByOurs(tenants, messages, told, &calls) }},
 				{"floor", once(n, func() any {
 					for _, data := range messages {
 						if !json.Valid(data) {
@@ -98,6 +67,41 @@ func eventRow(size int, times float64, told bool) row {
 		},
 		goals: []goal{faster("hand", times), allocates(5)},
 	}
+}
+
+func receivedByHand(tenants int, messages [][]byte, told bool, calls *atomic.Int64) figures {
+	hand := &byHand{active: make(map[string]struct{})}
+	for _, id := range idsFrom(0, tenants) {
+		hand.active[id] = struct{}{}
+	}
+	if told {
+		hand.changed = func(string) { calls.Add(1) }
+	}
+	return once(len(messages), func() any {
+		for _, data := range messages {
+			must(hand.receive(data, service))
+		}
+		return hand
+	})()
+}
+
+func receivedByOurs(tenants int, messages [][]byte, told bool, calls *atomic.Int64) figures {
+	d, f := withSet(tenants)
+	if told {
+		d.OnTenantAdded(func(context.Context, string) { calls.Add(1) })
+	}
+	deliver := <-f.sink
+	measured := once(len(messages), func() any {
+		for _, data := range messages {
+			evt, err := tenant.ParseEvent(data)
+			must(err)
+			deliver(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
+		}
+		awaitApplied(d, uint64(len(messages)))
+		return d
+	})()
+	must(d.Close())
+	return measured
 }
 
 // floodRow: events that are parsed already, as quickly as the feed can hand them over.

@@ -12,7 +12,7 @@ import (
 type figures struct {
 	time   float64 // nanoseconds of one operation
 	allocs float64 // of one operation
-	peak   float64 // bytes of live and dead objects at the most, above what there was before
+	peak   float64 // bytes of live and dead objects at most, above what there was before
 	kept   float64 // bytes that stay, above what there was before
 }
 

@@ -216,34 +216,10 @@ func underReadersRow(n int) row {
 			s := newSets(n)
 			at := 0
 			under := func(read func(), write func(id string)) func() figures {
-				return func() figures {
-					end := make(chan struct{})
-					var readers sync.WaitGroup
-					for range 8 {
-						readers.Go(func() {
-							for {
-								select {
-								case <-end:
-									return
-								default:
-									read()
-								}
-							}
-						})
-					}
-					times := make([]float64, 0, 60)
-					for range cap(times) {
-						began := time.Now()
-						runtime.Gosched() // as a write begins when something has arrived
-						write(s.ids[at%len(s.ids)])
-						times = append(times, float64(time.Since(began)))
-						at++
-					}
-					close(end)
-					readers.Wait()
-					slices.Sort(times)
-					return figures{time: times[len(times)/2]}
-				}
+				return underReaders(read, func() {
+					write(s.ids[at%len(s.ids)])
+					at++
+				})
 			}
 			evt := tenant.Event{EventType: tenant.EventCacheInvalidate, Payload: []byte(`{"service_name":"` + service + `"}`)}
 			read := func() {
@@ -261,6 +237,37 @@ func underReadersRow(n int) row {
 			}, s.close
 		},
 		goals: []goal{within("time", timeOf, "hand", 0.1)},
+	}
+}
+
+// underReaders measures the median of some writes while eight readers do nothing but read.
+func underReaders(read, write func()) func() figures {
+	return func() figures {
+		end := make(chan struct{})
+		var readers sync.WaitGroup
+		for range 8 {
+			readers.Go(func() {
+				for {
+					select {
+					case <-end:
+						return
+					default:
+						read()
+					}
+				}
+			})
+		}
+		times := make([]float64, 0, 60)
+		for range cap(times) {
+			began := time.Now()
+			runtime.Gosched() // as a write begins when something has arrived
+			write()
+			times = append(times, float64(time.Since(began)))
+		}
+		close(end)
+		readers.Wait()
+		slices.Sort(times)
+		return figures{time: times[len(times)/2]}
 	}
 }
 

@@ -58,7 +58,7 @@ type TenantDiscovery struct {
 	dice      activeset.Dice // of all jitter; nil but in tests
 	silent    bool           // there is no Logger
 	many      int            // changes of one list that are told together
-	slack     int            // tenants that may have changed before the set is built anew
+	slack     int            // tenants that may have changed before the set is rebuilt
 	closed    chan struct{}
 
 	// mu guards what follows. It is held for the time of a few copies, however long the list is; whoever changes something does so
@@ -289,7 +289,7 @@ type run struct {
 	inbox     *inbox
 	kick      chan struct{} // of size one: what is due may have changed
 	turned    chan struct{} // of size one: when the core changes by itself may have
-	worn      chan struct{} // of size one: the set may be worth building anew
+	worn      chan struct{} // of size one: the set may be worth rebuilding
 	save      chan struct{} // of size one: there may be something to save
 	linked    chan struct{} // closed when the feed was first confirmed or first failed
 	ready     chan struct{} // closed when the bootstrap has succeeded

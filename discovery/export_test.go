@@ -37,7 +37,7 @@ type Core struct {
 	*TenantDiscovery
 
 	asked         activeset.Set // what readers saw when the request began
-	worn, rebuilt activeset.Set // what is being built anew, and what comes of it
+	worn, rebuilt activeset.Set // what is being rebuilt, and what comes of it
 	building      bool
 }
 
@@ -56,7 +56,7 @@ func NewCore(cfg Config, many, slack int) *Core {
 }
 
 // Bound sets, for a discovery that is not started yet, how many changes of one list are told together, and how many tenants may have changed
-// before the set is built anew. Zero leaves what there is.
+// before the set is rebuilt. Zero leaves what there is.
 func (d *TenantDiscovery) Bound(many, slack int) {
 	if many > 0 {
 		d.many = many

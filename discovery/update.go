@@ -134,7 +134,7 @@ func (d *TenantDiscovery) logOf(tenants int, level slog.Level, text string, args
 	d.cfg.Logger.Log(context.Background(), level, text, args...)
 }
 
-// keepRebuilt builds the set anew when much of it has changed, until ctx ends. It takes a tenth of a second for a million tenants, which holds
+// keepRebuilt rebuilds the set when much of it has changed, until ctx ends. It takes a tenth of a second for a million tenants, which holds
 // up nobody: what changes meanwhile is changed in both.
 func (d *TenantDiscovery) keepRebuilt(ctx context.Context, r *run) {
 	for {

@@ -19,7 +19,7 @@ type Config struct {
 	ResyncSpread   time.Duration
 	Guard          Guard
 	// Many is from how many changes of one list on they are told as a [Wave], and Slack how many tenants may at least have changed
-	// before a set is built anew.
+	// before a set is rebuilt.
 	Many, Slack int
 	Least       Level // of the lines that are wanted
 	Dice        Dice  // of all jitter
@@ -131,7 +131,7 @@ func (cfg Config) Compare(before Set, rows *Rows) *Difference {
 	return compare(before, rows.set, cfg.Slack)
 }
 
-// Worn reports whether so much of the set has changed that it is worth building anew.
+// Worn reports whether so much of the set has changed that it is worth rebuilding.
 func (cfg Config) Worn(s Set) bool { return s.changed > s.slack(cfg.Slack) }
 
 // New returns a core that has not begun.

@@ -4,14 +4,14 @@ import (
 	"testing"
 )
 
-// TestRebuild: what has changed while a set was built anew is changed in the new one, too, and one that was built of a set from before a list
+// TestRebuild: what has changed while a set was rebuilt is changed in the new one, too, and one that was built of a set from before a list
 // takes the place of nothing.
 func TestRebuild(t *testing.T) {
 	c := New(Config{Slack: 1})
 	c.set = setOf("a", "b", "c")
 	was := c.set
 	if !c.cfg.Worn(was) || c.cfg.Worn(was.Rebuilt()) {
-		t.Error("three tenants beside the base are no reason to build it anew, or none are one")
+		t.Error("three tenants beside the base are no reason to rebuild it, or none are a reason")
 	}
 	c.set = c.set.without("b").with("d", nil)
 	if c.Rebuild(was, was.Rebuilt()); idsOf(c.set) != "a c d" || c.set.base == was.base {

@@ -39,7 +39,7 @@ type Difference struct {
 	by             *origin // of what is added; it is filled in when the list is taken
 }
 
-// compare works out what leads from the set to the list, and builds the set anew where more tenants than slack say have changed.
+// compare works out what leads from the set to the list, and rebuilds the set where more tenants than slack say have changed.
 func compare(before, listed Set, slack int) *Difference {
 	d := &Difference{before: before, listed: listed, by: &origin{}}
 	added := missing(listed, before)

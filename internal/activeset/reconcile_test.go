@@ -150,7 +150,7 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// TestHeldWithWhatHasChangedMeanwhile: what the guard holds stays, also where the tenant is looked at by itself because the set has changed
+// TestHeldWithWhatHasChangedMeanwhile: what the guard holds stays, even when the tenant is looked at by itself because the set has changed
 // since the difference was worked out; and what was worked out is corrected where it is not held.
 func TestHeldWithWhatHasChangedMeanwhile(t *testing.T) {
 	for _, slack := range []int{0, 4096} {

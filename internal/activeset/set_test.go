@@ -60,7 +60,7 @@ func (m setModel) check(t *rapid.T, s Set, kind string) {
 	}
 }
 
-// TestSetIsAMap compares the Set with Go's map over random histories, in which it is built anew now and then, and holds every Set of
+// TestSetIsAMap compares the Set with Go's map over random histories, in which it is rebuilt now and then, and holds every Set of
 // the history to what it was, as readers keep old ones.
 func TestSetIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -149,7 +149,7 @@ func TestRowsTwice(t *testing.T) {
 	}
 }
 
-// TestOrigins: each tenant keeps by what it came, whatever is built anew.
+// TestOrigins: each tenant keeps by what it came, whatever is rebuilt.
 func TestOrigins(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lists := []*origin{nil, {cause: tenant.CauseBootstrap}, {cause: tenant.CauseReconcile}}

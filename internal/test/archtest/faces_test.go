@@ -22,6 +22,7 @@ var outside = []string{"net", "os", "database/sql", "github.com/redis/go-redis",
 
 // noFace are packages that import one of them and are in no matrix, and why.
 var noFace = map[string]string{
+	"bench":                    "it asks a manager of its own, in its own process",
 	"cmd/internal/abuse":       "it is the hostile client of bench abuse",
 	"cmd/internal/process":     "the matrix of processes is in cmd/tenantwatch, whose columns are what a user does to the binary",
 	"internal/atomicfile":      "the matrix of files is in cmd/tenantwatch, whose columns are the files of a user",
