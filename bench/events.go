@@ -65,7 +65,7 @@ func eventRow(size int, times float64, told bool) row {
 				})},
 			}, func() {}
 		},
-		goals: []goal{faster("hand", times), allocates(5)},
+		goals: []goal{faster(times), allocates(5)},
 	}
 }
 

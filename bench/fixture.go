@@ -124,13 +124,13 @@ func (m memory) GetActiveTenantsByService(context.Context, string) ([]*tenant.Su
 }
 
 // FetchSnapshot implements [discovery.SnapshotFetcher].
-func (m memory) FetchSnapshot(_ context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
+func (m memory) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error) {
 	var row tenant.Row
 	for _, id := range m {
 		row.ID = append(row.ID[:0], id...)
 		req.Each(row)
 	}
-	return tenant.Snapshot{Version: tenant.Version{Epoch: epoch, Revision: 1}}, nil
+	return tenant.Snapshot{Version: tenant.Version{Epoch: epoch, Revision: 1}}, ctx.Err()
 }
 
 // eventsOf are n events of about so many bytes: each of the tenants comes, and then each goes.
@@ -144,7 +144,7 @@ func eventsOf(first, n, size int) [][]byte {
 		}
 		evt := tenant.Event{
 			EventID: fmt.Sprintf("evt-%d", i), EventType: kind, Timestamp: began.Add(time.Duration(i) * time.Millisecond),
-			TenantID: id, Epoch: "e", Revision: uint64(i + 2), //nolint:gosec // it counts
+			TenantID: id, Epoch: "e", Revision: uint64(i + 2),
 			Payload: json.RawMessage(`{"service_name":"` + service + `"}`),
 		}
 		evt.Epoch = epoch

@@ -59,10 +59,9 @@ func massRow(n int) row {
 				{"ours", func() figures {
 					turn++
 					m.list, m.etag = lists[turn%2], fmt.Sprintf(`"%d"`, turn)
-					longest, end := watchWaits(func() { d.Explain(idOf(3)); d.Status() })
+					end := watchWaits(func() { d.Explain(idOf(3)); d.Status() })
 					measured := once(1, func() any { must(d.Refresh(nobody)); return nil })()
-					end()
-					measured.allocs = float64(*longest) / 1e6
+					measured.allocs = float64(end()) / 1e6
 					return measured
 				}},
 			}, func() { must(d.Close()); m.server.Close() }
@@ -74,24 +73,24 @@ func massRow(n int) row {
 	}
 }
 
-// watchWaits asks again and again, and notes the longest wait.
-func watchWaits(ask func()) (longest *time.Duration, end func()) {
-	stop, ended := make(chan struct{}), make(chan struct{})
-	longest = new(time.Duration)
+// watchWaits asks again and again until end is called, which returns the longest wait.
+func watchWaits(ask func()) (end func() time.Duration) {
+	stop, longest := make(chan struct{}), make(chan time.Duration)
 	go func() {
-		defer close(ended)
+		most := time.Duration(0)
 		for {
 			select {
 			case <-stop:
+				longest <- most
 				return
 			case <-time.After(time.Millisecond):
 			}
 			began := time.Now()
 			ask()
-			*longest = max(*longest, time.Since(began))
+			most = max(most, time.Since(began))
 		}
 	}()
-	return longest, func() { close(stop); <-ended }
+	return func() time.Duration { close(stop); return <-longest }
 }
 
 // unchangedRow: the manager answers that nothing is new.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"runtime"
@@ -28,46 +29,65 @@ func rows() []row {
 	}
 }
 
-func main() {
-	rounds := flag.Int("rounds", 5, "how often the contenders of a row take turns")
-	which := flag.String("row", "", "a regular expression: only the rows whose names match")
-	into := flag.String("json", "", "a file for the figures; empty: none")
-	profile := flag.String("cpuprofile", "", "a file for a CPU profile; empty: none")
-	strict := flag.Bool("strict", false, "exit with 1 when a goal is not met")
-	flag.Parse()
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the program. It returns its exit code.
+func run(args []string, out, problems io.Writer) int {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(problems)
+	rounds := flags.Int("rounds", 5, "how often the contenders of a row take turns")
+	which := flags.String("row", "", "a regular expression: only the rows whose names match")
+	into := flags.String("json", "", "a file for the figures; empty: none")
+	profile := flags.String("cpuprofile", "", "a file for a CPU profile; empty: none")
+	strict := flags.Bool("strict", false, "exit with 1 when a goal is not met")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
 	match, err := regexp.Compile(*which)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench: -row:", err)
-		os.Exit(2)
+		return fail(problems, 2, "-row", err)
 	}
 	if *profile != "" {
 		file, err := os.Create(*profile)
-		must(err)
-		must(pprof.StartCPUProfile(file))
+		if err == nil {
+			err = pprof.StartCPUProfile(file)
+		}
+		if err != nil {
+			return fail(problems, 1, "-cpuprofile", err)
+		}
 		defer pprof.StopCPUProfile()
 	}
-	fmt.Printf("%s, %s/%s, GOMAXPROCS %d, %d rounds, medians\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), *rounds)
-	fmt.Println("| work | contenders | goals |\n|---|---|---|")
-	var all []measured
-	met := true
-	for _, r := range rows() {
-		if !match.MatchString(r.name) {
-			continue
-		}
-		m := r.run(*rounds, os.Stdout)
-		all, met = append(all, m), met && m.Met
-	}
+	_, _ = fmt.Fprintf(out, "%s, %s/%s, GOMAXPROCS %d, %d rounds, medians\n\n| work | contenders | goals |\n|---|---|---|\n",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), *rounds)
+	all, met := measureAll(match, *rounds, out)
 	if *into != "" {
 		data, err := json.MarshalIndent(all, "", "  ")
 		if err == nil {
 			err = os.WriteFile(*into, append(data, '\n'), 0o600)
 		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "bench: -json:", err)
-			os.Exit(1)
+			return fail(problems, 1, "-json", err)
 		}
 	}
 	if *strict && !met {
-		os.Exit(1)
+		return 1
 	}
+	return 0
+}
+
+func fail(problems io.Writer, code int, flag string, err error) int {
+	_, _ = fmt.Fprintf(problems, "bench: %s: %v\n", flag, err)
+	return code
+}
+
+// measureAll runs the rows whose names match.
+func measureAll(match *regexp.Regexp, rounds int, out io.Writer) (all []measured, met bool) {
+	met = true
+	for _, r := range rows() {
+		if match.MatchString(r.name) {
+			m := r.run(rounds, out)
+			all, met = append(all, m), met && m.Met
+		}
+	}
+	return all, met
 }

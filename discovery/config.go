@@ -40,7 +40,7 @@ type ActiveTenantsFetcher interface {
 	GetActiveTenantsByService(ctx context.Context, service string) ([]*tenant.Summary, error)
 }
 
-// A TMClient may implement SnapshotFetcher as well. The discovery then gets versions, the answer "not modified", and
+// SnapshotFetcher is what a TMClient may implement as well. The discovery then gets versions, the answer "not modified", and
 // the rows one by one as they arrive.
 type SnapshotFetcher interface {
 	FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error)

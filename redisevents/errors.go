@@ -26,7 +26,7 @@ var (
 	// ErrNotInStream means that an event was announced on its channels but is not in the stream. Redis refused it
 	// there, or it was not sent there because the stream lacks an earlier event of the same tenant.
 	ErrNotInStream = errors.New("announced, but not in the stream")
-	// PublishAll returns ErrSkipped for an event that it did not send: an earlier event of the same tenant had failed,
+	// ErrSkipped is what PublishAll returns for an event that it did not send: an earlier event of the same tenant had failed,
 	// no time was left, or the server did not answer or was not one to publish to.
 	ErrSkipped = errors.New("not sent")
 	// ErrUnsubscribed means that Redis ended the subscription but kept the connection open.

@@ -41,7 +41,7 @@ var (
 )
 
 var (
-	// Work returns ErrGiveUp, alone or wrapped, to say that trying again is useless. No run is started for the tenant
+	// ErrGiveUp is what Work returns, alone or wrapped, to say that trying again is useless. No run is started for the tenant
 	// until it goes and comes again, or is reconfigured.
 	ErrGiveUp = errors.New("given up")
 	// ErrRan is returned by the second and every later call of Run.

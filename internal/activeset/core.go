@@ -286,11 +286,11 @@ func (c *Core) tell(key string, change tenant.Change, by *origin) {
 // tellMerged does that with what a list has changed, and returns it.
 func (c *Core) tellMerged(m *merging, cause tenant.Cause) (told []News) {
 	initial := cause != tenant.CauseReconcile
-	changes, wave := []tenant.Change(nil), (*Wave)(nil)
-	if many := m.removals()+m.additions() >= c.cfg.Many; many || initial {
-		wave, changes = m.many()
+	var changes []tenant.Change
+	if initial || m.removals()+m.additions() >= c.cfg.Many {
+		wave, beside := m.many()
 		c.history.wave(wave, c.set.size)
-		told = append(told, News{Initial: initial, Wave: wave})
+		told, changes = append(told, News{Initial: initial, Wave: wave}), beside
 	} else {
 		changes = m.few()
 	}

@@ -70,7 +70,7 @@ func (p *places) len() (n int) {
 		if block == nil {
 			continue
 		}
-		for _, word := range block.words {
+		for _, word := range &block.words {
 			n += bits.OnesCount64(word)
 		}
 	}

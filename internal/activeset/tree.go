@@ -86,6 +86,7 @@ func (n *node) branch(by *draft) *node {
 func newBranch(kids [treeFanout]*node, by *draft) *node {
 	both := &struct {
 		node
+
 		array [treeFanout]*node
 	}{array: kids}
 	both.node = node{kids: &both.array, by: by}
