@@ -29,7 +29,7 @@ func rows() []row {
 	}
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) } //nolint:forbidigo // this is main
 
 // run is the program. It returns its exit code.
 func run(args []string, out, problems io.Writer) int {
