@@ -2,7 +2,7 @@
 // ([Summary]), an event that the manager announces ([Event]), a change that a worker is told of ([Change]), a state of
 // the manager's data ([Version]), and a source of events ([Feed]).
 //
-// The package needs only the standard library, starts no goroutine and does no I/O.
+// The package needs little more than the standard library, starts no goroutine and does no I/O.
 //
 // # Terms
 //
@@ -26,4 +26,5 @@
 //	exact.go                            JSON whose names are compared exactly
 //	change.go                           what a worker is told
 //	feed.go, snapshot.go                what a source of events, and a source of lists, has to do
+//	changesource.go, digest.go          what a source of changes has to do, and how a list is checked after them
 package tenant
