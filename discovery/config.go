@@ -78,8 +78,8 @@ type Config struct {
 	Environment string
 	// Feed is the source of events, for example a [redisevents.Stream]. Nil means Redis Pub/Sub at RedisConfig.
 	Feed tenant.Feed
-	// NotifyInitial makes OnTenantAdded fire for the tenants of the first set too. False means that callbacks fire only
-	// for later changes.
+	// NotifyInitial makes OnTenantAdded fire for the tenants of the first set too, for functions that are registered
+	// before Start. False means that callbacks fire only for later changes.
 	NotifyInitial bool
 	// BootstrapTimeout is the longest time that one request for the list may take, with the retries of the client. It
 	// applies to the first request and to all later ones. Zero means 30 s.

@@ -144,7 +144,6 @@ func (d *TenantDiscovery) Start(ctx context.Context) error {
 	r.wg.Go(func() { d.keepTime(life, r) })
 	r.wg.Go(func() { d.keepReconciled(life, r) })
 	r.wg.Go(func() { d.tellCallbacks(life, r) })
-	r.wg.Go(func() { d.keepRebuilt(life, r) })
 	if d.cfg.SnapshotFile != "" {
 		r.wg.Go(func() { d.keepSaved(life, r) })
 	}

@@ -102,7 +102,8 @@ func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summar
 	for _, row := range list {
 		ans.Rows.Add(tenant.RowOf(row))
 	}
-	if ans = c.checked(ans); ans.Difference != nil { // with a set that may have changed since, as a discovery does
+	if ans = c.checked(ans); ans.Err == nil && !ans.NotModified { // with a set that may have changed since, as a discovery does
+		ans.Rows.Seal()
 		ans.Difference = c.deciding().Compare(c.asked, &ans.Rows)
 	}
 	_ = c.core.Answer(now, req, ans) // the status has it
@@ -151,6 +152,9 @@ func (c *Core) next(now time.Time) {
 	}
 	c.publish(next)
 	c.deliver(next, false)
+	for _, box := range c.withMail(next) {
+		box.trim()
+	}
 	c.due, c.turn = next.Due, next.Turn
 }
 

@@ -152,9 +152,5 @@ func (d *TenantDiscovery) checked(ans activeset.Answer) activeset.Answer {
 		given, unusable := ans.Rows.Counts()
 		ans.Err = enter(&UnusableListError{Rows: given, Unusable: unusable})
 	}
-	if ans.Err == nil && !ans.NotModified {
-		ans.Rows.Seal()
-		ans.Difference = d.deciding().Compare(d.set(), &ans.Rows)
-	}
 	return ans
 }

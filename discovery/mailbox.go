@@ -22,8 +22,12 @@ type mailbox struct {
 	last  int             // the number of the last wave
 }
 
-// mostWaves is how many lists with many changes may be pending. What the oldest has to tell becomes items when there are more.
-const mostWaves = 4
+const (
+	// mostWaves is how many lists with many changes may be pending. What the oldest has to tell becomes items when there are more.
+	mostWaves = 4
+	// piece is how many changes are looked at before others are let in.
+	piece = 1000
+)
 
 // item is what is pending for one tenant, or, under the empty key, the newest status.
 type item struct {
@@ -140,22 +144,38 @@ func (w *swell) pick(key string) (change tenant.Change, pending bool) {
 
 // putWave adds a wave. mu is held.
 func (m *mailbox) putWave(wave *activeset.Wave) {
-	if len(m.waves) == mostWaves {
-		m.spill(m.waves[0])
-	}
 	m.last++
 	m.waves = append(m.waves, m.order.PushBack(&swell{wave: wave, number: m.last}))
 }
 
-// spill makes items of all that the wave has to tell, in its place. mu is held.
-func (m *mailbox) spill(el *list.Element) {
+// trim makes items of what the oldest waves have to tell, while more than mostWaves are pending. Whoever takes news and whoever puts
+// some is let in between.
+func (m *mailbox) trim() {
+	for m.trimSome(piece) {
+	}
+}
+
+// trimSome looks at n places at most. It returns false when not too many waves are pending.
+func (m *mailbox) trimSome(n int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waves) <= mostWaves {
+		return false
+	}
+	el := m.waves[0]
 	w := el.Value.(*swell)
-	for it := w.take(); it != nil; it = w.take() {
-		if m.fold(it); len(it.changes) > 0 {
-			m.items[it.key] = m.order.InsertBefore(it, el)
+	for ; n > 0 && w.next < w.wave.Len(); n, w.next = n-1, w.next+1 {
+		if _, folded := w.folded[w.next]; folded {
+			continue
+		}
+		if change, ok := w.wave.At(w.next); ok {
+			m.item(tenant.CanonicalID(change.TenantID)) // which takes it out of the wave
 		}
 	}
-	m.drop(el)
+	if w.next == w.wave.Len() {
+		m.drop(el)
+	}
+	return true
 }
 
 // drop removes a wave that has nothing more to tell. mu is held.
@@ -164,40 +184,63 @@ func (m *mailbox) drop(el *list.Element) {
 	m.waves = slices.DeleteFunc(m.waves, func(other *list.Element) bool { return other == el })
 }
 
-// take returns the next tenant's change as an item, nil where there is no more.
-func (w *swell) take() *item {
-	for ; w.next < w.wave.Len(); w.next++ {
-		if _, folded := w.folded[w.next]; folded {
-			delete(w.folded, w.next)
-			continue
-		}
-		if change, ok := w.wave.At(w.next); ok {
-			w.next++
-			return &item{key: tenant.CanonicalID(change.TenantID), changes: []tenant.Change{change}, wave: w.number}
+// take removes and returns the oldest item, nil if there is none. Where many turn out to be nothing, whoever puts news is let in between.
+func (m *mailbox) take() *item {
+	for {
+		if it, more := m.takeSome(piece); it != nil || !more {
+			return it
 		}
 	}
-	return nil
 }
 
-// take removes and returns the oldest item, nil if there is none.
-func (m *mailbox) take() *item {
+// takeSome is take that looks at n items at most. more says that there are others.
+func (m *mailbox) takeSome(n int) (it *item, more bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for el := m.order.Front(); el != nil; el = m.order.Front() {
-		it, single := el.Value.(*item)
-		if single {
-			m.order.Remove(el)
-			delete(m.items, it.key)
-		} else if it = el.Value.(*swell).take(); it == nil {
-			m.drop(el)
+	for ; n > 0; n-- {
+		el := m.order.Front()
+		if el == nil {
+			return nil, false
+		}
+		if it = m.takeFrom(el); it == nil {
 			continue
 		}
 		if m.fold(it); len(it.changes) > 0 || it.status != nil {
-			return it
+			return it, true
 		}
 		it.done()
 	}
-	return nil
+	return nil, true
+}
+
+// takeFrom removes an item, or the next of a wave, where it has one. mu is held.
+func (m *mailbox) takeFrom(el *list.Element) *item {
+	if it, single := el.Value.(*item); single {
+		m.order.Remove(el)
+		delete(m.items, it.key)
+		return it
+	}
+	w := el.Value.(*swell)
+	if w.next == w.wave.Len() {
+		m.drop(el)
+		return nil
+	}
+	return w.take()
+}
+
+// take returns the change at the next place as an item, nil where there is none.
+func (w *swell) take() *item {
+	place := w.next
+	w.next++
+	if _, folded := w.folded[place]; folded {
+		delete(w.folded, place)
+		return nil
+	}
+	change, ok := w.wave.At(place)
+	if !ok {
+		return nil
+	}
+	return &item{key: tenant.CanonicalID(change.TenantID), changes: []tenant.Change{change}, wave: w.number}
 }
 
 // ring tells the watcher that there is something to take.

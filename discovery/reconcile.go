@@ -75,6 +75,7 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 		return fmt.Errorf("discovery: bootstrap of service %q: %w", d.cfg.ServiceName, ans.Err)
 	}
 	var err error
+	d.compare(&ans)
 	d.update(func(now time.Time) {
 		switch {
 		case d.core.Closed():
@@ -153,7 +154,25 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 	}
 }
 
-// awaitDue returns true once a request is due, and false when ctx has ended.
+// compare works out what the list changes before the lock is taken, because that takes some tenths of a second for a million tenants.
+func (d *TenantDiscovery) compare(ans *activeset.Answer) {
+	if ans.Err == nil && !ans.NotModified {
+		ans.Rows.Seal()
+		ans.Difference = d.deciding().Compare(d.set(), &ans.Rows)
+	}
+}
+
+// rebuild builds the set in a better form, if much of it has changed. That takes a tenth of a second for a million tenants and holds up
+// nobody: what changes meanwhile is changed in both. The goroutine that asks for lists does it, so that what it compares a list with is
+// not replaced before the list is taken.
+func (d *TenantDiscovery) rebuild() {
+	if was := d.set(); d.deciding().Worn(was) {
+		is := was.Rebuilt()
+		d.update(func(time.Time) { d.core.Rebuild(was, is) })
+	}
+}
+
+// awaitDue returns true once a request is due, and false when ctx has ended. Meanwhile it keeps the set in a good form.
 func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 	for ctx.Err() == nil {
 		wait := d.untilDue()
@@ -164,6 +183,8 @@ func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 		select {
 		case <-timer.C:
 		case <-r.kick:
+		case <-r.worn:
+			d.rebuild()
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -195,6 +216,7 @@ func (d *TenantDiscovery) beginRequest() (req request) {
 
 // finish takes in the answer, or the failure, and returns what a Refresh is told.
 func (d *TenantDiscovery) finish(req request, ans activeset.Answer) (err error) {
+	d.compare(&ans)
 	d.update(func(now time.Time) {
 		err = d.core.Answer(now, req.Request, ans)
 		if err == activeset.ErrAskWhole && len(req.waiting)+len(d.waiting) > 0 { //nolint:errorlint // it is this one

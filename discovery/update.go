@@ -57,6 +57,7 @@ func (d *TenantDiscovery) updateFor(awaited bool, change func(now time.Time)) (t
 	d.mu.Unlock()
 	for _, box := range boxes {
 		box.ring()
+		box.trim()
 	}
 	if r != nil {
 		nudge(r.kick, kick)
@@ -132,20 +133,4 @@ func (d *TenantDiscovery) log(level slog.Level, text string, args ...any) {
 func (d *TenantDiscovery) logOf(tenants int, level slog.Level, text string, args []any) {
 	args = append([]any{"service", d.cfg.ServiceName, "tenant_count", tenants}, args...)
 	d.cfg.Logger.Log(context.Background(), level, text, args...)
-}
-
-// keepRebuilt rebuilds the set when much of it has changed, until ctx ends. It takes a tenth of a second for a million tenants, which holds
-// up nobody: what changes meanwhile is changed in both.
-func (d *TenantDiscovery) keepRebuilt(ctx context.Context, r *run) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.worn:
-		}
-		if was := d.set(); d.deciding().Worn(was) {
-			is := was.Rebuilt()
-			d.update(func(time.Time) { d.core.Rebuild(was, is) })
-		}
-	}
 }

@@ -98,7 +98,7 @@ type Next struct {
 	Environment string // of the last list; empty where it named none
 	// StateChanged says that the state is another one than by the Next before, and the core is started.
 	StateChanged bool
-	News         []News // to be told to those who watch, once the set is published, and before the next but one Next
+	News         []News // to be told to those who watch, once the set is published, and before the next Next
 	Lines        []Line // to be logged, once no lock is held
 	// Rebuild says that so much of the set has changed that [Set.Rebuilt] and then [Core.Rebuild] are worth their while.
 	Rebuild bool
@@ -212,9 +212,9 @@ func (c *Core) Rebuild(was, is Set) {
 	mine := new(draft)
 	c.set.since(was, func(id string) {
 		spelled, by, there := c.set.find(id)
-		known, _, had := is.find(id)
-		if there && had && known == spelled {
-			return // the origin is the same, too: it came and went, or not even that
+		known, from, had := is.find(id)
+		if there == had && known == spelled && from == by {
+			return // it came and went, or not even that
 		}
 		if had {
 			is = is.withoutIn(mine, id)

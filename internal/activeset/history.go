@@ -31,7 +31,11 @@ func (h *history) record(key string, change tenant.Change, by *origin, tenants i
 	if h.changes == nil {
 		h.changes = make(map[string][]tenant.Change)
 	}
-	before := h.of(key, change.TenantID, by)
+	in := change.TenantID
+	if change.Kind == tenant.Added {
+		in = "" // it was not in the set, and a list may have removed it
+	}
+	before := h.of(key, in, by)
 	if before == nil {
 		before = make([]tenant.Change, 0, 2) // most that come go some time
 	}
@@ -65,15 +69,30 @@ func (h *history) wave(w *Wave, tenants int) {
 	if w.by.first() {
 		return
 	}
-	for key, before := range h.changes {
-		place := w.Find(key)
-		if place < 0 {
-			continue
+	if w.Len() < len(h.changes) {
+		for place := range w.Len() {
+			if change, ok := w.At(place); ok {
+				h.follow(tenant.CanonicalID(change.TenantID), change, tenants)
+			}
 		}
-		change, _ := w.At(place)
-		h.changes[key] = append(trim(before), change)
-		h.place(key, change.Kind == tenant.Removed, tenants)
+		return
 	}
+	for key := range h.changes {
+		if place := w.Find(key); place >= 0 {
+			change, _ := w.At(place)
+			h.follow(key, change, tenants)
+		}
+	}
+}
+
+// follow adds a change to what is known of a tenant, where something is.
+func (h *history) follow(key string, change tenant.Change, tenants int) {
+	before, known := h.changes[key]
+	if !known {
+		return
+	}
+	h.changes[key] = append(trim(before), change)
+	h.place(key, change.Kind == tenant.Removed, tenants)
 }
 
 // place keeps the order in which tenants left, and forgets the oldest of them.

@@ -162,48 +162,58 @@ func (m *merging) keepAll() {
 
 // result is the set that comes of it.
 func (m *merging) result() Set {
+	mine := new(draft)
 	if m.d.much {
-		return m.mended(m.d.next)
+		return m.mended(m.d.next, mine)
 	}
 	next := m.set
-	for _, change := range m.changes(tenant.Removed) {
-		next = next.without(change.TenantID)
-	}
-	for _, change := range m.changes(tenant.Added) {
-		next = next.with(change.TenantID, m.by)
-	}
+	m.each(tenant.Removed, func(id string) { next = next.withoutIn(mine, id) })
+	m.each(tenant.Added, func(id string) { next = next.withIn(mine, id, m.by) })
 	return next
 }
 
 // mended is the prepared set with the touched tenants as they are to be.
-func (m *merging) mended(next Set) Set {
+func (m *merging) mended(next Set, mine *draft) Set {
 	for _, id := range m.touched {
+		want, by, there := m.set.find(id)
 		is, listed := m.listed.Lookup(id)
-		was, by, there := m.set.find(id)
-		if next.Has(id) {
-			next = next.without(id)
+		if !there {
+			want, by = is, m.by
 		}
-		switch {
-		case listed && there:
-			next = next.with(was, by)
-		case listed:
-			next = next.with(is, m.by)
+		known, from, had := next.find(id)
+		if had == listed && (!listed || known == want && from == by) {
+			continue // most are right, and some are here twice
+		}
+		if had {
+			next = next.withoutIn(mine, id)
+		}
+		if listed {
+			next = next.withIn(mine, want, by)
 		}
 	}
 	return next
 }
 
-// changes are those of one kind, in the order of their canonical ids.
-func (m *merging) changes(kind tenant.Kind) []tenant.Change {
-	from, except, ids := m.d.added, m.notAdded, slices.Clone(m.added)
+// each yields the tenants of one kind of change, in no particular order.
+func (m *merging) each(kind tenant.Kind, yield func(id string)) {
+	from, except, others := m.d.added, m.notAdded, m.added
 	if kind == tenant.Removed {
-		from, except, ids = m.d.removed, m.notRemoved, slices.Clone(m.removed)
+		from, except, others = m.d.removed, m.notRemoved, m.removed
 	}
 	for place, id := range from.all() {
 		if !except.has(place) {
-			ids = append(ids, id)
+			yield(id)
 		}
 	}
+	for _, id := range others {
+		yield(id)
+	}
+}
+
+// changes are those of one kind, in the order of their canonical ids.
+func (m *merging) changes(kind tenant.Kind) []tenant.Change {
+	var ids []string
+	m.each(kind, func(id string) { ids = append(ids, id) })
 	return m.sorted(kind, ids)
 }
 
