@@ -46,6 +46,14 @@ type SnapshotFetcher interface {
 	FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (tenant.Snapshot, error)
 }
 
+// ChangesFetcher is what a TMClient that is a [SnapshotFetcher] may implement as well. A reconcile then asks only for what has changed,
+// checks by a count and a digest that this leads to the manager's list, and reads the list when it does not. At least every tenth
+// ResyncInterval it reads the list in any case. After [tenant.ErrChangesGone] and [tenant.ErrNoChanges] the list
+// is read at once, and nothing counts as failed.
+type ChangesFetcher interface {
+	FetchChanges(ctx context.Context, req tenant.ChangesRequest) (tenant.Changes, error)
+}
+
 // RemovalGuard protects against a manager whose list is too short. A snapshot that would remove more than Fraction of
 // the set, and at least Min tenants, removes nothing; its new tenants are added. The next snapshot is requested at most
 // Delay later and is applied whatever it removes. Removals by events are never held back.

@@ -17,6 +17,14 @@ func (*nobody) GetActiveTenantsByService(context.Context, string) ([]*tenant.Sum
 	return nil, nil
 }
 
+func (*nobody) FetchSnapshot(context.Context, tenant.SnapshotRequest) (tenant.Snapshot, error) {
+	return tenant.Snapshot{}, nil
+}
+
+func (*nobody) FetchChanges(context.Context, tenant.ChangesRequest) (tenant.Changes, error) {
+	return tenant.Changes{}, nil
+}
+
 func (*nobody) Run(ctx context.Context, _ func(tenant.Signal)) error {
 	<-ctx.Done()
 	return ctx.Err()

@@ -47,6 +47,7 @@ type TenantDiscovery struct {
 	feed      tenant.Feed
 	place     string          // where it is, for people
 	snapshots SnapshotFetcher // nil unless the TMClient is one
+	changes   ChangesFetcher  // nil unless the TMClient is one, and the other
 
 	view   atomic.Pointer[activeset.Set] // the set that readers see
 	status atomic.Pointer[Status]        // what Status returns, but for the time that passes
@@ -102,7 +103,9 @@ func NewTenantDiscovery(cfg Config) (*TenantDiscovery, error) {
 		return nil, fmt.Errorf("discovery: config: %w", err)
 	}
 	d.cfg.RedisConfig = redisevents.Config{} // so that printing a discovery prints no password
-	d.snapshots, _ = cfg.TMClient.(SnapshotFetcher)
+	if d.snapshots, _ = cfg.TMClient.(SnapshotFetcher); d.snapshots != nil {
+		d.changes, _ = cfg.TMClient.(ChangesFetcher)
+	}
 	d.watchers = make(map[*mailbox]struct{})
 	d.core = activeset.New(d.deciding())
 	d.view.Store(&activeset.Set{})
@@ -295,8 +298,9 @@ type run struct {
 	ended     chan struct{} // closed when every goroutine has returned
 	calling   atomic.Bool   // a callback is running
 
-	environment string        // that the feed has been told; for whoever asks for lists
-	told        chan struct{} // closed when the feed has returned from that
+	digests     activeset.Digests // for whoever asks for lists, as what follows
+	environment string            // that the feed has been told
+	told        chan struct{}     // closed when the feed has returned from that
 }
 
 func newRun(cancel context.CancelFunc, unwatch func() error) *run {

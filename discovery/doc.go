@@ -29,6 +29,12 @@
 // set by it. Even when there is no sign of a gap, the discovery reconciles every ResyncInterval. While Redis is down it
 // asks for a snapshot every PollInterval.
 //
+// If the TMClient is a [ChangesFetcher] and the manager has the call, a reconcile asks only for the events since the version
+// that the set has. The answer also has the number of tenants and a digest of their ids, so that the discovery knows whether
+// these events lead to the manager's list. When they do not, it reads the list and logs a warning. It also reads the list when
+// the manager does not keep these events any more, when something other than missed events has made the set doubtful, and at
+// least every tenth ResyncInterval.
+//
 // A request that fails changes nothing. A snapshot that would remove most of the set removes nothing; the next one is
 // believed, whatever it removes (see [RemovalGuard]).
 //
@@ -49,7 +55,7 @@
 // # What is not promised
 //
 // Redis Pub/Sub delivers an event at most once. If an event is lost, the next reconcile finds that a tenant has come or
-// gone. It does not find that a tenant was reconfigured, because the list does not show it.
+// gone. That a tenant was reconfigured it finds only if it asks for changes, because the list does not show it.
 //
 // # How it is built
 //

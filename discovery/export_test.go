@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -39,6 +40,7 @@ type Core struct {
 	asked         activeset.Set // what readers saw when the request began
 	worn, rebuilt activeset.Set // what is being rebuilt, and what comes of it
 	building      bool
+	digests       activeset.Digests
 }
 
 // NewCore begins one. Its dice always give half of what they could.
@@ -102,12 +104,31 @@ func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summar
 	for _, row := range list {
 		ans.Rows.Add(tenant.RowOf(row))
 	}
-	if ans = c.checked(ans); ans.Err == nil && !ans.NotModified { // with a set that may have changed since, as a discovery does
-		ans.Rows.Seal()
-		ans.Difference = c.deciding().Compare(c.asked, &ans.Rows)
+	_ = c.take(now, req, c.checked(ans)) // the status has it
+}
+
+// AnswerChanges ends it by the events since its Since, and what they lead to. It returns false when the list is to be asked for.
+func (c *Core) AnswerChanges(now time.Time, req activeset.Request, events []tenant.Event, to tenant.Changes) bool {
+	changes := req.Changes()
+	for _, evt := range events {
+		changes.Add(c.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt}))
 	}
-	_ = c.core.Answer(now, req, ans) // the status has it
+	changes.End(to)
+	ans := c.checked(activeset.Answer{Snapshot: tenant.Snapshot{Environment: to.Environment}, Changes: changes})
+	return !errors.Is(c.take(now, req, ans), activeset.ErrAskWhole)
+}
+
+// Refuse ends it without changes, for the reason.
+func (c *Core) Refuse(now time.Time, req activeset.Request, reason activeset.Refusal) {
+	_ = c.take(now, req, activeset.Answer{Refused: reason})
+}
+
+// take prepares the answer with the set of when the request began, which may have changed since, as a discovery's does.
+func (c *Core) take(now time.Time, req activeset.Request, ans activeset.Answer) error {
+	c.deciding().Prepare(&ans, c.asked, &c.digests)
+	err := c.core.Answer(now, req, ans)
 	c.next(now)
+	return err
 }
 
 // Held reports whether the removals of the last snapshot are held.

@@ -28,7 +28,7 @@ var (
 )
 
 // fetch asks the TMClient, on a goroutine of its own because one that does not heed its ctx must not hold up the rest.
-func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Snapshot) activeset.Answer {
+func (d *TenantDiscovery) fetch(ctx context.Context, req activeset.Request) activeset.Answer {
 	if d.leftover.Load() >= mostLeftBehind {
 		return activeset.Answer{Err: errLeftBehind}
 	}
@@ -40,7 +40,7 @@ func (d *TenantDiscovery) fetch(ctx context.Context, have tenant.Snapshot) activ
 		defer d.leftover.Add(-1)
 		ans := activeset.Answer{Err: errClientGone}
 		defer func() { done <- ans }() // even when ask does not return, and its goroutine ends
-		ans = d.ask(ctx, have)
+		ans = d.ask(ctx, req)
 	}()
 	select {
 	case ans := <-done:
@@ -113,16 +113,19 @@ func guarded(code func()) error {
 	return <-ended
 }
 
-// ask reads the snapshot.
-func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Snapshot) (ans activeset.Answer) {
+// ask reads the snapshot, or what has changed.
+func (d *TenantDiscovery) ask(ctx context.Context, req activeset.Request) (ans activeset.Answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			ans = activeset.Answer{Err: fmt.Errorf("the TMClient did not return: %w: %v\n%s", errPanic, p, debug.Stack())}
 		}
 	}()
+	if req.Since.Epoch != "" {
+		return d.checked(d.askChanges(ctx, req))
+	}
 	if d.snapshots != nil {
-		ans.Snapshot, ans.Err = d.snapshots.FetchSnapshot(ctx, tenant.SnapshotRequest{Service: d.cfg.ServiceName, Have: have, Each: ans.Rows.Add})
-		if ans.Err == nil && ans.NotModified && have.ETag == "" {
+		ans.Snapshot, ans.Err = d.snapshots.FetchSnapshot(ctx, tenant.SnapshotRequest{Service: d.cfg.ServiceName, Have: req.Have, Each: ans.Rows.Add})
+		if ans.Err == nil && ans.NotModified && req.Have.ETag == "" {
 			ans.Err = errNotAsked
 		}
 		return d.checked(ans)
@@ -136,6 +139,29 @@ func (d *TenantDiscovery) ask(ctx context.Context, have tenant.Snapshot) (ans ac
 	}
 	ans.Err = err
 	return d.checked(ans)
+}
+
+// askChanges reads what has changed since the version.
+func (d *TenantDiscovery) askChanges(ctx context.Context, req activeset.Request) activeset.Answer {
+	changes := req.Changes()
+	to, err := d.changes.FetchChanges(ctx, tenant.ChangesRequest{Service: d.cfg.ServiceName, Since: req.Since, Each: func(event []byte) {
+		evt, err := tenant.ParseEvent(event)
+		if err != nil {
+			changes.Fail(err)
+			return
+		}
+		changes.Add(d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt}))
+	}})
+	switch {
+	case errors.Is(err, tenant.ErrChangesGone):
+		return activeset.Answer{Refused: activeset.ChangesGone}
+	case errors.Is(err, tenant.ErrNoChanges):
+		return activeset.Answer{Refused: activeset.NoChanges}
+	case err != nil:
+		return activeset.Answer{Err: err}
+	}
+	changes.End(to)
+	return activeset.Answer{Snapshot: tenant.Snapshot{Environment: to.Environment}, Changes: changes}
 }
 
 // checked looks at what the TMClient returned as an error, and makes a failure of a list that is another manager's, or that

@@ -321,7 +321,15 @@ func (s *coreSim) answer(list simList, err error) {
 	if err == nil {
 		s.shown[s.core.Status().Version.Epoch] = true
 	}
-	if taken := s.core.Status().Counters.Reconciles > before || starting; taken && err == nil {
+	if err == nil {
+		s.took(version, starting, before)
+	}
+	s.asked, s.list = nil, nil
+}
+
+// took notes that an answer of the version was taken, if it was.
+func (s *coreSim) took(version tenant.Version, starting bool, reconciles uint64) {
+	if starting || s.core.Status().Counters.Reconciles > reconciles {
 		s.snapshots++
 		if !s.core.Held() {
 			s.holes.listed, s.hearing.covered = version, s.hearing.asked
@@ -338,6 +346,14 @@ func (s *coreSim) honest() {
 		s.list = &list
 	}
 	s.odd = 0
+	if s.wantsChanges() {
+		if s.answerChanges(*s.list) {
+			return
+		}
+		s.ask() // at once, as it wants
+		list := s.manager.read()
+		s.list = &list
+	}
 	s.answer(*s.list, nil)
 }
 

@@ -95,7 +95,11 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 		{Name: "stale", Weight: 3, Draw: schedule.UpTo(6), Do: func(s *coreSim, a, _ int) {
 			if s.odd++; s.asked != nil && s.world.Has("versions") && s.odd <= 3 { // five in a row would be believed
 				s.unseen = true // what it lacks shows by what comes later
-				s.answer(s.manager.readBack(a), nil)
+				if list := s.manager.readBack(a); !s.wantsChanges() {
+					s.answer(list, nil)
+				} else if !s.answerChanges(list) {
+					s.ask()
+				}
 			}
 		}},
 		{Name: "left", Weight: 2, Do: func(s *coreSim, _, _ int) { // by a replica that knows nothing of the restore
@@ -104,6 +108,8 @@ var coreOperations = func() schedule.Operations[*coreSim] {
 				s.answer(s.manager.readLeft(), nil)
 			}
 		}},
+		{Name: "without", Weight: 1, Draw: schedule.OneOf(2), Do: (*coreSim).without},
+		{Name: "crooked", Weight: 2, Draw: schedule.Both(schedule.OneOf(7), schedule.OneOf(64)), Do: (*coreSim).crooked},
 		{Name: "empty", Weight: 2, Draw: schedule.OneOf(12), Do: (*coreSim).empty},
 		{Name: "epoch", Weight: 1, Draw: schedule.OneOf(12), Do: func(s *coreSim, a, _ int) {
 			s.manager.restore(a)

@@ -15,12 +15,14 @@ type simManager struct {
 	plain    bool // its lists have none
 	truth    *truth
 	tenants  simTable
-	before   []simTable // after each revision of all epochs
+	before   []simTable     // after each revision of all epochs
+	log      []tenant.Event // of each of them; that of a restore is none
 	epoch    int
-	start    int // where in the truth the epoch begins
-	earlier  int // where the one before began
-	serial   int // of the last event that was published
-	made     int // events
+	start    int            // where in the truth the epoch begins
+	starts   map[string]int // and where each one did
+	earlier  int            // where the one before began
+	serial   int            // of the last event that was published
+	made     int            // events
 	dated    bool
 	offset   time.Duration // of its clock
 	skewed   bool          // the clock has jumped
@@ -62,7 +64,7 @@ func newSimManager(w schedule.World, t *truth) *simManager {
 	return &simManager{
 		versions: w.Has("versions") || w.Has("mixed"), plain: w.Has("mixed"), dated: !w.Has("undated"),
 		spelled: w.Has("spelled"), anonymous: w.Has("anonymous"), configured: w.Has("configured"),
-		truth: t, before: make([]simTable, 1),
+		truth: t, before: make([]simTable, 1), log: make([]tenant.Event, 1), starts: make(map[string]int),
 	}
 }
 
@@ -142,6 +144,7 @@ func (m *simManager) event(kind tenant.EventType, n int, payload []byte, now tim
 		v := m.version()
 		evt.Epoch, evt.Revision = v.Epoch, v.Revision
 	}
+	m.log = append(m.log, evt)
 	return evt
 }
 
@@ -168,8 +171,9 @@ func (m *simManager) restore(back int) {
 	m.tenants = m.before[max(len(m.before)-1-back, 0)]
 	m.epoch++
 	m.truth.commit(m.active())
-	m.before = append(m.before, m.tenants)
+	m.before, m.log = append(m.before, m.tenants), append(m.log, tenant.Event{})
 	m.earlier, m.start = m.start, len(m.truth.sets)-1
+	m.starts[epochName(m.epoch)] = m.start
 }
 
 // read lists what is active now.

@@ -105,11 +105,13 @@ type Counters struct {
 	EventsOld              uint64 `json:"events_old"`
 	EventsBad              uint64 `json:"events_bad"`
 	EventsDropped          uint64 `json:"events_dropped"`
-	// Reconciles counts the snapshots that were taken after the first one, SnapshotsFailed the requests that failed,
-	// and SnapshotsUnchanged the answers that the list has not changed.
-	Reconciles         uint64 `json:"reconciles"`
-	SnapshotsFailed    uint64 `json:"snapshots_failed"`
-	SnapshotsUnchanged uint64 `json:"snapshots_unchanged"`
+	// Reconciles counts the snapshots that were taken after the first one, ReconcilesByChanges those of them for which
+	// the manager sent only what had changed, SnapshotsFailed the requests that failed, and SnapshotsUnchanged the
+	// answers that the list has not changed.
+	Reconciles          uint64 `json:"reconciles"`
+	ReconcilesByChanges uint64 `json:"reconciles_by_changes"`
+	SnapshotsFailed     uint64 `json:"snapshots_failed"`
+	SnapshotsUnchanged  uint64 `json:"snapshots_unchanged"`
 	// RowsSkipped counts the rows of snapshots that were skipped because of their id or their status.
 	RowsSkipped uint64 `json:"rows_skipped"`
 	// DriftFound counts the differences that reconciles found between the set and the manager's list.

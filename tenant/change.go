@@ -40,7 +40,8 @@ type Change struct {
 	TenantID string `json:"tenant_id"`
 	// Cause says how the change became known.
 	Cause Cause `json:"cause"`
-	// EventType is the type of the event behind the change. It is empty unless Cause is [CauseEvent].
+	// EventType is the type of the event behind the change. It is empty unless Cause is [CauseEvent], or Kind is
+	// [Reconfigured] and a reconcile found an event that was missed.
 	EventType EventType `json:"event_type,omitempty"`
 	// At is when the change was applied to the set, by the clock of this process.
 	At time.Time `json:"at"`

@@ -21,6 +21,7 @@ type Config struct {
 	// Many is from how many changes of one list on they are told as a [Wave], and Slack how many tenants may at least have changed
 	// before a set is rebuilt.
 	Many, Slack int
+	Changes     bool  // can be asked for in place of a list
 	Least       Level // of the lines that are wanted
 	Dice        Dice  // of all jitter
 }
@@ -41,6 +42,10 @@ type Core struct {
 	// for after it, has closed. closed < gaps means that one is open.
 	gaps, closed uint64
 	lastGap      string
+	listGap      uint64    // the newest gap that only a list closes, and no changes
+	whole        bool      // the list is to be asked for next
+	unlisted     string    // the epoch in which the manager has no changes
+	listedAt     time.Time // when a list was taken last
 	// losses counts the times that events were missed for a reason that is known, and covered is the newest of them that a
 	// snapshot has covered: what it showed needs no other reason.
 	losses, covered uint64
@@ -124,12 +129,6 @@ const (
 	Warn  Level = 4
 	None  Level = 8 // above all lines
 )
-
-// Compare works out what leads from the set to the rows, which are sealed. It takes some tenths of a second for a million, and is
-// best called where that holds up nobody.
-func (cfg Config) Compare(before Set, rows *Rows) *Difference {
-	return compare(before, rows.set, cfg.Slack)
-}
 
 // Worn reports whether so much of the set has changed that it is worth rebuilding.
 func (cfg Config) Worn(s Set) bool { return s.changed > s.slack(cfg.Slack) }
@@ -270,8 +269,14 @@ func (c *Core) log(level Level, text string, args ...any) {
 // logs reports whether lines of the level are wanted.
 func (c *Core) logs(level Level) bool { return level >= c.cfg.Least }
 
-// openGap notes that something may have been missed, and asks for a reconcile.
+// openGap notes that the set may be wrong, for a reason of which only a list can tell more, and asks for a reconcile.
 func (c *Core) openGap(now time.Time, reason string) {
+	c.openHole(now, reason)
+	c.listGap = c.gaps
+}
+
+// openHole notes that events may have been missed that are newer than all that is known, and asks for a reconcile.
+func (c *Core) openHole(now time.Time, reason string) {
 	c.gaps++
 	c.lastGap = reason
 	c.plan.gapOpened(now, c.cfg.ResyncSpread)

@@ -15,6 +15,7 @@
 //	rows.go       a list as it comes in
 //	wave.go       news, and the news of many tenants as one
 //	reconcile.go  apply an event to the set, reconcile it with a list
+//	changes.go    what has changed since a version, in place of a list
 //	failure.go    what has to be known of an error
 //	revisions.go  which revisions of an epoch were heard of, and which are missing
 //	world.go      what was heard of one epoch
@@ -30,6 +31,7 @@
 //	events.go     events in
 //	doubts.go     what is missing, and for how long that is not a gap
 //	snapshots.go  snapshots in
+//	asking.go     whether to ask for changes or for the list, and what is done with changes
 //	guard.go      removals that are held back
 //	inspect.go    what a simulation looks at
 package activeset

@@ -43,7 +43,7 @@ func (c *Core) look(now time.Time) {
 	if missing > 0 {
 		c.memory.tell()
 		c.losses++
-		c.openGap(now, fmt.Sprintf("revision %d is missing", missing))
+		c.openHole(now, fmt.Sprintf("revision %d is missing", missing))
 		oldest = time.Time{}
 	}
 	c.lookAtDoubts(now, moment)

@@ -58,7 +58,7 @@ func (c *Core) Overflow(now time.Time, dropped uint64) {
 	c.missed()
 	c.status.Counters.EventsDropped += dropped
 	c.log(Warn, "events arrived faster than they could be applied; a snapshot is asked for", "dropped", dropped)
-	c.openGap(now, "events arrived faster than they could be applied")
+	c.openHole(now, "events arrived faster than they could be applied")
 }
 
 // applyVerdict counts an event and does what it says.
@@ -141,13 +141,13 @@ func (c *Core) applyLink(now time.Time, sig tenant.Signal) {
 		c.badEvent(now, sig.Err)
 	case tenant.SignalGap:
 		c.missed()
-		c.openGap(now, text(sig.Err, "the feed missed events"))
+		c.openHole(now, text(sig.Err, "the feed missed events"))
 	case tenant.SignalEvent: // applied elsewhere
 	case tenant.SignalHeartbeat:
 		c.heard(now, sig.Version)
 		c.reached(sig.Version)
 		if c.memory.behind(sig.Version) {
-			c.openGap(now, fmt.Sprintf("the manager is at %s, the set is not", sig.Version))
+			c.openHole(now, fmt.Sprintf("the manager is at %s, the set is not", sig.Version))
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (c *Core) subscribed(now time.Time, sig tenant.Signal) {
 		return
 	}
 	c.losses++
-	c.openGap(now, "subscribed, and what was published before may have been missed")
+	c.openHole(now, "subscribed, and what was published before may have been missed")
 }
 
 func (c *Core) feedLost(now time.Time, err error) {
@@ -197,7 +197,7 @@ func (c *Core) badEvent(now time.Time, err error) {
 		args = append(args, "event_type", string(seen.EventType), "event_id", seen.EventID)
 	}
 	c.log(level, "an event could not be used; a snapshot is asked for", args...)
-	c.openGap(now, "an event that could not be used")
+	c.openHole(now, "an event that could not be used")
 }
 
 // unknownType warns once for each type.

@@ -39,15 +39,19 @@ type Difference struct {
 	by             *origin // of what is added; it is filled in when the list is taken
 }
 
-// compare works out what leads from the set to the list, and rebuilds the set where more tenants than slack say have changed.
+// compare works out what leads from the set to the list.
 func compare(before, listed Set, slack int) *Difference {
-	d := &Difference{before: before, listed: listed, by: &origin{}}
 	added := missing(listed, before)
 	var removed []string
 	if before.size+len(added) != listed.size { // else nothing can be missing from the list
 		removed = missing(before, listed)
 	}
-	d.added, d.removed = listed.these(added), before.these(removed)
+	return newDifference(before, listed, added, removed, slack)
+}
+
+// newDifference rebuilds the set where more tenants than slack say have changed.
+func newDifference(before, listed Set, added, removed []string, slack int) *Difference {
+	d := &Difference{before: before, listed: listed, added: listed.these(added), removed: before.these(removed), by: &origin{}}
 	d.much = before.size == 0 || len(added)+len(removed) > before.slack(slack)
 	if d.much {
 		d.next = d.build()

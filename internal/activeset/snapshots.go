@@ -22,7 +22,9 @@ var (
 
 // Request is one question for the snapshot: what was known when it began.
 type Request struct {
-	// Have is the version to ask with; zero when the list is wanted whatever it is. Cause is for telemetry.
+	// Since is what changes are asked for since; zero when the list is wanted. Have is the version to ask for that with; zero when
+	// it is wanted whatever it is. Cause is for telemetry.
+	Since tenant.Version
 	Have  tenant.Snapshot
 	Cause string
 
@@ -31,15 +33,18 @@ type Request struct {
 	heard  uint64         // the newest revision
 	losses uint64         // that were known of
 	gap    uint64         // the newest gap: the request closes all up to that
+	before Set            // where there is a Since: what that is the version of
 }
 
 // Answer is what came of a request. Its error has been looked at.
 type Answer struct {
 	tenant.Snapshot
 
-	Rows Rows
-	// Difference is what leads from the set to the rows, as [Config.Compare] has worked it out since the request began; nil where nobody
-	// has.
+	Rows    Rows
+	Changes *Changes // in place of rows, where the request had a Since
+	Refused Refusal  // where there are no changes to such a request
+	// Difference is what leads from the set to what was answered, as [Config.Prepare] has worked it out since the request began; nil where
+	// nobody has.
 	Difference *Difference
 	Err        error
 }
@@ -65,6 +70,9 @@ func (c *Core) Ask(now time.Time) Request {
 	if req.Have.Version.Epoch != "" {
 		req.Have.Version.Revision = req.known.Revision // events of other services have led there since
 	}
+	if c.asksChanges(now) {
+		req.Since, req.before = req.known, c.Set()
+	}
 	c.plan.refresh, c.plan.lastBegin = false, now
 	return req
 }
@@ -75,6 +83,9 @@ func (c *Core) Ask(now time.Time) Request {
 func (c *Core) Answer(now time.Time, req Request, ans Answer) error {
 	if c.phase == phaseStarting {
 		return c.bootstrap(now, req, ans)
+	}
+	if ans.Err == nil && ans.Refused != NotRefused {
+		return c.withoutChanges(now, ans)
 	}
 	if ans.NotModified && ans.Version.Epoch == "" {
 		ans.Version, ans.ETag = req.Have.Version, req.Have.ETag // a 304 need not repeat it
@@ -198,6 +209,11 @@ func (c *Core) take(now time.Time, req Request, ans Answer, cause tenant.Cause) 
 		c.environment = ans.Environment
 	}
 	c.status.LastSnapshot = now
+	if ans.Changes == nil {
+		c.listedAt, c.whole = now, false
+	} else {
+		c.status.Counters.ReconcilesByChanges++
+	}
 	held, doubtful := 0, false
 	if ans.NotModified {
 		c.status.Counters.SnapshotsUnchanged++
@@ -263,6 +279,9 @@ func (c *Core) merge(now time.Time, req Request, ans Answer, cause tenant.Cause,
 	c.set, c.have = m.result(), tenant.Snapshot{}
 	c.status.Counters.RowsSkipped += ans.Rows.skipped
 	told := c.tellMerged(m, cause)
+	if ans.Changes != nil {
+		c.tellReconfigured(now, ans.Changes)
+	}
 	if cause == tenant.CauseReconcile {
 		c.status.Counters.DriftFound += uint64(m.removals() + m.additions()) //nolint:gosec // a count is never negative
 		if before := c.memory.known().Epoch; !explained && (before == "" || before == ans.Version.Epoch) {

@@ -48,7 +48,7 @@ type Status struct {
 type Counters struct {
 	EventsApplied, EventsIgnored, EventsOtherService, EventsOtherEnvironment uint64
 	EventsUnknown, EventsOld, EventsBad, EventsDropped                       uint64
-	Reconciles, SnapshotsFailed, SnapshotsUnchanged                          uint64
+	Reconciles, ReconcilesByChanges, SnapshotsFailed, SnapshotsUnchanged     uint64
 	RowsSkipped, DriftFound, Unannounced, RemovalsHeld                       uint64
 	Subscriptions, CallbackPanics                                            uint64
 }
