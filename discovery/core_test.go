@@ -46,7 +46,7 @@ func TestNoMailBeforeTheSetIsPublished(t *testing.T) {
 	})
 	box := d.watch()
 	d.box.take() // the state has changed
-	added := d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{
+	added := d.judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: tenant.Event{
 		EventType: tenant.EventServiceAssociated, TenantID: "acme", Payload: json.RawMessage(`{"service_name":"ledger"}`),
 	}})
 	d.update(func(now time.Time) {

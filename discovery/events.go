@@ -26,7 +26,7 @@ const (
 // [ErrNotStarted] before Start has succeeded. It returns [ErrClosed] after Close, and also when Close is called while
 // HandleEvent waits.
 func (d *TenantDiscovery) HandleEvent(ctx context.Context, evt tenant.Event) error {
-	judged := d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
+	judged := d.judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
 	var err error
 	told := d.updateFor(true, func(now time.Time) {
 		if err = d.usable(); err == nil {
@@ -73,14 +73,18 @@ func (d *TenantDiscovery) follow(ctx context.Context, r *run) {
 		if err == nil {
 			err = activeset.ErrFeedEnded
 		}
-		r.inbox.put(tenant.Signal{Kind: tenant.SignalLost, Err: enter(err)})
+		r.inbox.put(&tenant.Signal{Kind: tenant.SignalLost, Err: enter(err)})
 		sleep(ctx, activeset.Dice(d.roll).About(feedRestart))
 	}
 }
 
 // runFeed is the feed's Run. That it panics, or ends its goroutine, is a lost link and ends nothing else.
 func (d *TenantDiscovery) runFeed(ctx context.Context, r *run) (err error) {
-	failure := guarded(func() { err = d.feed.Run(ctx, func(sig tenant.Signal) { r.inbox.put(entered(sig)) }) })
+	deliver := func(sig tenant.Signal) {
+		entered(&sig)
+		r.inbox.put(&sig)
+	}
+	failure := guarded(func() { err = d.feed.Run(ctx, deliver) })
 	if failure != nil {
 		return fmt.Errorf("the Feed's Run did not return: %w", failure)
 	}
@@ -142,7 +146,7 @@ func (d *TenantDiscovery) untilTurn() time.Duration {
 func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, room []activeset.Judged, r *run) []activeset.Judged {
 	judged := room[:0]
 	for i := range batch {
-		judged = append(judged, d.judge(batch[i]))
+		judged = append(judged, d.judge(&batch[i]))
 	}
 	d.update(func(now time.Time) {
 		if d.run != r {
@@ -157,7 +161,7 @@ func (d *TenantDiscovery) applyBatch(batch []tenant.Signal, room []activeset.Jud
 	return judged
 }
 
-func (d *TenantDiscovery) judge(sig tenant.Signal) activeset.Judged {
+func (d *TenantDiscovery) judge(sig *tenant.Signal) activeset.Judged {
 	return activeset.Judge(sig, d.cfg.ServiceName, d.cfg.Environment)
 }
 

@@ -72,8 +72,9 @@ func (d *TenantDiscovery) Bound(many, slack int) {
 // Apply takes in what the feed delivers at once.
 func (c *Core) Apply(now time.Time, batch ...tenant.Signal) {
 	judged := make([]activeset.Judged, len(batch))
-	for i, sig := range batch {
-		judged[i] = c.judge(entered(sig))
+	for i := range batch {
+		entered(&batch[i])
+		judged[i] = c.judge(&batch[i])
 	}
 	c.core.Apply(now, judged)
 	c.next(now)
@@ -81,7 +82,7 @@ func (c *Core) Apply(now time.Time, batch ...tenant.Signal) {
 
 // Handle takes in an event that did not come by the feed, as HandleEvent does, and waits for nothing.
 func (c *Core) Handle(now time.Time, evt tenant.Event) error {
-	judged := c.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
+	judged := c.judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: evt})
 	err := c.usable()
 	if err == nil {
 		c.core.Handle(now, judged)
@@ -111,7 +112,7 @@ func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summar
 func (c *Core) AnswerChanges(now time.Time, req activeset.Request, events []tenant.Event, to tenant.Changes) bool {
 	changes := req.Changes()
 	for _, evt := range events {
-		changes.Add(c.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt}))
+		changes.Add(c.judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: evt}))
 	}
 	changes.End(to)
 	ans := c.checked(activeset.Answer{Snapshot: tenant.Snapshot{Environment: to.Environment}, Changes: changes})
@@ -199,4 +200,4 @@ func (m Mail) Take() ([]tenant.Change, bool) {
 }
 
 // SizeOf is about what a signal takes in the inbox.
-func SizeOf(sig tenant.Signal) int { return sizeOf(sig) }
+func SizeOf(sig tenant.Signal) int { return sizeOf(&sig) }

@@ -150,7 +150,7 @@ func (d *TenantDiscovery) askChanges(ctx context.Context, req activeset.Request)
 			changes.Fail(err)
 			return
 		}
-		changes.Add(d.judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt}))
+		changes.Add(d.judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: evt}))
 	}})
 	switch {
 	case errors.Is(err, tenant.ErrChangesGone):

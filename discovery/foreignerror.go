@@ -95,16 +95,15 @@ var errLongEpoch = fmt.Errorf("a heartbeat whose epoch has more than %d bytes", 
 
 // entered looks at the error of a signal, on the goroutine of the feed. Of those that may come in floods only the text is
 // kept.
-func entered(sig tenant.Signal) tenant.Signal {
+func entered(sig *tenant.Signal) {
 	switch sig.Kind {
 	case tenant.SignalSubscribed, tenant.SignalLost:
 		sig.Err = enter(sig.Err)
 	case tenant.SignalHeartbeat:
 		if len(sig.Version.Epoch) > tenant.MaxNameBytes {
-			return tenant.Signal{Kind: tenant.SignalBadEvent, Err: errLongEpoch}
+			*sig = tenant.Signal{Kind: tenant.SignalBadEvent, Err: errLongEpoch}
 		}
 	default:
 		sig.Err = enterText(sig.Err)
 	}
-	return sig
 }

@@ -39,7 +39,7 @@ func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 // put takes a signal. When the inbox is full it only counts it, which makes a gap, and counts all that come after it until it is
 // drained: what follows a gap may not be taken in before that is known. The news that the subscription was made or lost is the
 // exception: the newest of that is always taken.
-func (b *inbox) put(sig tenant.Signal) {
+func (b *inbox) put(sig *tenant.Signal) {
 	b.mu.Lock()
 	b.add(sig)
 	b.mu.Unlock()
@@ -50,13 +50,14 @@ func (b *inbox) put(sig tenant.Signal) {
 }
 
 // add is put, with mu held.
-func (b *inbox) add(sig tenant.Signal) {
+func (b *inbox) add(sig *tenant.Signal) {
 	size := sizeOf(sig)
 	full := b.dropped > 0 || len(b.signals)+b.taken.signals >= inboxSignals || b.bytes+b.taken.bytes+size > inboxBytes
 	link := sig.Kind == tenant.SignalSubscribed || sig.Kind == tenant.SignalLost
 	switch {
 	case link && b.links >= inboxLinks:
-		b.newest = &sig
+		newest := *sig
+		b.newest = &newest
 		b.dropped++
 		return
 	case link:
@@ -65,12 +66,12 @@ func (b *inbox) add(sig tenant.Signal) {
 		b.dropped++
 		return
 	}
-	b.signals = append(b.signals, sig)
+	b.signals = append(b.signals, *sig)
 	b.bytes += size
 }
 
 // sizeOf is about what a signal takes.
-func sizeOf(sig tenant.Signal) int {
+func sizeOf(sig *tenant.Signal) int {
 	evt := &sig.Event
 	return signalOverhead + cap(evt.Payload) + len(evt.EventID) + len(evt.EventType) + len(evt.TenantID) + len(evt.TenantSlug) +
 		len(evt.TenantName) + len(evt.Environment) + len(evt.Epoch) + len(sig.Version.Epoch) +

@@ -20,20 +20,20 @@ func TestInboxIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			box := newInbox()
 			for range tc.most + 10 {
-				box.put(tc.sig)
+				box.put(&tc.sig)
 			}
-			box.put(tenant.Signal{Kind: tenant.SignalLost})
-			box.put(tenant.Signal{Kind: tenant.SignalSubscribed})
+			box.put(&tenant.Signal{Kind: tenant.SignalLost})
+			box.put(&tenant.Signal{Kind: tenant.SignalSubscribed})
 			signals, dropped := box.drain()
 			if len(signals) != tc.most+2 || dropped != 10 || signals[tc.most+1].Kind != tenant.SignalSubscribed {
 				t.Errorf("%d signals, %d dropped", len(signals), dropped)
 			}
-			box.put(tc.sig)
+			box.put(&tc.sig)
 			if signals, dropped = box.drain(); len(signals) != 0 || dropped != 1 {
 				t.Error("drained and not applied, and more was taken, or something is left")
 			}
 			box.applied(signals)
-			box.put(tc.sig)
+			box.put(&tc.sig)
 			if signals, _ = box.drain(); len(signals) != 1 {
 				t.Error("there is room again, and nothing is taken")
 			}

@@ -65,7 +65,8 @@ func (c *Core) withoutChanges(now time.Time, ans Answer) error {
 // tellReconfigured tells of the reconfigurations that the feed has missed.
 func (c *Core) tellReconfigured(now time.Time, ch *Changes) {
 	heard := c.memory.world(c.memory.epoch)
-	for _, v := range ch.reconfigured {
+	for i := range ch.reconfigured {
+		v := &ch.reconfigured[i]
 		id, by, there := c.set.find(v.key)
 		if !there || v.version.Revision <= heard.prefix || heard.heardOf(v.version.Revision) || c.memory.ids.seen(v) {
 			continue

@@ -33,7 +33,7 @@ const (
 
 // Add takes the next event.
 func (ch *Changes) Add(evt Judged) {
-	v := evt.verdict
+	v := &evt.verdict
 	switch {
 	case ch.err != nil:
 		return
@@ -56,12 +56,12 @@ func (ch *Changes) Fail(err error) {
 	}
 }
 
-func (ch *Changes) apply(v verdict) {
+func (ch *Changes) apply(v *verdict) {
 	there := v.outcome == outcomeApplied && ch.is.Has(v.key)
 	switch {
 	case v.outcome != outcomeApplied:
 	case v.effect == effectReconfigure:
-		ch.reconfigured = append(ch.reconfigured, v)
+		ch.reconfigured = append(ch.reconfigured, *v)
 	case v.effect == effectAdd && !there:
 		id := strings.Clone(v.id)
 		ch.is = ch.is.withIn(ch.mine, id, nil)

@@ -25,7 +25,7 @@ func newChangesCore(t *testing.T) *changesCore {
 		Dice: func(d time.Duration) time.Duration { return d / 2 },
 	})}
 	c.Begin()
-	c.Apply(c.now, []Judged{{signal: tenant.Signal{Kind: tenant.SignalSubscribed}}})
+	c.Apply(c.now, []Judged{{signal: &tenant.Signal{Kind: tenant.SignalSubscribed}}})
 	c.list(10, "a", "b")
 	return c
 }
@@ -66,7 +66,7 @@ func (c *changesCore) take(req Request, ans Answer) error {
 func (c *changesCore) changed(req Request, revision uint64, events []tenant.Event, ids ...string) error {
 	ch := req.Changes()
 	for _, evt := range events {
-		ch.Add(Judge(tenant.Signal{Kind: tenant.SignalEvent, Event: evt}, "ledger", ""))
+		ch.Add(Judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: evt}, "ledger", ""))
 	}
 	to := tenant.Changes{Version: tenant.Version{Epoch: "e", Revision: revision}, Count: len(ids)}
 	for _, id := range ids {
@@ -106,7 +106,7 @@ func TestChangesTellWhatWasMissed(t *testing.T) {
 	c := newChangesCore(t)
 	c.news()
 	heard := event(12, tenant.EventCredentialsRotated, "b")
-	c.Apply(c.now, []Judged{Judge(tenant.Signal{Kind: tenant.SignalEvent, Event: heard}, "ledger", "")})
+	c.Apply(c.now, []Judged{Judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: heard}, "ledger", "")})
 	if got := c.news(); !slices.Equal(got, []string{"reconfigured b event tenant.credentials.rotated"}) {
 		t.Fatal(got)
 	}
@@ -121,7 +121,7 @@ func TestChangesTellWhatWasMissed(t *testing.T) {
 	if got := c.news(); !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}
-	c.Apply(c.now, []Judged{Judge(tenant.Signal{Kind: tenant.SignalEvent, Event: missed[3]}, "ledger", "")}) // late after all
+	c.Apply(c.now, []Judged{Judge(&tenant.Signal{Kind: tenant.SignalEvent, Event: missed[3]}, "ledger", "")}) // late after all
 	if got := c.news(); got != nil {
 		t.Errorf("told again: %q", got)
 	}
@@ -232,7 +232,7 @@ func TestGapsThatChangesClose(t *testing.T) {
 		t.Run(tc.gap, func(t *testing.T) {
 			c := newChangesCore(t)
 			for _, sig := range tc.signals {
-				c.Apply(c.now, []Judged{Judge(sig, "ledger", "")})
+				c.Apply(c.now, []Judged{Judge(&sig, "ledger", "")})
 			}
 			if state := c.Next(c.now).Status.State; state != Syncing {
 				t.Fatalf("it is %v", state)

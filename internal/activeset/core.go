@@ -196,7 +196,7 @@ func (c *Core) CameBy(change tenant.Change) tenant.Change {
 // Explain returns the last changes of the tenant, oldest first.
 func (c *Core) Explain(key string) []tenant.Change {
 	id, by, _ := c.set.find(key)
-	return append([]tenant.Change(nil), c.history.of(key, id, by)...)
+	return c.history.of(key, id, by)
 }
 
 // Recent returns the last changes of all tenants, newest first.

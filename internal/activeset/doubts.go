@@ -23,7 +23,7 @@ type doubt struct {
 
 // doubt waits for the event that says whether the tenant is active for this service. Where none is to be expected it is a
 // gap at once.
-func (c *Core) doubt(now time.Time, v verdict) {
+func (c *Core) doubt(now time.Time, v *verdict) {
 	tick := c.memory.asked(v.key)
 	if tick == 0 || len(c.doubts) >= mostDoubts {
 		c.openGap(now, "tenant.activated of a tenant that is not in the set")

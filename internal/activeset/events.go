@@ -20,7 +20,7 @@ var ErrFeedEnded = errors.New("the feed ended by itself")
 
 // Judged is a signal of which it is known what it means.
 type Judged struct {
-	signal  tenant.Signal
+	signal  *tenant.Signal
 	verdict verdict // of an event
 }
 
@@ -28,30 +28,30 @@ type Judged struct {
 func (j Judged) Err() error { return j.verdict.err }
 
 // Judge works out what a signal, whose error has been looked at, means for the service in the environment. That is most of the
-// work, and needs no [Core].
-func Judge(sig tenant.Signal, service, environment string) Judged {
+// work, and needs no [Core]. The signal stays what it is for as long as what comes of it is used.
+func Judge(sig *tenant.Signal, service, environment string) Judged {
 	j := Judged{signal: sig}
 	if sig.Kind == tenant.SignalEvent {
-		j.verdict = read(sig.Event, service, environment)
+		j.verdict.read(&sig.Event, service, environment)
 	}
 	return j
 }
 
 // Apply takes in what the feed has delivered, in its order.
 func (c *Core) Apply(now time.Time, signals []Judged) {
-	for _, j := range signals {
-		if j.signal.Kind == tenant.SignalEvent {
-			c.heardEvent(now, j.verdict)
-			c.reachedBefore(j.verdict)
-			c.applyVerdict(now, j.verdict)
+	for i := range signals {
+		if j := &signals[i]; j.signal.Kind == tenant.SignalEvent {
+			c.heardEvent(now, &j.verdict)
+			c.reachedBefore(&j.verdict)
+			c.applyVerdict(now, &j.verdict)
 		} else {
-			c.applyLink(now, j.signal)
+			c.applyLink(now, *j.signal)
 		}
 	}
 }
 
 // Handle takes in an event that did not come by the feed, and says nothing of it therefore.
-func (c *Core) Handle(now time.Time, evt Judged) { c.applyVerdict(now, evt.verdict) }
+func (c *Core) Handle(now time.Time, evt Judged) { c.applyVerdict(now, &evt.verdict) }
 
 // Overflow takes in that so many signals could not be delivered.
 func (c *Core) Overflow(now time.Time, dropped uint64) {
@@ -62,12 +62,12 @@ func (c *Core) Overflow(now time.Time, dropped uint64) {
 }
 
 // applyVerdict counts an event and does what it says.
-func (c *Core) applyVerdict(now time.Time, v verdict) {
+func (c *Core) applyVerdict(now time.Time, v *verdict) {
 	c.status.LastEvent = now
 	c.hearEnvironment(v)
 	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad {
 		c.differences.announced(v.key, v.effect)
-		c.compare(now, &v)
+		c.compare(now, v)
 	}
 	c.status.Counters.count(v.outcome)
 	switch v.outcome {
@@ -87,7 +87,7 @@ func (c *Core) applyVerdict(now time.Time, v verdict) {
 // gap.
 func (c *Core) compare(now time.Time, v *verdict) {
 	overflowed := c.memory.overflowed
-	what := c.memory.judge(*v, c.set.size, now)
+	what := c.memory.judge(v, c.set.size, now)
 	if what != fresh {
 		v.outcome = outcomeOld
 	}
@@ -103,7 +103,7 @@ func (c *Core) compare(now time.Time, v *verdict) {
 	}
 }
 
-func (c *Core) applyEffect(now time.Time, v verdict) {
+func (c *Core) applyEffect(now time.Time, v *verdict) {
 	if v.effect == effectRecheck && !c.set.Has(v.key) {
 		c.doubt(now, v)
 	}
@@ -201,7 +201,7 @@ func (c *Core) badEvent(now time.Time, err error) {
 }
 
 // unknownType warns once for each type.
-func (c *Core) unknownType(v verdict) {
+func (c *Core) unknownType(v *verdict) {
 	v.eventType = tenant.EventType(strings.Clone(string(v.eventType[:min(len(v.eventType), unknownTypeLength)]))) // not a piece of a long one
 	if c.alarms.unknownTypes[v.eventType] || len(c.alarms.unknownTypes) >= unknownTypesKept {
 		return

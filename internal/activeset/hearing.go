@@ -85,7 +85,7 @@ func (c *Core) heard(now time.Time, v tenant.Version) {
 }
 
 // heardEvent is heard for an event of the feed.
-func (c *Core) heardEvent(now time.Time, v verdict) {
+func (c *Core) heardEvent(now time.Time, v *verdict) {
 	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad {
 		c.heard(now, v.version)
 	}
@@ -118,7 +118,7 @@ func (c *Core) listen(now time.Time) {
 }
 
 // hearEnvironment warns once when events of two environments arrive and none was configured.
-func (c *Core) hearEnvironment(v verdict) {
+func (c *Core) hearEnvironment(v *verdict) {
 	switch {
 	case v.env == "" || v.outcome == outcomeOtherEnvironment || c.alarms.twoHeard || v.env == c.alarms.environment:
 	case c.alarms.environment == "":

@@ -43,7 +43,8 @@ func (c *Core) NextLook() time.Time { return c.nextLook }
 
 // Case is by what the memory tells the event from others, packed into 31 bits: two of one case go the same way through it.
 func (c *Core) Case(evt tenant.Event) (sum uint64) {
-	m, v := &c.memory, read(evt, c.cfg.Service, c.cfg.Environment)
+	m, v := &c.memory, new(verdict)
+	v.read(&evt, c.cfg.Service, c.cfg.Environment)
 	w := m.world(v.epoch())
 	known := w.marks[v.key]
 	there := c.set.Has(v.key)

@@ -62,7 +62,7 @@ const (
 //	all others                                                  fresh
 //
 // Of what is fresh or foreign the memory keeps what it said of its tenant; of everything but what has been left, its revision.
-func (m *memory) judge(v verdict, tenants int, now time.Time) freshness {
+func (m *memory) judge(v *verdict, tenants int, now time.Time) freshness {
 	what := m.weigh(v)
 	if m.past(v.epoch()) { // what is kept of an epoch that was left would take the place of one that may come
 		return what
@@ -76,7 +76,7 @@ func (m *memory) judge(v verdict, tenants int, now time.Time) freshness {
 	return what
 }
 
-func (m *memory) weigh(v verdict) freshness {
+func (m *memory) weigh(v *verdict) freshness {
 	isForeign := m.isForeign(v)
 	switch {
 	case m.ids.seen(v):
@@ -99,7 +99,7 @@ func (m *memory) weigh(v verdict) freshness {
 }
 
 // byRevision compares a revision with those of its epoch.
-func (m *memory) byRevision(v verdict) freshness {
+func (m *memory) byRevision(v *verdict) freshness {
 	w := m.world(v.version.Epoch)
 	known := w.marks[v.key]
 	switch {
@@ -115,7 +115,7 @@ func (m *memory) byRevision(v verdict) freshness {
 }
 
 // dated is the newest timestamp of what was said of the event's tenant where no revision tells which of the two is older.
-func (m *memory) dated(v verdict) (newest time.Time) {
+func (m *memory) dated(v *verdict) (newest time.Time) {
 	for _, w := range m.worlds {
 		if !v.versioned() || w.epoch != v.version.Epoch {
 			newest = later(newest, w.marks[v.key].at)
@@ -125,7 +125,7 @@ func (m *memory) dated(v verdict) (newest time.Time) {
 }
 
 // hear takes note of the event's revision, whatever the event is about.
-func (m *memory) hear(v verdict, what freshness, now time.Time) {
+func (m *memory) hear(v *verdict, what freshness, now time.Time) {
 	w := m.hearOf(v.version.Epoch)
 	m.tick++
 	w.tick = m.tick
@@ -136,7 +136,7 @@ func (m *memory) hear(v verdict, what freshness, now time.Time) {
 }
 
 // record marks what an add or a remove said of its tenant, and that tenant.activated was said.
-func (m *memory) record(v verdict, tenants int) {
+func (m *memory) record(v *verdict, tenants int) {
 	if !v.membership() && v.effect != effectRecheck {
 		return
 	}
@@ -147,6 +147,7 @@ func (m *memory) record(v verdict, tenants int) {
 		return
 	}
 	m.tick++
+	v.own(known.id)
 	known.at = later(known.at, v.at)
 	spoken := word{revision: v.revision(), tick: m.tick}
 	if v.membership() {
@@ -219,7 +220,7 @@ func (m *memory) marked() (n int) {
 }
 
 // isForeign reports whether the event is of another epoch than the set.
-func (m *memory) isForeign(v verdict) bool {
+func (m *memory) isForeign(v *verdict) bool {
 	return v.versioned() && m.epoch != "" && v.version.Epoch != m.epoch
 }
 

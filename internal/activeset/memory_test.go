@@ -21,7 +21,7 @@ func news(effect effect, id string, revision uint64) verdict {
 // feed returns what each of the events was taken for.
 func feed(m *memory, events ...verdict) (judged []freshness) {
 	for _, v := range events {
-		judged = append(judged, m.judge(v, 0, time.Time{}))
+		judged = append(judged, m.judge(&v, 0, time.Time{}))
 	}
 	return judged
 }
@@ -84,12 +84,12 @@ func TestEventsThatComeTwice(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	for i := range 3 * idsRemembered {
-		m.judge(named(fmt.Sprint("id", i), "a"), 0, time.Time{})
+		m.judge(new(named(fmt.Sprint("id", i), "a")), 0, time.Time{})
 	}
 	if len(m.ids.known) != idsRemembered || len(m.ids.ring) != idsRemembered {
 		t.Errorf("%d and %d ids are remembered", len(m.ids.known), len(m.ids.ring))
 	}
-	if m.judge(named("1", "a"), 0, time.Time{}) != fresh {
+	if m.judge(new(named("1", "a")), 0, time.Time{}) != fresh {
 		t.Error("what was forgotten is old")
 	}
 }
@@ -114,7 +114,7 @@ func TestPrefixAndHoles(t *testing.T) {
 		{19, 20, 0, 0},
 	} {
 		now := began.Add(time.Duration(n) * time.Second)
-		m.judge(news(effectNone, "a", step.revision), 0, now)
+		m.judge(new(news(effectNone, "a", step.revision)), 0, now)
 		missing, since := m.hole(now)
 		if missing != step.missing || missing > 0 && !since.Equal(began.Add(time.Duration(step.since)*time.Second)) || m.known().Revision != step.prefix {
 			t.Errorf("revision %d: %d is missing since %v, prefix %d; want %+v", step.revision, missing, since, m.known().Revision, step)
@@ -126,7 +126,7 @@ func TestPrefixAndHoles(t *testing.T) {
 func TestHolesAreToldOnce(t *testing.T) {
 	m, began := at(10), time.Unix(1_700_000_000, 0)
 	hear := func(revision uint64, after time.Duration) {
-		m.judge(news(effectNone, "a", revision), 0, began.Add(after))
+		m.judge(new(news(effectNone, "a", revision)), 0, began.Add(after))
 	}
 	want := func(after time.Duration, want uint64) {
 		t.Helper()
@@ -184,21 +184,21 @@ func TestOverrideByRequest(t *testing.T) {
 func TestTombstone(t *testing.T) {
 	m := at(10)
 	feed(m, news(effectRemove, "a", 12)) // 11 is missing
-	if what := m.judge(news(effectAdd, "a", 11), 0, time.Time{}); what != old {
+	if what := m.judge(new(news(effectAdd, "a", 11)), 0, time.Time{}); what != old {
 		t.Errorf("the add before the remove is %v", what)
 	}
 	m.taken(tenant.Version{Epoch: "e", Revision: 12}, m.tick)
 	if m.marked() != 0 {
 		t.Error("the tombstone stays")
 	}
-	if what := m.judge(news(effectAdd, "a", 11), 0, time.Time{}); what != old {
+	if what := m.judge(new(news(effectAdd, "a", 11)), 0, time.Time{}); what != old {
 		t.Errorf("covered by the snapshot, and it is %v", what)
 	}
 }
 
 func TestCheckOfSnapshots(t *testing.T) {
 	m := at(10)
-	m.judge(news(effectNone, "a", 11), 0, time.Time{})
+	m.judge(new(news(effectNone, "a", 11)), 0, time.Time{})
 	for version, refused := range map[tenant.Version]bool{
 		{Epoch: "e", Revision: 10}: true,
 		{Epoch: "e", Revision: 11}: false,
@@ -221,7 +221,7 @@ func TestNewEpoch(t *testing.T) {
 		return v
 	}
 	for _, v := range []verdict{foreignNews(effectAdd, "old", 3), foreignNews(effectAdd, "new", 4)} {
-		if what := m.judge(v, 0, time.Time{}); what != foreign {
+		if what := m.judge(&v, 0, time.Time{}); what != foreign {
 			t.Errorf("%s is %v", v.id, what)
 		}
 	}

@@ -62,8 +62,8 @@ func TestHistoryOfAWave(t *testing.T) {
 		}
 		gone := rowsOf("a", "x")
 		h.wave(&Wave{removed: gone.base, by: &origin{tenant.CauseReconcile, at.Add(time.Second)}}, 3)
-		if got := tell(h.changes["a"]); got != "added a, removed a" || len(h.changes) != size || h.left.Len() != 1 {
-			t.Errorf("of %d: the history is %q, %d have one and %d left", size, got, len(h.changes), h.left.Len())
+		if got := tell(h.tenants["a"].changes); got != "added a, removed a" || len(h.tenants) != size || h.left != 1 {
+			t.Errorf("of %d: the history is %q, %d have one and %d left", size, got, len(h.tenants), h.left)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // apply returns the set after an event of the tenant, and the change that it made: one without a Kind where it made none. by is the
 // tenant's origin before it. What was made for the draft is changed in place.
-func apply(set Set, d *draft, v verdict, at time.Time) (next Set, change tenant.Change, by *origin) {
+func apply(set Set, d *draft, v *verdict, at time.Time) (next Set, change tenant.Change, by *origin) {
 	change = tenant.Change{TenantID: v.id, Cause: tenant.CauseEvent, EventType: v.eventType, At: at}
 	known, by, there := set.find(v.id)
 	if there {
@@ -18,7 +18,8 @@ func apply(set Set, d *draft, v verdict, at time.Time) (next Set, change tenant.
 	}
 	switch {
 	case v.effect == effectAdd && !there:
-		change.Kind, change.TenantID = tenant.Added, strings.Clone(v.id) // and not the text of the event around it
+		v.own("")
+		change.Kind, change.TenantID = tenant.Added, v.id
 		set = set.withIn(d, change.TenantID, nil)
 	case v.effect == effectRemove && there:
 		change.Kind = tenant.Removed

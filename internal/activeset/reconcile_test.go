@@ -116,7 +116,7 @@ func TestSpellingIsKept(t *testing.T) {
 	if idsOf(set) != dashed || len(changes) != 0 {
 		t.Errorf("the list's spelling made %q of it, %v", idsOf(set), changes)
 	}
-	_, change, _ := apply(set, nil, verdict{effect: effectRemove, key: plain, id: plain}, time.Time{})
+	_, change, _ := apply(set, nil, &verdict{effect: effectRemove, key: plain, id: plain}, time.Time{})
 	if tell([]tenant.Change{change}) != "removed "+dashed {
 		t.Errorf("told %q", tell([]tenant.Change{change}))
 	}
@@ -139,7 +139,7 @@ func TestApply(t *testing.T) {
 		{effectRecheck, "b", "a", ""},
 		{effectUnknown, "a", "a", ""},
 	} {
-		set, change, _ := apply(setOf("a"), nil, verdict{effect: tc.effect, key: tc.id, id: tc.id}, time.Time{})
+		set, change, _ := apply(setOf("a"), nil, &verdict{effect: tc.effect, key: tc.id, id: tc.id}, time.Time{})
 		changes := []tenant.Change{change}
 		if change.Kind == "" {
 			changes = nil

@@ -36,7 +36,7 @@ func (c *Core) reached(v tenant.Version) {
 }
 
 // reachedBefore is reached for an event that comes now: all before it has come.
-func (c *Core) reachedBefore(v verdict) {
+func (c *Core) reachedBefore(v *verdict) {
 	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad && v.version.Revision > 0 {
 		c.reached(tenant.Version{Epoch: v.version.Epoch, Revision: v.version.Revision - 1})
 	}

@@ -12,7 +12,7 @@ func spanned(t *testing.T, now time.Time) *Core {
 	t.Helper()
 	c := New(Config{ResyncInterval: time.Hour, Dice: func(most time.Duration) time.Duration { return most / 2 }})
 	c.Begin()
-	c.Apply(now, []Judged{Judge(tenant.Signal{Kind: tenant.SignalSubscribed}, "ledger", "")})
+	c.Apply(now, []Judged{Judge(&tenant.Signal{Kind: tenant.SignalSubscribed}, "ledger", "")})
 	if err := c.Answer(now, c.Ask(now), listAt(10)); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestASubscriptionThatGoesOn(t *testing.T) {
 			now := time.Unix(1_700_000_000, 0)
 			c := spanned(t, now)
 			for _, sig := range tt.signals {
-				c.Apply(now, []Judged{Judge(sig, "ledger", "")})
+				c.Apply(now, []Judged{Judge(&sig, "ledger", "")})
 			}
 			c.look(now.Add(time.Second)) // a hole is a gap by then
 			if gap := c.gaps > c.closed; gap != tt.gap || c.memory.known().Revision != tt.prefix {
@@ -97,7 +97,7 @@ func TestAListClosesWhatAFilteredFeedLeftOpen(t *testing.T) {
 			c := spanned(t, now)
 			apply := func(signals []tenant.Signal) {
 				for _, sig := range signals {
-					c.Apply(now, []Judged{Judge(sig, "ledger", "")})
+					c.Apply(now, []Judged{Judge(&sig, "ledger", "")})
 				}
 			}
 			apply(tt.before)

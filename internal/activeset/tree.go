@@ -53,7 +53,9 @@ func (n *node) with(e entry, by *draft) *node { return n.withAt(e, 0, by) }
 func (n *node) withAt(e entry, depth int, by *draft) *node {
 	switch {
 	case n == nil:
-		return &node{leaf: []entry{e}, by: by}
+		leaf := newLeaf(nil, by)
+		leaf.leaf = append(leaf.leaf, e)
+		return leaf
 	case n.kids != nil:
 		branch := n.branch(by)
 		kid := &branch.kids[e.digit(depth)]
@@ -64,7 +66,9 @@ func (n *node) withAt(e entry, depth int, by *draft) *node {
 			n.leaf = append(n.leaf, e)
 			return n
 		}
-		return &node{leaf: append(slices.Clip(n.leaf), e), by: by}
+		leaf := newLeaf(n.leaf, by)
+		leaf.leaf = append(leaf.leaf, e)
+		return leaf
 	}
 	branch := newBranch([treeFanout]*node{}, by)
 	for _, old := range n.leaf {
@@ -80,6 +84,17 @@ func (n *node) branch(by *draft) *node {
 		return n
 	}
 	return newBranch(*n.kids, by)
+}
+
+// newLeaf allocates the node and room for its tenants as one.
+func newLeaf(tenants []entry, by *draft) *node {
+	both := &struct {
+		node
+
+		array [leafLength]entry
+	}{}
+	both.node = node{leaf: append(both.array[:0], tenants...), by: by}
+	return &both.node
 }
 
 // newBranch allocates the node and its kids as one.
@@ -121,7 +136,9 @@ func (n *node) leafWithout(q *ident, by *draft) *node {
 		n.leaf = slices.DeleteFunc(n.leaf, gone)
 		return n
 	}
-	return &node{leaf: slices.DeleteFunc(slices.Clone(n.leaf), gone), by: by}
+	leaf := newLeaf(n.leaf, by)
+	leaf.leaf = slices.DeleteFunc(leaf.leaf, gone)
+	return leaf
 }
 
 // walk yields every entry, in no particular order, until yield returns false, and returns what it returned last.

@@ -1,6 +1,7 @@
 package activeset
 
 import (
+	"strings"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/tenant"
@@ -55,6 +56,7 @@ type verdict struct {
 	outcome   outcome
 	key       string // canonical id
 	id        string // the event's spelling
+	owned     bool   // both are in memory of their own
 	eventID   string
 	eventType tenant.EventType
 	version   tenant.Version
@@ -63,55 +65,50 @@ type verdict struct {
 	err       error // for outcomeBad
 }
 
-// read says what an event means for the service in the environment.
-func read(evt tenant.Event, service, environment string) verdict {
-	v := verdictOf(evt, environment)
+// read works out what an event means for the service in the environment. v is zero before.
+func (v *verdict) read(evt *tenant.Event, service, environment string) {
+	v.name(evt, environment)
 	if environment != "" && v.env != "" && v.env != environment {
 		v.outcome = outcomeOtherEnvironment
-		return v
+		return
 	}
 	if err := evt.Validate(); err != nil {
-		return v.bad(err)
+		v.bad(err)
+		return
 	}
 	does, known := effects[evt.EventType]
 	if !known {
 		v.effect, v.outcome = effectUnknown, outcomeUnknown
-		return v
+		return
 	}
 	if evt.EventType.PerService() {
 		name, err := evt.ServiceName()
 		if err != nil {
-			return v.bad(err)
+			v.bad(err)
+			return
 		}
 		if name != service {
 			v.outcome = outcomeOtherService
-			return v
+			return
 		}
 	}
 	v.effect = does
 	if does == effectNone {
 		v.outcome = outcomeIgnored
 	}
-	return v
 }
 
-// verdictOf is what the event names, each within its bounds.
-func verdictOf(evt tenant.Event, environment string) verdict {
-	v := verdict{
-		key:       tenant.CanonicalID(evt.TenantID),
-		id:        evt.TenantID,
-		eventID:   short(evt.EventID),
-		eventType: evt.EventType,
-		at:        evt.Timestamp,
-		env:       short(evt.Environment),
-	}
+// name takes over what the event names, each within its bounds.
+func (v *verdict) name(evt *tenant.Event, environment string) {
+	v.key, v.id = tenant.CanonicalID(evt.TenantID), evt.TenantID
+	v.eventID, v.eventType = short(evt.EventID), evt.EventType
+	v.at, v.env = evt.Timestamp, short(evt.Environment)
 	if short(evt.Epoch) != "" {
 		v.version = evt.Version()
 	}
 	if v.env != "" && v.env != environment {
 		v.env = NormalEnvironment(v.env)
 	}
-	return v
 }
 
 // short returns a name, or nothing when it is too long for one, as [tenant.ParseEvent] does. An event of HandleEvent or of
@@ -123,11 +120,27 @@ func short(name string) string {
 	return name
 }
 
+// own lets key and id be kept without the text of the event around them. known is the id as it was kept before, if it was.
+func (v *verdict) own(known string) {
+	if v.owned {
+		return
+	}
+	spelled := v.key == v.id // else the key was made
+	if v.id == known {
+		v.id = known
+	} else {
+		v.id = strings.Clone(v.id)
+	}
+	if v.owned = true; spelled {
+		v.key = v.id
+	}
+}
+
 // versioned reports whether the event says which version it made.
-func (v verdict) versioned() bool { return v.version.Epoch != "" && v.version.Revision > 0 }
+func (v *verdict) versioned() bool { return v.version.Epoch != "" && v.version.Revision > 0 }
 
 // epoch is that of the event's version, and empty where it has none.
-func (v verdict) epoch() string {
+func (v *verdict) epoch() string {
 	if !v.versioned() {
 		return ""
 	}
@@ -135,7 +148,7 @@ func (v verdict) epoch() string {
 }
 
 // revision is zero where the event has no version.
-func (v verdict) revision() uint64 {
+func (v *verdict) revision() uint64 {
 	if !v.versioned() {
 		return 0
 	}
@@ -143,11 +156,10 @@ func (v verdict) revision() uint64 {
 }
 
 // membership reports whether the event says that its tenant is active, or is not.
-func (v verdict) membership() bool { return v.effect == effectAdd || v.effect == effectRemove }
+func (v *verdict) membership() bool { return v.effect == effectAdd || v.effect == effectRemove }
 
-func (v verdict) bad(err error) verdict {
+func (v *verdict) bad(err error) {
 	failure := NewFailure(err)
 	failure.Err = err
 	v.outcome, v.err = outcomeBad, &failure
-	return v
 }

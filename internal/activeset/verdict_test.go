@@ -10,6 +10,11 @@ import (
 )
 
 // TestEventTable holds the table of event types to what each does for the service that an event names, and for another.
+func readEvent(evt tenant.Event, service, environment string) (v verdict) {
+	v.read(&evt, service, environment)
+	return v
+}
+
 func TestEventTable(t *testing.T) {
 	for _, tc := range []struct {
 		eventType  tenant.EventType
@@ -33,10 +38,10 @@ func TestEventTable(t *testing.T) {
 		{"weather.changed", effectUnknown, effectUnknown},
 	} {
 		evt := tenant.Event{EventType: tc.eventType, TenantID: "acme", Payload: json.RawMessage(`{"service_name":"ledger"}`)}
-		if v := read(evt, "ledger", ""); v.effect != tc.want || v.err != nil {
+		if v := readEvent(evt, "ledger", ""); v.effect != tc.want || v.err != nil {
 			t.Errorf("%s: effect %d, error %v; want effect %d", tc.eventType, v.effect, v.err, tc.want)
 		}
-		if v := read(evt, "other", ""); v.effect != tc.wantOthers || v.err != nil {
+		if v := readEvent(evt, "other", ""); v.effect != tc.wantOthers || v.err != nil {
 			t.Errorf("%s of another service: effect %d, error %v; want effect %d", tc.eventType, v.effect, v.err, tc.wantOthers)
 		}
 	}
@@ -52,7 +57,7 @@ func TestEventWithoutServiceIsAnError(t *testing.T) {
 			continue
 		}
 		for _, payload := range []string{"", "null", "[]", `"ledger"`, "{}", `{"service_name":""}`, `{"service_name":" "}`, `{"service_name":7}`} {
-			v := read(tenant.Event{EventID: "e-1", EventType: eventType, TenantID: "acme", Payload: json.RawMessage(payload)}, "ledger", "")
+			v := readEvent(tenant.Event{EventID: "e-1", EventType: eventType, TenantID: "acme", Payload: json.RawMessage(payload)}, "ledger", "")
 			if v.outcome != outcomeBad || v.effect != effectNone || !errors.Is(v.err, tenant.ErrInvalidEvent) {
 				t.Errorf("%s with payload %q: outcome %d, effect %d, error %v", eventType, payload, v.outcome, v.effect, v.err)
 				continue
@@ -76,19 +81,19 @@ func TestEventOfAnotherEnvironment(t *testing.T) {
 		{"production", "staging", outcomeOtherEnvironment},
 	} {
 		evt := tenant.Event{EventType: tenant.EventSuspended, TenantID: "acme", Environment: tc.event}
-		if v := read(evt, "ledger", tc.configured); v.outcome != tc.want {
+		if v := readEvent(evt, "ledger", tc.configured); v.outcome != tc.want {
 			t.Errorf("event of %q, configured %q: outcome %d, want %d", tc.event, tc.configured, v.outcome, tc.want)
 		}
 	}
 	bad := tenant.Event{EventType: tenant.EventServiceAssociated, TenantID: "acme", Environment: "staging"}
-	if v := read(bad, "ledger", "production"); v.outcome != outcomeOtherEnvironment {
+	if v := readEvent(bad, "ledger", "production"); v.outcome != outcomeOtherEnvironment {
 		t.Errorf("a bad event of another environment: outcome %d", v.outcome)
 	}
 }
 
 func TestX25WhatIsKeptOfAnEventIsBounded(t *testing.T) {
 	long := strings.Repeat("a", tenant.MaxNameBytes+1)
-	v := read(tenant.Event{
+	v := readEvent(tenant.Event{
 		EventType: tenant.EventSuspended, TenantID: "acme", EventID: long, TenantSlug: long, Epoch: long, Revision: 7,
 	}, "ledger", "")
 	if v.outcome != outcomeApplied || v.eventID != "" || v.version != (tenant.Version{}) {
@@ -99,7 +104,7 @@ func TestX25WhatIsKeptOfAnEventIsBounded(t *testing.T) {
 		"tenant_id":   {EventType: tenant.EventSuspended, TenantID: long},
 		"environment": {EventType: tenant.EventSuspended, TenantID: "acme", Environment: long},
 	} {
-		if v := read(evt, "ledger", ""); v.outcome != outcomeBad || v.env != "" || len(v.err.Error()) > 1000 {
+		if v := readEvent(evt, "ledger", ""); v.outcome != outcomeBad || v.env != "" || len(v.err.Error()) > 1000 {
 			t.Errorf("%s: got the outcome %d, the environment %q and the error %v, want a bad event", name, v.outcome, v.env, v.err)
 		}
 	}
