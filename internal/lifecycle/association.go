@@ -46,7 +46,7 @@ func (r *Record) Associate(a *Association, now time.Time) ([]Happening, error) {
 		return nil, err
 	}
 	payload := a.Connections.Associated(tenant.ServiceAssociated{ServiceName: a.Service, IsolationMode: a.IsolationMode})
-	associated := r.happening(tenant.EventServiceAssociated, payload, a.Service)
+	associated := r.happening(tenant.EventServiceAssociated, payload, a.Service).joins(1)
 	r.drop(a.Service)
 	a.TenantID, a.CreatedAt, a.UpdatedAt = r.ID, now, now
 	r.Associations = append(r.Associations, a)
@@ -59,7 +59,7 @@ func (r *Record) SuspendService(a *Association) ([]Happening, error) {
 		return nil, stays("association", "ALREADY_SUSPENDED", tenant.StatusSuspended)
 	}
 	payload := tenant.ServiceSuspended{ServiceName: a.Service, PreviousStatus: a.Status}
-	suspended := r.happening(tenant.EventServiceSuspended, payload, r.listing(a)...)
+	suspended := r.happening(tenant.EventServiceSuspended, payload, r.listing(a)...).joins(-1)
 	a.Status = tenant.StatusSuspended
 	return []Happening{suspended}, nil
 }
@@ -78,7 +78,7 @@ func (r *Record) ReactivateService(a *Association) ([]Happening, error) {
 
 func (r *Record) reactivated(a *Association) Happening {
 	payload := a.Connections.Reactivated(tenant.ServiceReactivated{ServiceName: a.Service, PreviousStatus: tenant.StatusSuspended})
-	return r.happening(tenant.EventServiceReactivated, payload, a.Service)
+	return r.happening(tenant.EventServiceReactivated, payload, a.Service).joins(1)
 }
 
 // Disassociate removes a. A purged one stays, without its connections, so that one can see what became of it.
@@ -86,10 +86,10 @@ func (r *Record) Disassociate(a *Association, purge bool) []Happening {
 	lists := r.listing(a)
 	if purge {
 		a.Status, a.Connections = tenant.StatusPurged, contract.Connections{}
-		return []Happening{r.happening(tenant.EventServicePurged, tenant.ServicePurged{ServiceName: a.Service}, lists...)}
+		return []Happening{r.happening(tenant.EventServicePurged, tenant.ServicePurged{ServiceName: a.Service}, lists...).joins(-1)}
 	}
 	gone := tenant.ServiceDisassociated{ServiceName: a.Service, PreserveData: true}
-	out := []Happening{r.happening(tenant.EventServiceDisassociated, gone, lists...)}
+	out := []Happening{r.happening(tenant.EventServiceDisassociated, gone, lists...).joins(-1)}
 	r.drop(a.Service)
 	return out
 }

@@ -11,6 +11,8 @@ import (
 type Happening struct {
 	// Lists are the services whose lists it changes.
 	Lists []string
+	// Joins is what it does to each of them: 1 adds the tenant, -1 removes it, and 0 changes its name.
+	Joins int
 	// Services are those that the tenant is or was a tenant of, as far as it is known: an event that names no service is for
 	// them.
 	Services []string
@@ -34,6 +36,15 @@ func (r *Record) happening(kind tenant.EventType, payload any, lists ...string) 
 	for _, a := range r.Associations {
 		h.Services = append(h.Services, a.Service)
 	}
+	return h
+}
+
+// TenantID is the tenant's id, as it was given to it.
+func (h Happening) TenantID() string { return h.event.TenantID }
+
+// joins is h with what it does to its lists.
+func (h Happening) joins(n int) Happening {
+	h.Joins = n
 	return h
 }
 

@@ -45,7 +45,7 @@ func associate(r *Record) ([]Happening, error) {
 
 // TestWhatAChangeDoes is the state machine: for each change what comes of it where the tenant and its association with ledger
 // are active, where the association is suspended, where it is purged, and where the tenant is suspended. An event has the
-// services behind it whose lists it changes.
+// services behind it whose lists it changes, and before them what that does to each list.
 func TestWhatAChangeDoes(t *testing.T) {
 	const none, inactive = "no association", "the tenant is suspended"
 	for name, tt := range map[string]struct {
@@ -53,32 +53,32 @@ func TestWhatAChangeDoes(t *testing.T) {
 		want   [4]string
 	}{
 		"suspend": {(*Record).Suspend, [4]string{
-			"tenant.suspended[ledger billing]", "tenant.suspended[billing]", "tenant.suspended[billing]", "ALREADY_SUSPENDED",
+			"tenant.suspended-1[ledger billing]", "tenant.suspended-1[billing]", "tenant.suspended-1[billing]", "ALREADY_SUSPENDED",
 		}},
 		"reactivate": {(*Record).Reactivate, [4]string{
 			"NOT_SUSPENDED", "NOT_SUSPENDED", "NOT_SUSPENDED",
-			"tenant.activated[] tenant.service.reactivated[ledger] tenant.service.reactivated[billing]",
+			"tenant.activated[] tenant.service.reactivated+1[ledger] tenant.service.reactivated+1[billing]",
 		}},
 		"remove": {func(r *Record) ([]Happening, error) { return r.Remove(), nil }, [4]string{
-			"tenant.deleted[ledger billing]", "tenant.deleted[billing]", "tenant.deleted[billing]", "tenant.deleted[]",
+			"tenant.deleted-1[ledger billing]", "tenant.deleted-1[billing]", "tenant.deleted-1[billing]", "tenant.deleted[]",
 		}},
 		"rename": {func(r *Record) ([]Happening, error) { name := "New"; return r.Update(TenantPatch{Name: &name}), nil }, [4]string{
-			"tenant.updated[ledger billing]", "tenant.updated[billing]", "tenant.updated[billing]", "tenant.updated[]",
+			"tenant.updated+0[ledger billing]", "tenant.updated+0[billing]", "tenant.updated+0[billing]", "tenant.updated[]",
 		}},
 		"associate": {associate, [4]string{
-			"ALREADY_ASSOCIATED", "ALREADY_ASSOCIATED", "tenant.service.associated[ledger]", "ALREADY_ASSOCIATED",
+			"ALREADY_ASSOCIATED", "ALREADY_ASSOCIATED", "tenant.service.associated+1[ledger]", "ALREADY_ASSOCIATED",
 		}},
 		"suspend association": {onLedger((*Record).SuspendService), [4]string{
-			"tenant.service.suspended[ledger]", "ALREADY_SUSPENDED", none, "tenant.service.suspended[]",
+			"tenant.service.suspended-1[ledger]", "ALREADY_SUSPENDED", none, "tenant.service.suspended[]",
 		}},
 		"reactivate association": {onLedger((*Record).ReactivateService), [4]string{
-			"NOT_SUSPENDED", "tenant.service.reactivated[ledger]", none, "NOT_SUSPENDED",
+			"NOT_SUSPENDED", "tenant.service.reactivated+1[ledger]", none, "NOT_SUSPENDED",
 		}},
 		"disassociate": {disassociate(false), [4]string{
-			"tenant.service.disassociated[ledger]", "tenant.service.disassociated[]", none, "tenant.service.disassociated[]",
+			"tenant.service.disassociated-1[ledger]", "tenant.service.disassociated[]", none, "tenant.service.disassociated[]",
 		}},
 		"purge": {disassociate(true), [4]string{
-			"tenant.service.purged[ledger]", "tenant.service.purged[]", none, "tenant.service.purged[]",
+			"tenant.service.purged-1[ledger]", "tenant.service.purged[]", none, "tenant.service.purged[]",
 		}},
 		"rotate": {onLedger((*Record).Rotate), [4]string{
 			"tenant.credentials.rotated[]", "tenant.credentials.rotated[]", none, "tenant.credentials.rotated[]",
@@ -113,7 +113,11 @@ func outcome(happened []Happening, err error) string {
 	}
 	var out []string
 	for _, h := range happened {
-		out = append(out, fmt.Sprint(h.event.EventType, h.Lists))
+		lists := fmt.Sprint(h.Lists)
+		if len(h.Lists) > 0 {
+			lists = fmt.Sprintf("%+d%s", h.Joins, lists)
+		}
+		out = append(out, string(h.event.EventType)+lists)
 	}
 	return strings.Join(out, " ")
 }

@@ -146,7 +146,7 @@ func (r *Record) Suspend() ([]Happening, error) {
 	if r.Status == tenant.StatusSuspended {
 		return nil, stays("tenant", "ALREADY_SUSPENDED", tenant.StatusSuspended)
 	}
-	suspended := r.happening(tenant.EventSuspended, nil, r.Listed()...)
+	suspended := r.happening(tenant.EventSuspended, nil, r.Listed()...).joins(-1)
 	r.Status = tenant.StatusSuspended
 	return []Happening{suspended}, nil
 }
@@ -168,5 +168,5 @@ func (r *Record) Reactivate() ([]Happening, error) {
 
 // Remove announces the end of the tenant and of its associations.
 func (r *Record) Remove() []Happening {
-	return []Happening{r.happening(tenant.EventDeleted, nil, r.Listed()...)}
+	return []Happening{r.happening(tenant.EventDeleted, nil, r.Listed()...).joins(-1)}
 }

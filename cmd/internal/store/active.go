@@ -29,13 +29,14 @@ func (s *Store) Active(
 	ctx context.Context, service string, begin func(ActiveVersion) error, each func(tenant.Summary) error,
 ) error {
 	var theirs error
+	var kept keptList
+	var read Count
 	note := func(err error) error { theirs = err; return err }
-	err := s.db.Stream(ctx, "read the list", func(ctx context.Context, t sqldb.Tx) error {
-		v, err := s.activeVersion(ctx, t, service)
-		if err != nil {
+	err := s.db.Stream(ctx, "read the list", func(ctx context.Context, t sqldb.Tx) (err error) {
+		if kept, err = s.keptList(ctx, t, service); err != nil {
 			return err
 		}
-		if err := begin(v); err != nil {
+		if err := begin(versionOf(service, kept.Version, kept.set)); err != nil {
 			return note(err)
 		}
 		return t.Each(ctx, func(rows *sql.Rows) error {
@@ -43,11 +44,15 @@ func (s *Store) Active(
 			if err := rows.Scan(&row.ID, &row.Name); err != nil {
 				return err
 			}
+			read.add(row.ID)
 			return note(each(row))
 		}, activeList, s.env, service)
 	})
 	if theirs != nil {
 		return theirs
+	}
+	if err == nil {
+		s.checkCount(ctx, service, kept, read)
 	}
 	return err
 }
@@ -60,9 +65,16 @@ const activeVersion = `SELECT e.epoch, e.revision, COALESCE(s.revision, 0)
 	FROM environments e LEFT JOIN active_sets s ON s.env = e.id AND s.service = ?2 WHERE e.id = ?1`
 
 func (s *Store) activeVersion(ctx context.Context, t sqldb.Tx, service string) (ActiveVersion, error) {
-	var v ActiveVersion
-	err := t.Row(ctx, activeVersion, s.env, service).Scan(&v.Epoch, &v.Revision, &v.Set)
+	var at tenant.Version
+	var set uint64
+	err := t.Row(ctx, activeVersion, s.env, service).Scan(&at.Epoch, &at.Revision, &set)
+	return versionOf(service, at, set), err
+}
+
+func versionOf(service string, at tenant.Version, set uint64) ActiveVersion {
 	digest := sha256.Sum256([]byte(service))
-	v.ETag = `"` + v.Epoch + "-" + hex.EncodeToString(digest[:8]) + "-" + strconv.FormatUint(v.Set, 10) + `"`
-	return v, err
+	return ActiveVersion{
+		Version: at, Set: set,
+		ETag: `"` + at.Epoch + "-" + hex.EncodeToString(digest[:8]) + "-" + strconv.FormatUint(set, 10) + `"`,
+	}
 }

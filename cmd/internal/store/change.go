@@ -76,12 +76,8 @@ func (c *change) announce(ctx context.Context, happened []lifecycle.Happening) e
 			c.store.env, c.revision, data, micros(c.now), string(services)); err != nil {
 			return err
 		}
-		for _, service := range h.Lists {
-			if _, err := c.Exec(ctx, `INSERT INTO active_sets (env, service, revision) VALUES (?1, ?2, ?3)
-				ON CONFLICT (env, service) DO UPDATE SET revision = excluded.revision`,
-				c.store.env, service, c.revision); err != nil {
-				return err
-			}
+		if err := c.noteLists(ctx, h); err != nil {
+			return err
 		}
 	}
 	return nil

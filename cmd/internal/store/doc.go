@@ -16,7 +16,9 @@
 //	settings.go       connections as they are kept, and as programs from before read them
 //	lead.go           whether this process may relay, and whether changes can be made
 //	active.go         the list of a service, streamed at one revision, and its version
+//	counts.go         how many tenants a list has, and the digest of their ids
 //	outbox.go         what the relay asks: what is pending, and what was sent
+//	since.go          what has changed since a version of a list
 //	audit.go          who did what
 //	quarantine.go     the events that were given up
 //	readings.go       what was read and is secret, folded

@@ -46,6 +46,13 @@ var operations = map[string]asked{
 	"Store.Active": reading(func(ctx context.Context, s *Store, _ subject) error {
 		return s.Active(ctx, "ledger", func(ActiveVersion) error { return nil }, func(tenant.Summary) error { return nil })
 	}),
+	"Store.Changes": reading(func(ctx context.Context, s *Store, _ subject) error {
+		v, err := s.Version(ctx)
+		if err != nil {
+			return err
+		}
+		return second(s.Changes(ctx, "ledger", v, everything))
+	}),
 	"Store.Tenant":       reading(func(ctx context.Context, s *Store, on subject) error { return second(s.Tenant(ctx, on.id)) }),
 	"Store.Tenants":      reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Tenants(ctx, TenantFilter{})) }),
 	"Store.Associations": reading(func(ctx context.Context, s *Store, on subject) error { return second(s.Associations(ctx, on.id)) }),
@@ -70,7 +77,8 @@ var operations = map[string]asked{
 	"Store.Audit":       reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Audit(ctx, 0, 10)) }),
 	"Store.Quarantined": reading(func(ctx context.Context, s *Store, _ subject) error { return second(s.Quarantined(ctx, 0, 10)) }),
 
-	"Store.Ping": changing(func(ctx context.Context, s *Store, _ subject) error { return s.Ping(ctx) }),
+	"Store.CountActive": changing(func(ctx context.Context, s *Store, _ subject) error { return s.CountActive(ctx, "ledger") }),
+	"Store.Ping":        changing(func(ctx context.Context, s *Store, _ subject) error { return s.Ping(ctx) }),
 	"Store.CreateTenant": changing(func(ctx context.Context, s *Store, _ subject) error {
 		_, _, err := s.CreateTenant(ctx, named("another"))
 		return err

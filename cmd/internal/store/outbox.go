@@ -175,7 +175,16 @@ func (s *Store) events(ctx context.Context, what, query string, args ...any) ([]
 // selectEvents runs a query for eventColumns.
 func selectEvents(ctx context.Context, t sqldb.Tx, query string, args ...any) ([]Event, error) {
 	var out []Event
-	err := t.Each(ctx, func(rows *sql.Rows) error {
+	err := eachEvent(ctx, t, func(evt Event) error {
+		out = append(out, evt)
+		return nil
+	}, query, args...)
+	return out, err
+}
+
+// eachEvent is selectEvents for what need not be in memory at once.
+func eachEvent(ctx context.Context, t sqldb.Tx, each func(Event) error, query string, args ...any) error {
+	return t.Each(ctx, func(rows *sql.Rows) error {
 		var evt Event
 		var revision uint64
 		var at int64
@@ -191,10 +200,8 @@ func selectEvents(ctx context.Context, t sqldb.Tx, query string, args ...any) ([
 		evt.Event, _ = tenant.ParseEvent(evt.Data)
 		evt.Revision = revision
 		evt.At = fromMicros(at)
-		out = append(out, evt)
-		return nil
+		return each(evt)
 	}, query, args...)
-	return out, err
 }
 
 // prune deletes at most atOnce events, and notes up to where some are missing.
