@@ -35,9 +35,10 @@
 //	types.go, other.go, secret.go                                  the wire types; the fields that they have no name for; the values that are hidden in logs
 //	errors.go                                                      the errors that a caller can act on
 //	tenants.go, associations.go, admin.go, quarantine.go, list.go  the calls
+//	changes.go                                                     the call for what has changed since a list
 //	exchange.go, retry.go, breaker.go                              one attempt; when it is repeated; when no attempt is made
 //	transport.go                                                   connections, and where secrets may go
 //	answer.go, body.go, text.go                                    reading an answer: its status, its size, and text that is UTF-8
-//	rows.go, wirerow.go                                            the rows of a list as they arrive
+//	rows.go, wirerow.go, changesbody.go                            the rows of a list, and the events of changes, as they arrive
 //	sound.go                                                       errors from foreign code
 package managerapi

@@ -31,6 +31,10 @@ var operations = map[string]func(ctx context.Context, c *Client) error{
 		_, err := c.FetchSnapshot(ctx, plainly("ledger"))
 		return err
 	},
+	"Client.FetchChanges": func(ctx context.Context, c *Client) error {
+		_, err := c.FetchChanges(ctx, tenant.ChangesRequest{Service: "ledger", Since: tenant.Version{Epoch: "e"}, Each: func([]byte) {}})
+		return err
+	},
 	"Admin.Tenants": does(func(ctx context.Context, c *Client) (*TenantPage, error) {
 		return c.Admin().Tenants(ctx, TenantQuery{})
 	}),
@@ -184,7 +188,11 @@ func TestEdgesOfTheHTTPClient(t *testing.T) {
 			"Timestamp.UnmarshalJSON": noNetwork, "NotFoundError.Unwrap": noNetwork,
 		},
 		Cell: func(fault, operation string) edges.Cell {
-			return cellOf(farEnds[fault], slices.Contains(contented, operation), operations[operation])
+			far := farEnds[fault]
+			if operation == "Client.FetchChanges" && strings.Contains(far.answer, "\r\n\r\n[") { // an array cannot be an answer to it, whatever becomes of the rest
+				far.want = func(err error) bool { return errors.Is(err, tenant.ErrNoChanges) }
+			}
+			return cellOf(far, slices.Contains(contented, operation), operations[operation])
 		},
 	}.Run(t)
 }

@@ -21,7 +21,7 @@ const (
 	rowsBytes = 64 << 10
 )
 
-var errGap = errors.New("endless white space in the JSON array")
+var errGap = errors.New("endless white space in the JSON")
 
 // decodeRows reads the whole body, which must be one JSON array of objects and nulls, and calls each as rows arrive. The
 // row is nil for null; otherwise it is overwritten with the next one.
@@ -47,17 +47,17 @@ func decodeRowsIn(buf []byte, from io.Reader, each func(row *tenant.Row)) error 
 		return reason(err)
 	}
 	gaps.over = true
-	return onlySpace(r.rest())
+	return onlySpace(r.rest(), "array")
 }
 
 // onlySpace reads to the end and fails on anything but white space.
-func onlySpace(from io.Reader) error {
+func onlySpace(from io.Reader, behind string) error {
 	var chunk [4096]byte
 	for {
 		n, err := from.Read(chunk[:])
 		switch {
 		case len(bytes.TrimLeft(chunk[:n], whiteSpace)) > 0:
-			return errors.New("something follows the JSON array")
+			return errors.New("something follows the JSON " + behind)
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:

@@ -35,7 +35,7 @@ func statedRows(from io.Reader, each func(row *tenant.Row)) error {
 	if _, err := dec.Token(); err != nil {
 		return reason(err)
 	}
-	return onlySpace(io.MultiReader(dec.Buffered(), from))
+	return onlySpace(io.MultiReader(dec.Buffered(), from), "array")
 }
 
 // statedGaps fails in a run of white space that is longer than maxGap.

@@ -79,6 +79,10 @@ func (o *Object) Next() bool {
 // End returns where the object ends in the data, or [Odd] or [Cut]. What Next has read before one of those counts for nothing.
 func (o *Object) End() int { return o.at }
 
+// ValueEnd returns where the value ends that the data begins with, or [Odd] or [Cut]. What begins with a number may be cut in it: that ends
+// where the data does.
+func ValueEnd(data []byte) int { return value(data, 0, MaxDepth) }
+
 // Escaped reports whether a name is spelled with escapes: it may be one that looks like another.
 func Escaped(name []byte) bool { return bytes.IndexByte(name, '\\') >= 0 }
 

@@ -66,7 +66,7 @@ func follow(t testing.TB, ids map[string]bool, service string, events []Event) {
 	}
 }
 
-// wantChanges wants the list of before and the events after it to be the list of now, with the count that is kept.
+// wantChanges wants the list of before and the events after it to be the current list, with the count that is kept.
 func wantChanges(t testing.TB, s *Store, service string, before map[string]bool, since tenant.Version) {
 	t.Helper()
 	want, v := listed(t, s, service)
