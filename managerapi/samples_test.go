@@ -18,6 +18,7 @@ const sampleFolder = "../docs/samples/rest/"
 var wireTypes = map[string]any{
 	"active-tenants.json":        &[]tenant.Summary{},
 	"active-tenants-none.json":   &[]tenant.Summary{},
+	"changes.json":               &managerapi.Changes{},
 	"create-tenant-request.json": &managerapi.CreateTenantRequest{},
 	"create-tenant-answer.json":  &managerapi.CreatedTenant{},
 	"update-tenant-request.json": &managerapi.UpdateTenantRequest{},

@@ -44,8 +44,8 @@
 //
 // # What it does not do
 //
-// The manager keeps nothing on disk and limits no rate. It has no calls for administrators and no stream of Server-Sent
-// Events. It has one key, which is valid for every service and reads every list. Otherwise it accepts, refuses, answers
+// The manager keeps nothing on disk and limits no rate. It has no calls for administrators, no stream of Server-Sent
+// Events, and not the call for the changes of a list. It has one key, which is valid for every service and reads every list. Otherwise it accepts, refuses, answers
 // and announces exactly what the real manager does, byte for byte. Neither the manager nor the feed starts a goroutine,
 // and neither has to be closed.
 //

@@ -187,7 +187,8 @@ func checkSamples(t *testing.T, scenes []scene) {
 	}
 	for _, file := range files {
 		switch filepath.Base(file) {
-		case "active-tenants.json", "error-problem.json": // ids that another manager has given, and a database that is gone
+		case "active-tenants.json", "error-problem.json", // ids that another manager has given, and a database that is gone
+			"changes.json": // versions and digests of another manager; the tests of the server read theirs
 			continue
 		}
 		data, err := os.ReadFile(file)

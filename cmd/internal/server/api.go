@@ -252,6 +252,12 @@ func (a *api) describeVersion(c call, status int) {
 	}
 }
 
+func (a *api) environmentHeader() map[string]*huma.Param {
+	return map[string]*huma.Param{
+		managerapi.HeaderEnvironment: {Description: "the environment of the list", Schema: &huma.Schema{Type: huma.TypeString}},
+	}
+}
+
 // describeRequired is for a parameter that the call checks itself, because its words for the refusal are fixed.
 func (a *api) describeRequired(c call, name string) {
 	for _, param := range a.described(c).Parameters {

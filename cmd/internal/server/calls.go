@@ -61,6 +61,7 @@ var calls = []call{
 	{method: "POST", path: associationPath + "/credentials/rotate", id: "rotate-credentials", summary: "Announce new credentials", tag: tagAssociations, status: 202, serve: write((*Server).rotate)},
 
 	{method: "GET", path: "/v1/tenants/active", id: "list-active-tenants", summary: "List the tenants that are active for a service", tag: tagTenants, status: 200, access: byKey, serve: stream((*Server).serveList), describe: describeList},
+	{method: "GET", path: changesPath, id: "list-changes", summary: "List what has changed of a service's list since a version", tag: tagTenants, status: 200, access: byKey, serve: stream((*Server).serveChanges), describe: describeChanges},
 	{method: "GET", path: eventsPath, id: "stream-events", summary: "Follow the events that concern a service", tag: tagEvents, status: 200, access: byKey, serve: stream((*Server).serveEvents), describe: describeEvents},
 
 	{method: "GET", path: adminPath + "tenants", id: "list-tenants", summary: "List and search tenants", tag: tagAdmin, status: 200, serve: read((*Server).listTenants)},

@@ -31,6 +31,7 @@
 //	tenants.go, associations.go, admin.go, quarantine.go
 //	                                the calls
 //	list.go, largelist.go           the list of active tenants, row by row; one that readers do not take
+//	changes.go                      what has changed of a list since a version
 //	events.go, tail.go              the stream of events; the newest ones in memory, read once for all streams
 //	metrics.go, health.go           what operators look at
 //	server.go, serve.go             the face, and the listeners from their beginning to their end

@@ -228,6 +228,9 @@ func (e *edge) good(t *testing.T, c edgeCall) edgeRequest {
 	if c.kind == kindList || c.kind == kindStream {
 		r.target += "?service=ledger"
 	}
+	if c.path == changesPath {
+		r.target += "?service=ledger&since=" + versionOf(t, e.served).String()
+	}
 	if strings.Contains(r.target, "{") {
 		t.Fatalf("%s: a part of %s is not known here", c.id, c.path)
 	}
