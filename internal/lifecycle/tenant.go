@@ -111,6 +111,15 @@ func (n NewTenant) slugs() (slug, before string, err error) {
 	return slug, n.Slug, err
 }
 
+// Slugs are those that Place looks for.
+func (n NewTenant) Slugs() []string {
+	slug, before, _ := n.slugs()
+	if before == slug {
+		return []string{slug}
+	}
+	return []string{slug, before}
+}
+
 // is reports whether r is already what n asks for.
 func (r *Record) is(n NewTenant) bool {
 	return r.Name == n.Name && r.Environment == n.Environment && r.Isolation == n.Isolation && r.Owner.Email == n.Owner.Email

@@ -43,7 +43,7 @@ func (l *sqlite) backup(ctx context.Context, path string, isOurs func(context.Co
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	ours, err := isOurs(ctx, Tx{on: db, dialect: l})
+	ours, err := isOurs(ctx, newTx(plain{on: db}, l))
 	if err != nil && !l.foreign(err) {
 		return err
 	}

@@ -65,25 +65,50 @@ func (db *DB) isAnswer(err error) bool {
 
 // Write runs fn in a transaction that is committed unless fn returns an error.
 func (db *DB) Write(ctx context.Context, what string, fn func(context.Context, Tx) error) error {
-	ctx, cancel := Within(ctx, callLimit)
+	ctx, cancel := Within(ctx, CallLimit)
 	defer cancel()
-	err := db.transact(ctx, db.writer, nil, fn)
-	if err == nil {
-		db.wal.note()
-		return nil
+	_, err := db.Change(ctx, fn)
+	return db.Explain(ctx, what, err)
+}
+
+// Change is Write for one that explains the error. undone reports of an error that it is known to have changed nothing.
+func (db *DB) Change(ctx context.Context, fn func(context.Context, Tx) error) (undone bool, err error) {
+	intact := db.dialect.intact()
+	undone, err = db.dialect.change(ctx, db.writer, func(on runner) error {
+		t := newTx(on, db.dialect)
+		err := fn(ctx, t)
+		if err == nil {
+			err = t.Flush(ctx)
+		}
+		return db.firstWrong(ctx, intact, true, err)
+	})
+	if err != nil && !undone {
+		err = fmt.Errorf("%w: whether the change was committed is not known: %w", ErrUnavailable, err)
 	}
-	err = db.Explain(ctx, what, err)
-	if errors.Is(err, ErrUnavailable) {
+	switch {
+	case err == nil:
+		db.wal.note()
+	case errors.Is(err, ErrUnavailable), !db.isAnswer(err) && !errors.Is(ctx.Err(), context.Canceled):
 		db.reserve.there(time.Time{}) // perhaps there is no room
+	}
+	return undone, err
+}
+
+// firstWrong is what is wrong with a transaction that ends with err. What is there already, or is not, is an answer like any other.
+func (db *DB) firstWrong(ctx context.Context, intact func(context.Context, bool) error, change bool, err error) error {
+	if err == nil || db.isAnswer(err) {
+		if wrong := intact(ctx, change); wrong != nil {
+			return wrong
+		}
 	}
 	return err
 }
 
 // Read runs fn in a transaction that sees one state.
 func (db *DB) Read(ctx context.Context, what string, fn func(context.Context, Tx) error) error {
-	ctx, cancel := Within(ctx, callLimit)
+	ctx, cancel := Within(ctx, CallLimit)
 	defer cancel()
-	return db.Explain(ctx, what, db.transact(ctx, db.reader, db.dialect.snapshot(), fn))
+	return db.Explain(ctx, what, db.view(ctx, db.reader, fn))
 }
 
 // Stream is Read for what may take long, because a client takes it: it has no other bound than its ctx. The database keeps what
@@ -94,7 +119,7 @@ func (db *DB) Stream(ctx context.Context, what string, fn func(context.Context, 
 		return db.Explain(ctx, "wait to "+what, err)
 	}
 	defer done()
-	return db.Explain(ctx, what, db.transact(ctx, db.lists, db.dialect.snapshot(), fn))
+	return db.Explain(ctx, what, db.view(ctx, db.lists, fn))
 }
 
 // Query runs fn, which is one statement and so needs no transaction to see one state.
@@ -108,24 +133,19 @@ func (db *DB) Lookup(ctx context.Context, what string, fn func(context.Context, 
 }
 
 func (db *DB) query(ctx context.Context, pool *sql.DB, what string, fn func(context.Context, Tx) error) error {
-	ctx, cancel := Within(ctx, callLimit)
+	ctx, cancel := Within(ctx, CallLimit)
 	defer cancel()
-	return db.Explain(ctx, what, fn(ctx, Tx{on: pool, dialect: db.dialect}))
+	return db.Explain(ctx, what, fn(ctx, newTx(plain{on: pool}, db.dialect)))
 }
 
-func (db *DB) transact(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn func(context.Context, Tx) error) error {
+// view runs fn in a transaction that sees one state.
+func (db *DB) view(ctx context.Context, pool *sql.DB, fn func(context.Context, Tx) error) error {
 	intact := db.dialect.intact()
-	t, err := pool.BeginTx(ctx, o)
+	t, err := pool.BeginTx(ctx, db.dialect.snapshot())
 	if err != nil {
 		return err
 	}
-	err = fn(ctx, Tx{on: t, dialect: db.dialect})
-	if err == nil || db.isAnswer(err) { // what is there already, or is not, is an answer like any other
-		if wrong := intact(ctx, o == nil || !o.ReadOnly); wrong != nil {
-			err = wrong
-		}
-	}
-	if err != nil {
+	if err := db.firstWrong(ctx, intact, false, fn(ctx, newTx(plain{on: t}, db.dialect))); err != nil {
 		_ = t.Rollback() // what err says tells more; a connection that cannot roll back is thrown away
 		return err
 	}

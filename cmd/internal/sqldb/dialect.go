@@ -37,6 +37,9 @@ type dialect interface { //nolint:interfacebloat // each method is one thing tha
 	contains(column, what string) string
 	// snapshot are the options of a transaction whose statements all see the same state.
 	snapshot() *sql.TxOptions
+	// change runs fn in a transaction of a connection of the writer's, and commits it unless fn returns an error. undone reports of
+	// an error that it is known to have changed nothing. What is cancelled after the commit was sent does not end it.
+	change(ctx context.Context, writer *sql.DB, fn func(runner) error) (undone bool, err error)
 	// intact begins a transaction. What it returns is asked before the end of one that reads and before the commit of a
 	// change, and returns an error when what was opened is not there any more or, for a change, when that is not known.
 	intact() func(ctx context.Context, change bool) error
@@ -106,8 +109,8 @@ type migration struct {
 	done func()
 }
 
-// callLimit bounds a call whose ctx has no deadline.
-const callLimit = 30 * time.Second
+// CallLimit bounds a call whose ctx has no deadline.
+const CallLimit = 30 * time.Second
 
 // Within bounds a ctx that has no deadline.
 func Within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {

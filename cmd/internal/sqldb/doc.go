@@ -8,7 +8,7 @@
 //	gate.go           lets everybody pass, or nobody
 //	sqlitelog.go      how SQLite's log is kept short, though lists overlap
 //	dialect.go        errors, limits, and what each kind of database does in its own way
-//	tx.go             statements, in a transaction or each by itself
+//	tx.go             statements, in a transaction or each by itself, and those that are sent together
 //	room.go           how much goes on at once, and whether a change has room
 //	db.go             the DB: its transactions, each kind with connections of its own, and what an error means
 //	lead.go           the lease of the one process that leads
@@ -17,12 +17,14 @@
 //	lock_unix.go, lock_linux.go, lock_other.go, lock_windows.go
 //	                  the locks of SQLite's file
 //	sqlite.go         the dialect of SQLite
+//	sqlitetx.go       its transactions that change something, and the statements that it knows
 //	free_unix.go, free_other.go
 //	                  how much its disk has left
 //	driverfiles.go    the files that the driver of PostgreSQL reads
 //	farend.go         whether PostgreSQL's address leads to the same server still, as far as it is known
 //	sessions.go       what a connection to it has to be
 //	postgres.go       the dialect of PostgreSQL
+//	pgpipe.go         its transactions that change something, with few round trips
 //	watch.go          who looks where the address leads
 //	witness.go        what tells that when no connection is left
 //	pglocks.go        its locks

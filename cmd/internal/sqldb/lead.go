@@ -19,7 +19,7 @@ func (db *DB) Lead(ctx context.Context, l Leadership) (*Lease, error) {
 // Check returns nil while this process leads. The loss of the connection ends that, and so does an address that leads to another
 // server.
 func (l *Lease) Check(ctx context.Context) error {
-	ctx, cancel := Within(ctx, callLimit)
+	ctx, cancel := Within(ctx, CallLimit)
 	defer cancel()
 	return l.db.Explain(ctx, "check to be the relay", l.check(ctx))
 }

@@ -73,14 +73,14 @@ func (db *DB) bringUp(ctx context.Context, m migration, all fs.FS, told func(), 
 
 // versions does not take as long as a migration may, or a database that hangs would not be noticed.
 func (db *DB) versions(ctx context.Context, provider *goose.Provider) (current, known int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := context.WithTimeout(ctx, CallLimit)
 	defer cancel()
 	current, known, err = provider.GetVersions(ctx)
 	return current, known, db.Explain(ctx, "read the schema's version", err)
 }
 
 func (db *DB) checkFloor(ctx context.Context, current, known int64) error {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := context.WithTimeout(ctx, CallLimit)
 	defer cancel()
 	return db.Write(ctx, "read the schema's floor", func(ctx context.Context, t Tx) error {
 		var oldest int64

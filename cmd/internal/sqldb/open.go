@@ -27,7 +27,7 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{dialect: kind, answer: o.Answer, log: o.Logger}
-	ctx, cancel := Within(ctx, callLimit)
+	ctx, cancel := Within(ctx, CallLimit)
 	defer cancel()
 	db.pools, err = kind.open(ctx, db.log)
 	if err != nil {

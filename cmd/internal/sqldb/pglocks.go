@@ -76,7 +76,7 @@ func (p *postgres) takeLock(ctx context.Context, conn *sql.Conn, l Leadership) (
 // settle waits if the last one that led did so on another server: its lock is none here, and it may not know yet.
 func (p *postgres) settle(ctx context.Context, conn *sql.Conn, l Leadership, server string) error {
 	var before string
-	t := Tx{on: conn, dialect: p}
+	t := newTx(plain{on: conn}, p)
 	if err := ask(ctx, func(ctx context.Context) error {
 		return t.Row(ctx, l.LastServer, l.Number).Scan(&before)
 	}); err != nil || before == server {

@@ -32,6 +32,7 @@ type sqlite struct {
 	lock   *os.File // beside the file, which need not be there to be locked
 	data   *os.File // the file itself, however it is called; nothing is read by it
 	opened os.FileInfo
+	known  knownStatements
 }
 
 func newSQLite(path string) (*sqlite, error) {

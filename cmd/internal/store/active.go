@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"strconv"
 
@@ -39,13 +38,13 @@ func (s *Store) Active(
 		if err := begin(versionOf(service, kept.Version, kept.set)); err != nil {
 			return note(err)
 		}
-		return t.Each(ctx, func(rows *sql.Rows) error {
-			row := tenant.Summary{Status: tenant.StatusActive}
-			if err := rows.Scan(&row.ID, &row.Name); err != nil {
+		return t.Each(ctx, func(row sqldb.Row) error {
+			summary := tenant.Summary{Status: tenant.StatusActive}
+			if err := row.Scan(&summary.ID, &summary.Name); err != nil {
 				return err
 			}
-			read.add(row.ID)
-			return note(each(row))
+			read.add(summary.ID)
+			return note(each(summary))
 		}, activeList, s.env, service)
 	})
 	if theirs != nil {

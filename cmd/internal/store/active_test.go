@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -252,12 +251,12 @@ func plan(t *testing.T, s *Store, query string) string {
 		if onPostgres(t) {
 			explain, columns = `EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) `, 1
 		}
-		return tx.Each(ctx, func(rows *sql.Rows) error {
+		return tx.Each(ctx, func(row sqldb.Row) error {
 			fields := make([]any, columns)
 			for i := range fields {
 				fields[i] = new(string)
 			}
-			if err := rows.Scan(fields...); err != nil {
+			if err := row.Scan(fields...); err != nil {
 				return err
 			}
 			lines = append(lines, *fields[columns-1].(*string))

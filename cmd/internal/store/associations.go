@@ -47,7 +47,7 @@ func (s *Store) Associate(ctx context.Context, id, service string, n NewAssociat
 		if err := c.checkNewService(ctx, service); err != nil {
 			return err
 		}
-		return c.associate(ctx, r, a)
+		return c.associate(r, a)
 	})
 	if err != nil {
 		return Association{}, err
@@ -56,15 +56,15 @@ func (s *Store) Associate(ctx context.Context, id, service string, n NewAssociat
 }
 
 // associate stores a in the place of one that was purged.
-func (c *change) associate(ctx context.Context, r *record, a *Association) error {
+func (c *change) associate(r *record, a *Association) error {
 	happened, err := r.Associate(a, c.now)
 	if err != nil {
 		return err
 	}
-	if err := c.insertAssociation(ctx, r, a); err != nil {
+	if err := c.insertAssociation(r, a); err != nil {
 		return err
 	}
-	return c.announce(ctx, happened)
+	return c.announce(happened)
 }
 
 // SuspendAssociation suspends the association of a tenant with a service. It returns a *[NotFound], and a
@@ -81,7 +81,7 @@ func (s *Store) ReactivateAssociation(ctx context.Context, id, service string) e
 		if err != nil {
 			return err
 		}
-		return c.changed(ctx, r, a, (*lifecycle.Record).ReactivateService)
+		return c.changed(r, a, (*lifecycle.Record).ReactivateService)
 	})
 }
 
@@ -95,15 +95,15 @@ func (s *Store) Disassociate(ctx context.Context, id, service string, purge bool
 		}
 		a.UpdatedAt = c.now
 		happened := r.Disassociate(a, purge)
-		if purge {
-			err = errors.Join(c.saveAssociation(ctx, r, a), c.saveConnections(ctx, r, a))
-		} else {
-			err = c.dropAssociation(ctx, r, service)
+		if !purge {
+			c.dropAssociation(r, service)
+			return c.announce(happened)
 		}
-		if err != nil {
+		c.saveAssociation(r, a)
+		if err := c.saveConnections(r, a); err != nil {
 			return err
 		}
-		return c.announce(ctx, happened)
+		return c.announce(happened)
 	})
 }
 
@@ -127,9 +127,9 @@ func (s *Store) InvalidateCache(ctx context.Context, id, service, reason string)
 func (s *Store) Services(ctx context.Context, limit int) ([]string, error) {
 	out := []string{}
 	err := s.db.Query(ctx, "list services", func(ctx context.Context, t sqldb.Tx) error {
-		return t.Each(ctx, func(rows *sql.Rows) error {
+		return t.Each(ctx, func(row sqldb.Row) error {
 			var name string
-			err := rows.Scan(&name)
+			err := row.Scan(&name)
 			out = append(out, name)
 			return err
 		}, `SELECT s.service FROM active_sets s WHERE s.env = ?1 AND EXISTS (SELECT 1 FROM associations a
@@ -181,10 +181,11 @@ func (s *Store) UpdateConnections(ctx context.Context, id, service string, p con
 			return err
 		}
 		a.UpdatedAt = c.now
-		if err := errors.Join(c.saveAssociation(ctx, r, a), c.saveConnections(ctx, r, a)); err != nil {
+		c.saveAssociation(r, a)
+		if err := c.saveConnections(r, a); err != nil {
 			return err
 		}
-		return c.announce(ctx, happened)
+		return c.announce(happened)
 	})
 	if err != nil {
 		return Tenant{}, Association{}, err
@@ -201,23 +202,21 @@ func (s *Store) changeAssociation(
 		if err != nil {
 			return err
 		}
-		return c.changed(ctx, r, a, fn)
+		return c.changed(r, a, fn)
 	})
 }
 
 // changed stores what fn makes of a, and announces it.
 func (c *change) changed(
-	ctx context.Context, r *record, a *Association, fn func(*lifecycle.Record, *Association) ([]lifecycle.Happening, error),
+	r *record, a *Association, fn func(*lifecycle.Record, *Association) ([]lifecycle.Happening, error),
 ) error {
 	happened, err := fn(&r.Record, a)
 	if err != nil {
 		return err
 	}
 	a.UpdatedAt = c.now
-	if err := c.saveAssociation(ctx, r, a); err != nil {
-		return err
-	}
-	return c.announce(ctx, happened)
+	c.saveAssociation(r, a)
+	return c.announce(happened)
 }
 
 // association does not find a purged one.
@@ -266,36 +265,30 @@ func (c *change) checkNewService(ctx context.Context, service string) error {
 }
 
 // insertAssociation puts a in the place of one that was purged.
-func (c *change) insertAssociation(ctx context.Context, r *record, a *Association) error {
-	if err := c.dropAssociation(ctx, r, a.Service); err != nil {
-		return err
-	}
+func (c *change) insertAssociation(r *record, a *Association) error {
+	c.dropAssociation(r, a.Service)
 	data, err := c.store.sealConnections(a.Connections, r.ID, a.Service)
 	if err != nil {
 		return err
 	}
-	_, err = c.Exec(ctx, `INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, connections,
+	c.write(`INSERT INTO associations (env, service, tenant, status, isolation_mode, settings, connections,
 		rotations, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)`,
 		c.store.env, a.Service, r.seq, a.Status, a.IsolationMode, data.settings, data.connections, a.Rotations, micros(a.CreatedAt))
-	return err
+	return nil
 }
 
-func (c *change) dropAssociation(ctx context.Context, r *record, service string) error {
-	_, err := c.Exec(ctx, `DELETE FROM associations WHERE env = ?1 AND service = ?2 AND tenant = ?3`,
-		c.store.env, service, r.seq)
-	return err
+func (c *change) dropAssociation(r *record, service string) {
+	c.write(`DELETE FROM associations WHERE env = ?1 AND service = ?2 AND tenant = ?3`, c.store.env, service, r.seq)
 }
 
 // saveAssociation leaves the connections alone.
-func (c *change) saveAssociation(ctx context.Context, r *record, a *Association) error {
+func (c *change) saveAssociation(r *record, a *Association) {
 	c.touch("tenants/" + r.ID + "/associations/" + a.Service) // even where it announces nothing
-	_, err := c.Exec(ctx, `UPDATE associations SET status = ?1, rotations = ?2, updated_at = ?3
-		WHERE env = ?4 AND service = ?5 AND tenant = ?6`,
+	c.write(`UPDATE associations SET status = ?1, rotations = ?2, updated_at = ?3 WHERE env = ?4 AND service = ?5 AND tenant = ?6`,
 		a.Status, a.Rotations, micros(a.UpdatedAt), c.store.env, a.Service, r.seq)
-	return err
 }
 
-func (c *change) saveConnections(ctx context.Context, r *record, a *Association) error {
+func (c *change) saveConnections(r *record, a *Association) error {
 	data, err := c.store.sealConnections(a.Connections, r.ID, a.Service)
 	if err != nil {
 		return err
@@ -303,18 +296,18 @@ func (c *change) saveConnections(ctx context.Context, r *record, a *Association)
 	if a.Status == tenant.StatusPurged {
 		data.connections = nil
 	}
-	_, err = c.Exec(ctx, `UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,
+	c.write(`UPDATE associations SET settings = ?1, connections = ?2 WHERE env = ?3 AND service = ?4 AND tenant = ?5`,
 		data.settings, data.connections, c.store.env, a.Service, r.seq)
-	return err
+	return nil
 }
 
 // associations reads those of a tenant without their connections.
 func (s *Store) associations(ctx context.Context, t sqldb.Tx, r *record) ([]*Association, error) {
 	var out []*Association
-	err := t.Each(ctx, func(rows *sql.Rows) error {
+	err := t.Each(ctx, func(row sqldb.Row) error {
 		a := &Association{TenantID: r.ID}
 		var created, changed int64
-		if err := rows.Scan(&a.Service, &a.Status, &a.IsolationMode, &a.Rotations, &created, &changed); err != nil {
+		if err := row.Scan(&a.Service, &a.Status, &a.IsolationMode, &a.Rotations, &created, &changed); err != nil {
 			return err
 		}
 		a.CreatedAt, a.UpdatedAt = fromMicros(created), fromMicros(changed)

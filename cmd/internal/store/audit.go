@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 	"time"
@@ -62,10 +61,10 @@ type Audited struct {
 func (s *Store) Audit(ctx context.Context, after int64, limit int) ([]Audited, error) {
 	var out []Audited
 	err := s.db.Query(ctx, "read the audit", func(ctx context.Context, t sqldb.Tx) error {
-		return t.Each(ctx, func(rows *sql.Rows) error {
+		return t.Each(ctx, func(row sqldb.Row) error {
 			var a Audited
 			var at int64
-			err := rows.Scan(&a.ID, &at, &a.Actor, &a.Request, &a.Address, &a.Call, &a.Target, &a.Result)
+			err := row.Scan(&a.ID, &at, &a.Actor, &a.Request, &a.Address, &a.Call, &a.Target, &a.Result)
 			a.At = fromMicros(at)
 			out = append(out, a)
 			return err
@@ -107,17 +106,21 @@ func callOf(what string) string {
 	return strings.NewReplacer(" an ", "-", " a ", "-", " ", "-").Replace(what)
 }
 
-// audit writes a row in the transaction.
-func (s *Store) audit(ctx context.Context, t sqldb.Tx, at time.Time, d Deed) error {
-	_, err := auditOf(ctx, t, s.env, at, d)
-	return err
+const insertAudit = `INSERT INTO audit (env, at, actor, request, address, call, target, result)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`
+
+// audit writes a row together with what follows in the transaction.
+func (s *Store) audit(t sqldb.Tx, at time.Time, d Deed) {
+	t.Later(nil, insertAudit, auditArgs(s.env, at, d)...)
 }
 
 func auditOf(ctx context.Context, t sqldb.Tx, env int64, at time.Time, d Deed) (id int64, err error) {
-	err = t.Row(ctx, `INSERT INTO audit (env, at, actor, request, address, call, target, result)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id`,
-		env, micros(at), d.Actor, d.Request, d.Address, d.Call, d.Target, d.Result).Scan(&id)
+	err = t.Row(ctx, insertAudit+` RETURNING id`, auditArgs(env, at, d)...).Scan(&id)
 	return id, err
+}
+
+func auditArgs(env int64, at time.Time, d Deed) []any {
+	return []any{env, micros(at), d.Actor, d.Request, d.Address, d.Call, d.Target, d.Result}
 }
 
 // audited is write for what belongs in the audit. fn returns what it has done, without a result for nothing.
@@ -127,7 +130,8 @@ func (s *Store) audited(ctx context.Context, what string, fn func(context.Contex
 		if done, err = fn(ctx, t); err != nil || done.Result == "" {
 			return err
 		}
-		return s.audit(ctx, t, time.Now(), done)
+		s.audit(t, time.Now(), done)
+		return nil
 	})
 	if err == nil && done.Result != "" {
 		d := deedOf(ctx)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,9 +61,9 @@ func renew(ctx context.Context, dsn string, o Options) (err error) {
 
 func newEpochOfAll(ctx context.Context, t sqldb.Tx) error {
 	var envs []int64
-	if err := t.Each(ctx, func(rows *sql.Rows) error {
+	if err := t.Each(ctx, func(row sqldb.Row) error {
 		var env int64
-		err := rows.Scan(&env)
+		err := row.Scan(&env)
 		envs = append(envs, env)
 		return err
 	}, `SELECT id FROM environments ORDER BY id`); err != nil {

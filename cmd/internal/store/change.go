@@ -13,54 +13,54 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// change is a transaction that announces what it does.
+// change is one of the changes of a transaction, and announces what it does.
 type change struct {
 	sqldb.Tx
+	counters
 
-	store    *Store
-	epoch    string
-	revision uint64 // the newest one, those of this change included
-	tenants  int64  // how many there have ever been
-	now      time.Time
+	store *Store
+	free  map[string]bool // slugs that nobody has
+	now   time.Time
 
 	target, last string // what is changed first, and last, for the audit
 	more         int    // how many besides the first
 }
 
-// change runs fn, which changes rows and announces it, and commits all of it or nothing. It keeps other changes of the
-// environment waiting from the beginning to the end, so that revisions are in the order of commits, none is left out, and
-// what fn has read is true when it writes.
-func (s *Store) change(ctx context.Context, what string, fn func(context.Context, *change) error) error {
-	return s.audited(ctx, what, func(ctx context.Context, t sqldb.Tx) (Deed, error) {
-		c := &change{Tx: t, store: s}
-		row := t.Row(ctx, `SELECT epoch, revision, tenants FROM environments WHERE id = ?1`+t.LockRow(), s.env)
-		if err := row.Scan(&c.epoch, &c.revision, &c.tenants); err != nil {
-			return Deed{}, err
-		}
-		c.now = time.Now().UTC().Truncate(time.Microsecond) // as exact as it is stored
-		before := c.revision
-		if err := fn(ctx, c); err != nil {
-			return Deed{}, err
-		}
-		return c.finish(ctx, what, before)
-	})
+// counters are those of the environment, with what the transaction has added so far.
+type counters struct {
+	epoch    string
+	revision uint64 // the newest one
+	tenants  int64  // how many there have ever been
 }
 
-// finish writes how far the revisions are, and returns what was done, which is nothing if nothing was touched.
-func (c *change) finish(ctx context.Context, what string, before uint64) (Deed, error) {
-	if c.target == "" {
-		return Deed{}, nil
+// change runs fn, which changes rows and announces it, and commits all of it or nothing. It keeps other changes of the
+// environment waiting from the beginning to the end, so that revisions are in the order of commits, none is left out, and
+// what fn has read is true when it writes. slugs are those that fn will look for.
+func (s *Store) change(ctx context.Context, what string, fn func(context.Context, *change) error, slugs ...string) error {
+	ctx, cancel := sqldb.Within(ctx, sqldb.CallLimit)
+	defer cancel()
+	m := &member{ctx: ctx, what: what, slugs: slugs, fn: fn, told: make(chan verdict, 1)}
+	v := s.line.enter(m)
+	if v == leads {
+		v = s.lead(m)
 	}
-	done := c.done(ctx, what, before)
-	if c.revision == before {
-		return done, nil
+	if v == byItself {
+		if _, err := s.commit([]*member{m}); err != nil {
+			m.err = err
+		}
 	}
-	_, err := c.Exec(ctx, `UPDATE environments SET revision = ?1, tenants = ?2 WHERE id = ?3`, c.revision, c.tenants, c.store.env)
-	return done, err
+	if m.err != nil {
+		return s.db.Explain(ctx, what, m.err)
+	}
+	if m.done.Result != "" {
+		d := deedOf(ctx)
+		d.Target, d.Result = m.done.Target, m.done.Result
+	}
+	return nil
 }
 
 // announce gives each of what happened its revision, puts it into the outbox, and notes whose list it changed.
-func (c *change) announce(ctx context.Context, happened []lifecycle.Happening) error {
+func (c *change) announce(happened []lifecycle.Happening) error {
 	for _, h := range happened {
 		c.revision++
 		data, target, err := c.event(h)
@@ -72,16 +72,15 @@ func (c *change) announce(ctx context.Context, happened []lifecycle.Happening) e
 			return err
 		}
 		c.touch(target)
-		if _, err := c.Exec(ctx, `INSERT INTO outbox (env, revision, data, committed_at, services) VALUES (?1, ?2, ?3, ?4, ?5)`,
-			c.store.env, c.revision, data, micros(c.now), string(services)); err != nil {
-			return err
-		}
-		if err := c.noteLists(ctx, h); err != nil {
-			return err
-		}
+		c.write(`INSERT INTO outbox (env, revision, data, committed_at, services) VALUES (?1, ?2, ?3, ?4, ?5)`,
+			c.store.env, c.revision, data, micros(c.now), string(services))
+		c.noteLists(h)
 	}
 	return nil
 }
+
+// write has a statement run together with those that follow.
+func (c *change) write(query string, args ...any) { c.Later(nil, query, args...) }
 
 // event returns the bytes that are published, and what they are about: the tenant, or its association with the service that
 // they name.

@@ -216,7 +216,7 @@ func giveUp(t *testing.T, s *Store, name string) {
 		if err != nil {
 			return err
 		}
-		if _, err := c.create(ctx, n); err != nil {
+		if _, err := c.create(n); err != nil {
 			return err
 		}
 		return regret

@@ -35,7 +35,7 @@ const noteList = `INSERT INTO active_sets (env, service, revision, tenants, dige
 		counted_in = excluded.counted_in`
 
 // noteLists notes at which revision what happened has changed lists, and what that makes of their counts.
-func (c *change) noteLists(ctx context.Context, h lifecycle.Happening) error {
+func (c *change) noteLists(h lifecycle.Happening) {
 	var digest uint64
 	if h.Joins != 0 {
 		digest = tenant.IDDigest(h.TenantID())
@@ -45,11 +45,8 @@ func (c *change) noteLists(ctx context.Context, h lifecycle.Happening) error {
 		first = int64(c.revision)
 	}
 	for _, service := range h.Lists {
-		if _, err := c.Exec(ctx, noteList, c.store.env, service, c.revision, h.Joins, int64(digest), first, c.epoch); err != nil {
-			return err
-		}
+		c.write(noteList, c.store.env, service, c.revision, h.Joins, int64(digest), first, c.epoch)
 	}
-	return nil
 }
 
 // keptList is what is kept of a list: the version, and the count if it is known.
@@ -98,9 +95,9 @@ func (s *Store) CountActive(ctx context.Context, service string) error {
 			return err
 		}
 		var now Count
-		if err := t.Each(ctx, func(rows *sql.Rows) error {
+		if err := t.Each(ctx, func(row sqldb.Row) error {
 			var id, name string
-			err := rows.Scan(&id, &name)
+			err := row.Scan(&id, &name)
 			now.add(id)
 			return err
 		}, activeList, s.env, service); err != nil {

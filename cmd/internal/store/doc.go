@@ -12,7 +12,9 @@
 //	crypto.go         encryption at rest
 //	epoch.go          the identity of the data
 //	open.go           the Store, and what opening it prepares
-//	change.go         the one way to change something: lock the counter, change, number the events, commit
+//	change.go         the one way to change something: read, write, number the events
+//	line.go           the changes that wait, and who makes them
+//	group.go          their transaction: lock the counter, make them one after the other, commit
 //	settings.go       connections as they are kept, and as programs from before read them
 //	lead.go           whether this process may relay, and whether changes can be made
 //	active.go         the list of a service, streamed at one revision, and its version
@@ -33,6 +35,10 @@
 //
 // A change begins by locking the counter row of its environment (FOR UPDATE; in SQLite the only writer begins immediate) and
 // keeps it until the commit. So what it has read is true when it writes, its revisions follow those of the change before, and
-// one that is rolled back leaves no hole: whoever reads the outbox in the order of revisions passes nothing over. The price is
-// that changes of one environment wait for each other, for a commit each.
+// one that is rolled back leaves no hole: whoever reads the outbox in the order of revisions passes nothing over.
+//
+// The price is that changes of one environment wait for each other. So those of a process that wait share the next transaction:
+// the first of them leads, and makes the changes of at most 128 calls, one after the other, each as if it were alone. One that the
+// rules refuse leaves nothing in the transaction. One that the database refuses has all of it rolled back, and then each is made by
+// itself, so that each has an error of its own. When the answer to the commit is lost, all are told so, and none is made again.
 package store

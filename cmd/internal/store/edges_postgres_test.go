@@ -431,9 +431,9 @@ func TestEdgesPostgreSQL(t *testing.T) {
 			"Store.Close":   "it ends what is open, and waits for the server a second at most",
 			"Store.Leading": "it is the check of Lead, whose cells are those of a failover: TestX08",
 			"WithDeed":      "it makes a ctx",
-			"DB.Write":      byStore, "DB.Read": byStore, "DB.Query": byStore, "DB.Lookup": byStore, "DB.Stream": byStore, "DB.Probe": byStore,
+			"DB.Write":      byStore, "DB.Change": byStore, "DB.Read": byStore, "DB.Query": byStore, "DB.Lookup": byStore, "DB.Stream": byStore, "DB.Probe": byStore,
 			"DB.Lead": byStore, "DB.Migrate": byStore, "DB.Backup": "as Store.Backup", "DB.Close": "as Store.Close", "Lease.Check": "as Store.Leading",
-			"DB.Explain": "it reads an error", "Within": "it makes a ctx", "Tx.Exec": byStore, "Tx.Row": byStore, "Tx.Each": byStore, "Tx.Alone": byStore,
+			"DB.Explain": "it reads an error", "Within": "it makes a ctx", "Tx.Exec": byStore, "Tx.Row": byStore, "Tx.Each": byStore, "Tx.Flush": byStore, "Tx.Alone": byStore,
 		},
 		Cell: func(fault, name string) edges.Cell { return rows[fault].cell(t, name) },
 	}.Run(t)

@@ -175,8 +175,8 @@ const keyColumns = `id, service, name, digest, created_at, revoked_at, last_used
 func (s *Store) keys(ctx context.Context, condition string, arg any) ([]Key, error) {
 	out := []Key{}
 	err := s.db.Query(ctx, "list keys", func(ctx context.Context, t sqldb.Tx) error {
-		return t.Each(ctx, func(rows *sql.Rows) error {
-			k, _, err := scanKey(rows)
+		return t.Each(ctx, func(row sqldb.Row) error {
+			k, _, err := scanKey(row)
 			out = append(out, k)
 			return err
 		}, `SELECT `+keyColumns+` FROM keys WHERE env = ?1 AND `+condition+` ORDER BY created_at, id`, s.env, arg)

@@ -62,5 +62,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Room leaves something for what no client asks for.
-func (s *Store) Room() Room { return s.db.Room() }
+// Room leaves something for what no client asks for. Changes wait in this process and share transactions.
+func (s *Store) Room() Room {
+	r := s.db.Room()
+	r.Changes = together
+	return r
+}

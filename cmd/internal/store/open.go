@@ -35,6 +35,9 @@ type Store struct {
 	tenantID    func(n int64) string
 	logger      *slog.Logger
 
+	together int // how many changes share a transaction at most
+	line     line
+
 	closing sync.Once
 	closed  error // of Close
 
@@ -101,7 +104,7 @@ func open(ctx context.Context, dsn string, o Options, migrations fs.FS) (*Store,
 	}
 	s := &Store{
 		environment: environment, seal: seal, tenantID: o.TenantID, logger: o.Logger, noted: map[string]time.Time{},
-		readings: newReadLog(), migrating: o.Migrating, formerly: o.Formerly, restored: o.restored,
+		readings: newReadLog(), migrating: o.Migrating, formerly: o.Formerly, restored: o.restored, together: together,
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -183,7 +186,7 @@ func (s *Store) tellMigrating() {
 
 // isAnswer reports whether err is one of this package, or what a caller's own function returned.
 func isAnswer(err error) bool {
-	for _, known := range []error{ErrNotFound, ErrWrongKey, ErrWeakKey, ErrTwoSpellings, ErrGone} {
+	for _, known := range []error{ErrNotFound, ErrWrongKey, ErrWeakKey, ErrTwoSpellings, ErrGone, errNothing} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -65,9 +65,9 @@ func (s *Store) markSent(ctx context.Context, t sqldb.Tx, now int64, events []Ev
 		pairs[i] = fmt.Sprintf("(CAST(?%d AS BIGINT), CAST(?%d AS BIGINT))", len(args)+1, len(args)+2)
 		args = append(args, event.Revision, micros(event.At))
 	}
-	err = t.Each(ctx, func(rows *sql.Rows) error {
+	err = t.Each(ctx, func(row sqldb.Row) error {
 		var revision uint64
-		err := rows.Scan(&revision)
+		err := row.Scan(&revision)
 		newest = max(newest, revision)
 		return err
 	}, `UPDATE outbox SET sent_at = ?1, quarantined_at = NULL FROM (VALUES `+strings.Join(pairs, ", ")+`) AS told
@@ -184,12 +184,12 @@ func selectEvents(ctx context.Context, t sqldb.Tx, query string, args ...any) ([
 
 // eachEvent is selectEvents for what need not be in memory at once.
 func eachEvent(ctx context.Context, t sqldb.Tx, each func(Event) error, query string, args ...any) error {
-	return t.Each(ctx, func(rows *sql.Rows) error {
+	return t.Each(ctx, func(row sqldb.Row) error {
 		var evt Event
 		var revision uint64
 		var at int64
 		var services sql.NullString
-		if err := rows.Scan(&revision, &evt.Data, &evt.Attempts, &at, &services); err != nil {
+		if err := row.Scan(&revision, &evt.Data, &evt.Attempts, &at, &services); err != nil {
 			return err
 		}
 		if services.Valid {
@@ -208,9 +208,9 @@ func eachEvent(ctx context.Context, t sqldb.Tx, each func(Event) error, query st
 func (s *Store) prune(ctx context.Context, t sqldb.Tx, before int64) (int64, error) {
 	var last int64
 	args := []any{s.env}
-	if err := t.Each(ctx, func(rows *sql.Rows) error {
+	if err := t.Each(ctx, func(row sqldb.Row) error {
 		var revision int64
-		err := rows.Scan(&revision)
+		err := row.Scan(&revision)
 		args, last = append(args, revision), max(last, revision)
 		return err
 	}, `SELECT revision FROM outbox WHERE env = ?1 AND sent_at < ?2 ORDER BY sent_at LIMIT ?3`, s.env, before, atOnce); err != nil {

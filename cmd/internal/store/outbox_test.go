@@ -109,7 +109,7 @@ func TestManyEventsAreMarkedAtOnce(t *testing.T) {
 				return err
 			}
 			for range n - 2 {
-				if err := c.announce(ctx, r.Update(TenantPatch{})); err != nil {
+				if err := c.announce(r.Update(TenantPatch{})); err != nil {
 					return err
 				}
 			}

@@ -183,7 +183,7 @@ func TestAFrozenManagerDoesNotKeepOthersWaiting(t *testing.T) {
 			return err
 		}
 		create(t, other, named("meanwhile"))
-		return c.announce(ctx, r.Remove())
+		return c.announce(r.Remove())
 	})
 	if !errors.Is(err, ErrUnavailable) {
 		t.Errorf("the frozen one: %v", err)

@@ -26,12 +26,12 @@ type Quarantined struct {
 func (s *Store) Quarantined(ctx context.Context, after uint64, limit int) ([]Quarantined, error) {
 	var out []Quarantined
 	err := s.db.Query(ctx, "read the quarantine", func(ctx context.Context, t sqldb.Tx) error {
-		return t.Each(ctx, func(rows *sql.Rows) error {
+		return t.Each(ctx, func(row sqldb.Row) error {
 			var q Quarantined
 			var revision uint64
 			var at, since int64
 			var services sql.NullString // of no use here
-			if err := rows.Scan(&revision, &q.Data, &q.Attempts, &at, &services, &q.Failure, &since); err != nil {
+			if err := row.Scan(&revision, &q.Data, &q.Attempts, &at, &services, &q.Failure, &since); err != nil {
 				return err
 			}
 			q.Event.Event, _ = tenant.ParseEvent(q.Data) // as far as it can be read
@@ -89,9 +89,9 @@ func (s *Store) overtaken(ctx context.Context, t sqldb.Tx, revision uint64, data
 	}
 	later := false
 	// The database looks for the id in the bytes, so that not all that was sent has to come here.
-	err = t.Each(ctx, func(rows *sql.Rows) error {
+	err = t.Each(ctx, func(row sqldb.Row) error {
 		var sent []byte
-		err := rows.Scan(&sent)
+		err := row.Scan(&sent)
 		other, _ := tenant.ParseEvent(sent)
 		later = later || other.TenantID == evt.TenantID
 		return err

@@ -40,7 +40,7 @@ func (c *change) seed(ctx context.Context, service string, n NewTenant) error {
 	if there != nil {
 		return lifecycle.SlugTaken(there.Slug)
 	}
-	r, err := c.create(ctx, n)
+	r, err := c.create(n)
 	if err != nil {
 		return err
 	}
@@ -48,5 +48,5 @@ func (c *change) seed(ctx context.Context, service string, n NewTenant) error {
 	if err != nil {
 		return err
 	}
-	return c.associate(ctx, r, a)
+	return c.associate(r, a)
 }

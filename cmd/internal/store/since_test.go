@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,9 +29,9 @@ func listed(t testing.TB, s *Store, service string) (ids map[string]bool, v tena
 		if err != nil {
 			return err
 		}
-		return tx.Each(ctx, func(rows *sql.Rows) error {
+		return tx.Each(ctx, func(row sqldb.Row) error {
 			var id, name string
-			err := rows.Scan(&id, &name)
+			err := row.Scan(&id, &name)
 			ids[tenant.CanonicalID(id)] = true
 			return err
 		}, activeList, s.env, service)

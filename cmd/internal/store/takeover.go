@@ -130,9 +130,9 @@ func spellings(ctx context.Context, t sqldb.Tx, environment, formerly string) (f
 }
 
 func eachEnvironment(ctx context.Context, t sqldb.Tx, fn func(stored)) error {
-	return t.Each(ctx, func(rows *sql.Rows) error {
+	return t.Each(ctx, func(row sqldb.Row) error {
 		var e stored
-		if err := rows.Scan(&e.id, &e.name, &e.canary); err != nil {
+		if err := row.Scan(&e.id, &e.name, &e.canary); err != nil {
 			return err
 		}
 		fn(e)
@@ -240,7 +240,7 @@ func (s *Store) sealTenants(ctx context.Context, t sqldb.Tx, e stored) error {
 	var last int64 = -1
 	for {
 		var rows []sealedRow
-		if err := t.Each(ctx, func(r *sql.Rows) error {
+		if err := t.Each(ctx, func(r sqldb.Row) error {
 			var row sealedRow
 			err := r.Scan(&row.seq, &row.id, &row.sealed)
 			rows = append(rows, row)
@@ -273,7 +273,7 @@ func (s *Store) sealAssociations(ctx context.Context, t sqldb.Tx, e stored) erro
 	last := sealedPair{seq: -1}
 	for {
 		var rows []sealedPair
-		if err := t.Each(ctx, func(r *sql.Rows) error {
+		if err := t.Each(ctx, func(r sqldb.Row) error {
 			var row sealedPair
 			err := r.Scan(&row.seq, &row.service, &row.id, &row.settings, &row.connections)
 			rows = append(rows, row)

@@ -39,7 +39,7 @@ func (s *Store) CreateTenant(ctx context.Context, n NewTenant) (t Tenant, create
 	err = s.change(ctx, "create tenant", func(ctx context.Context, c *change) (err error) {
 		t, created, err = c.createOrFind(ctx, n)
 		return err
-	})
+	}, n.Slugs()...)
 	if err != nil {
 		return Tenant{}, false, err
 	}
@@ -76,12 +76,12 @@ func (s *Store) Tenants(ctx context.Context, f TenantFilter) (TenantPage, error)
 	page := TenantPage{Tenants: []Tenant{}}
 	var last int64
 	err = s.db.Query(ctx, "list tenants", func(ctx context.Context, t sqldb.Tx) error {
-		return t.Each(ctx, func(rows *sql.Rows) error {
+		return t.Each(ctx, func(row sqldb.Row) error {
 			if len(page.Tenants) == limit {
 				page.Next = strconv.FormatInt(last, 10)
 				return nil
 			}
-			r, err := s.scanTenant(rows)
+			r, err := s.scanTenant(row)
 			if err != nil {
 				return err
 			}
@@ -118,7 +118,7 @@ func (s *Store) ReactivateTenant(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return c.changedTenant(ctx, r, (*lifecycle.Record).Reactivate)
+		return c.changedTenant(r, (*lifecycle.Record).Reactivate)
 	})
 }
 
@@ -129,10 +129,8 @@ func (s *Store) DeleteTenant(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := c.Exec(ctx, `DELETE FROM tenants WHERE env = ?1 AND seq = ?2`, s.env, r.seq); err != nil {
-			return err
-		}
-		return c.announce(ctx, r.Remove())
+		c.write(`DELETE FROM tenants WHERE env = ?1 AND seq = ?2`, s.env, r.seq)
+		return c.announce(r.Remove())
 	})
 }
 
@@ -146,7 +144,7 @@ func (s *Store) changeTenant(
 		if err != nil {
 			return err
 		}
-		err = c.changedTenant(ctx, r, fn)
+		err = c.changedTenant(r, fn)
 		out = r.Tenant
 		return err
 	})
@@ -157,16 +155,16 @@ func (s *Store) changeTenant(
 }
 
 // changedTenant stores what fn makes of r, and announces it.
-func (c *change) changedTenant(ctx context.Context, r *record, fn func(*lifecycle.Record) ([]lifecycle.Happening, error)) error {
+func (c *change) changedTenant(r *record, fn func(*lifecycle.Record) ([]lifecycle.Happening, error)) error {
 	happened, err := fn(&r.Record)
 	if err != nil {
 		return err
 	}
 	r.UpdatedAt = c.now
-	if err := c.save(ctx, r); err != nil {
+	if err := c.save(r); err != nil {
 		return err
 	}
-	return c.announce(ctx, happened)
+	return c.announce(happened)
 }
 
 func (c *change) createOrFind(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
@@ -177,7 +175,7 @@ func (c *change) createOrFind(ctx context.Context, n NewTenant) (t Tenant, creat
 	case there != nil:
 		return there.Tenant, false, nil
 	}
-	r, err := c.create(ctx, n)
+	r, err := c.create(n)
 	if err != nil {
 		return Tenant{}, false, err
 	}
@@ -187,6 +185,9 @@ func (c *change) createOrFind(ctx context.Context, n NewTenant) (t Tenant, creat
 // place returns the same tenant where it is there already, and else gives n a slug that is free.
 func (c *change) place(ctx context.Context, n *NewTenant) (same *lifecycle.Record, err error) {
 	same, n.Slug, err = n.Place(func(slug string) (*lifecycle.Record, error) {
+		if c.free[slug] {
+			return nil, &NotFound{Of: lifecycle.OfTenant}
+		}
 		r, err := c.store.tenant(ctx, c.Tx, "t.slug = ?2", slug)
 		if err != nil {
 			return nil, err
@@ -196,8 +197,9 @@ func (c *change) place(ctx context.Context, n *NewTenant) (same *lifecycle.Recor
 	return same, err
 }
 
-func (c *change) create(ctx context.Context, n NewTenant) (*record, error) {
+func (c *change) create(n NewTenant) (*record, error) {
 	c.tenants++
+	delete(c.free, n.Slug)
 	made, happened := lifecycle.New(c.store.tenantID(c.tenants), n, c.now)
 	r := &record{seq: c.tenants, Record: made}
 	metadata, err := json.Marshal(r.Metadata)
@@ -208,25 +210,22 @@ func (c *change) create(ctx context.Context, n NewTenant) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Exec(ctx, `INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner,
+	c.write(`INSERT INTO tenants (env, seq, id, canonical, name, slug, status, isolation, metadata, owner,
 		search, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)`,
 		c.store.env, r.seq, r.ID, tenant.CanonicalID(r.ID), r.Name, r.Slug, r.Status, r.Isolation, string(metadata), owner,
-		r.search(), micros(c.now)); err != nil {
-		return nil, err
-	}
-	return r, c.announce(ctx, happened)
+		r.search(), micros(c.now))
+	return r, c.announce(happened)
 }
 
 // save writes what a change of a tenant can have changed.
-func (c *change) save(ctx context.Context, r *record) error {
+func (c *change) save(r *record) error {
 	metadata, err := json.Marshal(r.Metadata)
 	if err != nil {
 		return err
 	}
-	_, err = c.Exec(ctx, `UPDATE tenants SET name = ?1, status = ?2, metadata = ?3, search = ?4, updated_at = ?5
-		WHERE env = ?6 AND seq = ?7`,
+	c.write(`UPDATE tenants SET name = ?1, status = ?2, metadata = ?3, search = ?4, updated_at = ?5 WHERE env = ?6 AND seq = ?7`,
 		r.Name, r.Status, string(metadata), r.search(), micros(r.UpdatedAt), c.store.env, r.seq)
-	return err
+	return nil
 }
 
 // record reads a tenant with its associations, without their connections.
