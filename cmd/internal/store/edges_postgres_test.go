@@ -433,7 +433,7 @@ func TestEdgesPostgreSQL(t *testing.T) {
 			"WithDeed":      "it makes a ctx",
 			"DB.Write":      byStore, "DB.Change": byStore, "DB.Read": byStore, "DB.Query": byStore, "DB.Lookup": byStore, "DB.Stream": byStore, "DB.Probe": byStore,
 			"DB.Lead": byStore, "DB.Migrate": byStore, "DB.Backup": "as Store.Backup", "DB.Close": "as Store.Close", "Lease.Check": "as Store.Leading",
-			"DB.Explain": "it reads an error", "Within": "it makes a ctx", "Tx.Exec": byStore, "Tx.Row": byStore, "Tx.Each": byStore, "Tx.Flush": byStore, "Tx.Alone": byStore,
+			"DB.Explain": "it reads an error", "Tx.Failed": "it keeps one", "Within": "it makes a ctx", "Tx.Exec": byStore, "Tx.Row": byStore, "Tx.Each": byStore, "Tx.Flush": byStore, "Tx.Alone": byStore,
 		},
 		Cell: func(fault, name string) edges.Cell { return rows[fault].cell(t, name) },
 	}.Run(t)
