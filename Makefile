@@ -60,8 +60,9 @@ mutants: ## plant bugs in discovery and in worker, one after the other, and see 
 simulate: ## run SCHEDULES (2000000) core schedules of discovery's simulation that nobody has seen, and fail when they reach less than 98 % of what decides
 	@GO='$(GO)' scripts/simulate $(SCHEDULES)
 
-bench: ## measure the library against what people write by hand and against the floor, in rounds that take turns, and the manager (6 minutes)
+bench: ## measure the library against what people write by hand and against the floor, and the manager, in rounds that take turns, and draw how cost grows (8 minutes)
 	$(GO) run ./bench
+	$(GO) run ./bench -growth docs -rounds 3
 	$(GO) test -run '^$$' -bench . -benchtime 25x ./cmd/internal/store
 
 build: ## build the commands into bin/

@@ -14,5 +14,7 @@
 //	reads.go    the rows of those who read the set
 //	events.go   the rows of what arrives
 //	lists.go    the rows of lists: bootstrap, and reconciles
+//	chart.go    a chart, drawn as SVG
+//	growth.go   how cost grows: with tenants, events and watchers
 //	main.go     flags, and the run
 package main

@@ -32,7 +32,7 @@ func applied(d *discovery.TenantDiscovery) uint64 {
 
 // awaitApplied waits until so many events were applied.
 func awaitApplied(d *discovery.TenantDiscovery, n uint64) {
-	for applied(d) < n {
+	for applied(d) < n && d.Status().Counters.EventsDropped == 0 {
 		runtime.Gosched()
 	}
 	if c := d.Status().Counters; c.EventsApplied != n {

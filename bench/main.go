@@ -38,6 +38,7 @@ func run(args []string, out, problems io.Writer) int {
 	rounds := flags.Int("rounds", 5, "how often the contenders of a row take turns")
 	which := flags.String("row", "", "a regular expression: only the rows whose names match")
 	into := flags.String("json", "", "a file for the figures; empty: none")
+	growth := flags.String("growth", "", "a directory: draw how cost grows into it, and measure nothing else")
 	profile := flags.String("cpuprofile", "", "a file for a CPU profile; empty: none")
 	strict := flags.Bool("strict", false, "exit with 1 when a goal is not met")
 	if err := flags.Parse(args); err != nil {
@@ -46,6 +47,12 @@ func run(args []string, out, problems io.Writer) int {
 	match, err := regexp.Compile(*which)
 	if err != nil {
 		return fail(problems, 2, "-row", err)
+	}
+	if *growth != "" {
+		if err := drawGrowth(*growth, *rounds); err != nil {
+			return fail(problems, 1, "-growth", err)
+		}
+		return 0
 	}
 	if *profile != "" {
 		file, err := os.Create(*profile)
