@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenantwatch/tenantwatch/discovery"
@@ -38,16 +39,20 @@ func idsFrom(first, n int) []string {
 
 // listOf is a list as a manager sends it.
 func listOf(first, n int) []byte {
+	return listIf(first, n, func(int) bool { return true })
+}
+
+// listWithout is one in which every thousandth tenant is missing.
+func listWithout(n int) []byte { return listIf(0, n, func(i int) bool { return i%1000 != 0 }) }
+
+func listIf(first, n int, there func(int) bool) []byte {
 	var list bytes.Buffer
-	list.WriteByte('[')
-	for i := range n {
-		if i > 0 {
-			list.WriteByte(',')
+	for i := first; i < first+n; i++ {
+		if there(i) {
+			_, _ = fmt.Fprintf(&list, `,{"id":"%s","name":"Tenant number %d","status":"active"}`, idOf(i), i) // into memory
 		}
-		_, _ = fmt.Fprintf(&list, `{"id":"%s","name":"Tenant number %d","status":"active"}`, idOf(first+i), first+i) // into memory
 	}
-	list.WriteByte(']')
-	return list.Bytes()
+	return append(append([]byte("["), bytes.TrimPrefix(list.Bytes(), []byte(","))...), ']')
 }
 
 // manager serves lists.
@@ -55,26 +60,66 @@ type manager struct {
 	server *httptest.Server
 	list   []byte
 	etag   string
+	// changes is what has changed since any version; nil where the list has to be read. revision is the list's.
+	changes  []byte
+	revision int
+	sent     atomic.Int64 // bytes of bodies
 }
 
 func newManager(list []byte) *manager {
-	m := &manager{list: list, etag: `"1"`}
+	m := &manager{list: list, etag: `"1"`, revision: 1}
 	m.server = httptest.NewServer(m)
 	return m
 }
 
 func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	header.Set("ETag", m.etag)
-	header.Set(managerapi.HeaderEpoch, epoch)
-	header.Set(managerapi.HeaderRevision, "1")
-	if r.Header.Get("If-None-Match") == m.etag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
+	header, body := w.Header(), m.list
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(m.list)))
-	_, _ = w.Write(m.list) // a client that is gone has failed itself
+	if strings.HasSuffix(r.URL.Path, "/changes") {
+		if body = m.changes; body == nil {
+			w.WriteHeader(http.StatusGone)
+			return
+		}
+	} else {
+		header.Set("ETag", m.etag)
+		header.Set(managerapi.HeaderEpoch, epoch)
+		header.Set(managerapi.HeaderRevision, strconv.Itoa(m.revision))
+		if r.Header.Get("If-None-Match") == m.etag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	m.sent.Add(int64(len(body)))
+	_, _ = w.Write(body) // a client that is gone has failed itself
+}
+
+// change lets every thousandth tenant go, or come again, and says so in changes.
+func (m *manager) change(ids []string, gone bool) {
+	kind, answer := tenant.EventServiceAssociated, managerapi.Changes{Epoch: epoch}
+	if gone {
+		kind = tenant.EventServiceSuspended
+	}
+	digest := uint64(0)
+	for i, id := range ids {
+		if i%1000 == 0 {
+			m.revision++
+			data, err := json.Marshal(tenant.Event{
+				EventID: fmt.Sprintf("evt-%d", m.revision), EventType: kind, TenantID: id, Timestamp: time.Now(), TenantName: "Tenant number",
+				Payload: json.RawMessage(`{"service_name":"` + service + `"}`), Epoch: epoch, Revision: uint64(m.revision), //nolint:gosec // never negative
+			})
+			must(err)
+			answer.Events = append(answer.Events, data)
+		}
+		if i%1000 != 0 || !gone {
+			answer.Count++
+			digest ^= tenant.IDDigest(id)
+		}
+	}
+	answer.Revision, answer.Digest = uint64(m.revision), fmt.Sprintf("%016x", digest) //nolint:gosec // never negative
+	var err error
+	m.changes, err = json.Marshal(answer)
+	must(err)
 }
 
 func (m *manager) url() string { return m.server.URL + "/v1/tenants/active?service=" + service }

@@ -46,6 +46,37 @@ func bootstrapRow(n int, goals ...goal) row {
 	}
 }
 
+// changesRow: a thousandth of the tenants has changed while nobody heard of it, and the whole list beside it.
+func changesRow(n int) row {
+	return row{
+		name: "a reconcile of " + sizeName(n) + ", of which a thousandth has changed",
+		prepare: func() ([]contender, func()) {
+			ids, lists, gone := idsFrom(0, n), [][]byte{listOf(0, n), listWithout(n)}, 0
+			m := newManager(lists[0])
+			d := started(m.client(), newFeed())
+			refresh := func() figures {
+				m.sent.Store(0)
+				measured := once(1, func() any { must(d.Refresh(nobody)); return nil })()
+				measured.kept = float64(m.sent.Load())
+				return measured
+			}
+			return []contender{
+				{"whole", func() figures {
+					m.changes, m.etag = nil, m.etag+"1"
+					return refresh()
+				}},
+				{"ours", func() figures {
+					gone = 1 - gone
+					m.change(ids, gone == 1)
+					m.list = lists[gone]
+					return refresh()
+				}},
+			}, func() { must(d.Close()); m.server.Close() }
+		},
+		goals: []goal{within("time", timeOf, "whole", 0.02), within("bytes (printed as kept)", keptOf, "whole", 0.01)},
+	}
+}
+
 // massRow: a list in which every tenant is another one. Meanwhile somebody asks, and must not wait.
 func massRow(n int) row {
 	return row{

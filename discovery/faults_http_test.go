@@ -347,6 +347,9 @@ func waitAfter(t *testing.T, status int, after func() string) time.Duration {
 	keys := &keyRing{key: f.manager.APIKey()}
 	f.overHTTP(t, f.manager, managerapi.Config{APIKey: keys.provide, Retries: -1})
 	d := f.start(t)
+	if err := d.Refresh(t.Context()); err != nil { // by now it knows which calls the manager has
+		t.Fatal(err)
+	}
 	keys.pauses()
 	f.manager.FailList(1, status, after())
 	var answer *managerapi.Error

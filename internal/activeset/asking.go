@@ -23,9 +23,11 @@ func (cfg Config) Prepare(ans *Answer, set Set, digests *Digests) {
 	case ans.Err != nil, ans.NotModified, ans.Refused != NotRefused:
 		return
 	case ch == nil:
-		*digests = Digests{} // whose base the list may replace
 		ans.Rows.Seal()
 		ans.Difference = compare(set, ans.Rows.set, cfg.Slack)
+		if ans.Difference.much {
+			*digests = Digests{} // whose base is replaced
+		}
 		return
 	}
 	if ch.err = ch.check(digests); ch.err != nil {

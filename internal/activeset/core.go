@@ -291,21 +291,20 @@ func (c *Core) tell(key string, change tenant.Change, by *origin) {
 // tellMerged does that with what a list has changed, and returns it.
 func (c *Core) tellMerged(m *merging, cause tenant.Cause) (told []News) {
 	initial := cause != tenant.CauseReconcile
-	var changes []tenant.Change
+	var single []News
 	if initial || m.removals()+m.additions() >= c.cfg.Many {
 		wave, beside := m.many()
 		c.history.wave(wave, c.set.size)
-		told, changes = append(told, News{Initial: initial, Wave: wave}), beside
+		told, single = append(told, News{Initial: initial, Wave: wave}), beside
 	} else {
-		changes = m.few()
+		single = m.few()
 	}
-	for _, change := range changes {
-		key := tenant.CanonicalID(change.TenantID)
-		if !initial {
-			_, by, _ := m.set.find(key)
-			c.history.record(key, change, by, c.set.size)
+	for _, news := range single {
+		if news.Initial = initial; !initial {
+			_, by, _ := m.set.find(news.Key)
+			c.history.record(news.Key, news.Change, by, c.set.size)
 		}
-		told = append(told, News{Key: key, Initial: initial, Change: change})
+		told = append(told, news)
 	}
 	c.news = append(c.news, told...)
 	return told

@@ -215,29 +215,35 @@ func (m *merging) each(kind tenant.Kind, yield func(id string)) {
 	}
 }
 
-// changes are those of one kind, in the order of their canonical ids.
-func (m *merging) changes(kind tenant.Kind) []tenant.Change {
-	var ids []string
-	m.each(kind, func(id string) { ids = append(ids, id) })
-	return m.sorted(kind, ids)
-}
-
-func (m *merging) sorted(kind tenant.Kind, ids []string) []tenant.Change {
-	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(tenant.CanonicalID(a), tenant.CanonicalID(b)) })
-	changes := make([]tenant.Change, len(ids))
-	for i, id := range ids {
-		changes[i] = m.by.change(kind, id)
+// few are all changes, one by one: the removals and then the additions, each in the order of their canonical ids.
+func (m *merging) few() []News {
+	news := make([]News, 0, m.removals()+m.additions())
+	for _, kind := range []tenant.Kind{tenant.Removed, tenant.Added} {
+		from := len(news)
+		m.each(kind, func(id string) { news = append(news, m.news(kind, id)) })
+		sortNews(news[from:])
 	}
-	return changes
-}
-
-// few are all changes, one by one.
-func (m *merging) few() []tenant.Change {
-	return append(m.changes(tenant.Removed), m.changes(tenant.Added)...)
+	return news
 }
 
 // many are the changes as a wave, and those beside it.
-func (m *merging) many() (w *Wave, beside []tenant.Change) {
+func (m *merging) many() (w *Wave, beside []News) {
 	w = &Wave{removed: m.d.removed, added: m.d.added, notRemoved: m.notRemoved, notAdded: m.notAdded, by: m.by}
-	return w, append(m.sorted(tenant.Removed, m.removed), m.sorted(tenant.Added, m.added)...)
+	for _, id := range m.removed {
+		beside = append(beside, m.news(tenant.Removed, id))
+	}
+	for _, id := range m.added {
+		beside = append(beside, m.news(tenant.Added, id))
+	}
+	sortNews(beside[:len(m.removed)])
+	sortNews(beside[len(m.removed):])
+	return w, beside
+}
+
+func (m *merging) news(kind tenant.Kind, id string) News {
+	return News{Key: tenant.CanonicalID(id), Change: m.by.change(kind, id)}
+}
+
+func sortNews(news []News) {
+	slices.SortFunc(news, func(a, b News) int { return strings.Compare(a.Key, b.Key) })
 }

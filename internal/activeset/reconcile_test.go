@@ -41,7 +41,14 @@ func merge(set, listed Set, hold bool, slack int) (next Set, changes []tenant.Ch
 		held = m.removals()
 		m.keepAll()
 	}
-	return m.result(), m.few(), held
+	return m.result(), changesOf(m.few()), held
+}
+
+func changesOf(news []News) (changes []tenant.Change) {
+	for _, n := range news {
+		changes = append(changes, n.Change)
+	}
+	return changes
 }
 
 func tell(changes []tenant.Change) string {
@@ -168,7 +175,7 @@ func TestHeldWithWhatHasChangedMeanwhile(t *testing.T) {
 			if got := idsOf(m.result()); got != want {
 				t.Errorf("slack %d, held %v: the set is %q, want %q", slack, hold, got, want)
 			}
-			if told := tell(m.few()); hold && told != "added a, added e" || !hold && told != "removed c, removed d, removed g, added a, added e" {
+			if told := tell(changesOf(m.few())); hold && told != "added a, added e" || !hold && told != "removed c, removed d, removed g, added a, added e" {
 				t.Errorf("slack %d, held %v: %s", slack, hold, told)
 			}
 		}
