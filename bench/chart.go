@@ -39,12 +39,13 @@ func (c *chart) axes() (x, y axis) {
 			x, y = x.with(p.x), y.with(p.y)
 		}
 	}
+	x.to, y.to = max(x.to, x.from+1), max(y.to, y.from+1)
 	return x, y
 }
 
 func (a axis) with(value float64) axis {
 	low, high := math.Floor(math.Log10(value)), math.Ceil(math.Log10(value))
-	return axis{min(a.from, low), max(a.to, high, low+1)}
+	return axis{min(a.from, low), max(a.to, high)}
 }
 
 // at is where on the axis a value is, from 0 to 1.

@@ -54,16 +54,11 @@ func run(args []string, out, problems io.Writer) int {
 		}
 		return 0
 	}
-	if *profile != "" {
-		file, err := os.Create(*profile)
-		if err == nil {
-			err = pprof.StartCPUProfile(file)
-		}
-		if err != nil {
-			return fail(problems, 1, "-cpuprofile", err)
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := profiled(*profile)
+	if err != nil {
+		return fail(problems, 1, "-cpuprofile", err)
 	}
+	defer stop()
 	_, _ = fmt.Fprintf(out, "%s, %s/%s, GOMAXPROCS %d, %d rounds, medians\n\n| work | contenders | goals |\n|---|---|---|\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), *rounds)
 	all, met := measureAll(match, *rounds, out)
@@ -80,6 +75,18 @@ func run(args []string, out, problems io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// profiled writes a CPU profile into the file, if one is named, until stop.
+func profiled(name string) (stop func(), err error) {
+	if name == "" {
+		return func() {}, nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	return pprof.StopCPUProfile, pprof.StartCPUProfile(file)
 }
 
 func fail(problems io.Writer, code int, flag string, err error) int {
