@@ -63,7 +63,7 @@ simulate: ## run SCHEDULES (2000000) core schedules of discovery's simulation th
 bench: ## measure the library against what people write by hand and against the floor, and the manager, in rounds that take turns, and draw how cost grows (8 minutes)
 	$(GO) run ./bench
 	$(GO) run ./bench -growth docs -rounds 3
-	$(GO) test -run '^$$' -bench . -benchtime 25x ./cmd/internal/store
+	$(GO) test -run '^$$' -bench . -benchtime 25x ./cmd/internal/store ./cmd/internal/server
 
 build: ## build the commands into bin/
 	$(GO) build -o bin/ ./cmd/...

@@ -3,6 +3,7 @@ package server
 import (
 	"compress/gzip"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -401,3 +402,20 @@ type discard struct{ header http.Header }
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
+
+// TestARowIsWhatJSONMakesOfIt, whether it is written quickly or not.
+func TestARowIsWhatJSONMakesOfIt(t *testing.T) {
+	texts := []string{"", "Acme", "a b", "~", "\x7f", "é", "\u2028", "\xff", `"`, `\`, "<", ">", "&", "\t", "\x00", "'", "/"}
+	for _, id := range texts {
+		for _, name := range texts {
+			row := tenant.Summary{ID: id, Name: name, Status: tenant.StatusActive}
+			want, err := json.Marshal(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := appendRow([]byte("x"), row); err != nil || string(got) != "x"+string(want) {
+				t.Errorf("%q, %q: %s, want %s, %v", id, name, got[1:], want, err)
+			}
+		}
+	}
+}
