@@ -35,7 +35,8 @@ type counters struct {
 
 // change runs fn, which changes rows and announces it, and commits all of it or nothing. It keeps other changes of the
 // environment waiting from the beginning to the end, so that revisions are in the order of commits, none is left out, and
-// what fn has read is true when it writes. slugs are those that fn will look for.
+// what fn has read is true when it writes. fn runs on the goroutine of any call that waits, and again where all that it did was
+// undone. slugs are those that it will look for.
 func (s *Store) change(ctx context.Context, what string, fn func(context.Context, *change) error, slugs ...string) error {
 	ctx, cancel := sqldb.Within(ctx, sqldb.CallLimit)
 	defer cancel()

@@ -105,6 +105,19 @@ func TestChangesThatWaitShareATransaction(t *testing.T) {
 			_, _, err := s.CreateTenant(t.Context(), taken)
 			wantConflict(t, err, "SLUG_TAKEN")
 		})
+		c.call(func() {
+			regret, times := errors.New("regret"), 0
+			err := s.change(t.Context(), "give up", func(_ context.Context, c *change) error {
+				times++
+				n := named("regretted")
+				n.Slug = n.Name
+				_, err := c.create(n)
+				return errors.Join(err, regret)
+			})
+			if !errors.Is(err, regret) || times != 1 {
+				t.Errorf("a change that gives up at its end: %v, made %d times", err, times)
+			}
+		})
 		c.call(func() { works(t, s.SuspendTenant(t.Context(), there.ID)) })
 		c.call(func() { wantConflict(t, s.SuspendTenant(t.Context(), there.ID), "ALREADY_SUSPENDED") })
 		c.call(func() { works(t, s.DeleteTenant(t.Context(), there.ID)) })
