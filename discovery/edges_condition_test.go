@@ -16,7 +16,7 @@ import (
 // TestX07A304WithoutVersionsAfterAHole is followed by a request without the ETag, at once, and nobody is said to forge.
 func TestX07A304WithoutVersionsAfterAHole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFixture(t, "acme")
+		f := newListFixture(t, "acme")
 		f.overHTTP(t, withoutVersionsOn304(f.manager), managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 		d := f.start(t)
 		f.feed.Drop(1)

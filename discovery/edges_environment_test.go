@@ -98,7 +98,7 @@ func TestX01TheEnvironmentOfTheList(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				f := newFixture(t, "acme")
+				f := newListFixture(t, "acme")
 				f.overHTTP(t, f.manager, managerapi.Config{APIKey: managerapi.StaticKey(f.manager.APIKey())})
 				f.cfg.Environment = tc.configured
 				f.manager.ListEnvironment(-1, tc.listed)

@@ -95,7 +95,7 @@ func TestD09FiveThousand(t *testing.T) {
 		for _, confirmed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, confirmed %v", name, confirmed), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					f := newFixture(t)
+					f := newListFixture(t)
 					f.cfg.Logger = nil
 					if _, err := f.manager.Seed(t.Context(), service, tenants-1); err != nil {
 						t.Fatal(err)

@@ -69,7 +69,7 @@ func TestD04EventBetweenConfirmationAndSnapshot(t *testing.T) {
 // TestD09MassRemoval: one answer that lacks most of the set removes nothing, a second one does.
 func TestD09MassRemoval(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFixture(t)
+		f := newListFixture(t)
 		ids, err := f.manager.Seed(t.Context(), service, 100)
 		if err != nil {
 			t.Fatal(err)

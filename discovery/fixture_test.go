@@ -30,8 +30,20 @@ type fixture struct {
 // newFixture makes one with the tenants there from the beginning.
 func newFixture(t testing.TB, tenants ...string) *fixture {
 	t.Helper()
+	return newFixtureOf(t, nil, tenants...)
+}
+
+// newListFixture is newFixture with a manager that cannot list changes, for what is about lists, their ETags and 304.
+func newListFixture(t testing.TB, tenants ...string) *fixture {
+	t.Helper()
+	return newFixtureOf(t, []tenanttest.Option{tenanttest.WithoutChanges()}, tenants...)
+}
+
+func newFixtureOf(t testing.TB, options []tenanttest.Option, tenants ...string) *fixture {
+	t.Helper()
 	f := &fixture{feed: tenanttest.NewFeed(), log: &logBook{}}
-	f.manager = tenanttest.NewManager(tenanttest.WithPublisher(f.feed.Publish), tenanttest.WithEnvironment("test"))
+	options = append(options, tenanttest.WithPublisher(f.feed.Publish), tenanttest.WithEnvironment("test"))
+	f.manager = tenanttest.NewManager(options...)
 	f.add(t, tenants...)
 	f.cfg = discovery.Config{
 		ServiceName: service,

@@ -60,9 +60,10 @@ type liveSim struct {
 	retired  []*tally    // of discoveries that were closed
 	closing  atomic.Bool // the next callback closes the discovery
 
-	holesMu sync.Mutex // guards holes and hearing
-	holes   simHoles
-	hearing hearing
+	holesMu  sync.Mutex // guards holes, hearing and withheld
+	holes    simHoles
+	hearing  hearing
+	withheld int // requests for changes that the manager refused, since d began
 
 	heart heart
 	xadd  refusedXAdd
@@ -91,6 +92,9 @@ func drawLive(seed uint64) schedule.Schedule {
 			s.World.Flags = append(s.World.Flags, flag)
 		}
 	}
+	if s.World.Has("versions") && rand.New(rand.NewPCG(seed, 21)).IntN(3) > 0 { //nolint:gosec // to be repeated
+		s.World.Flags = append(s.World.Flags, "changes")
+	}
 	if w := rand.New(rand.NewPCG(seed, 20)).IntN(4); w < 2 && s.World.Has("versions") { //nolint:gosec // to be repeated
 		s.World.Flags = append(s.World.Flags, []string{"beating", "stream"}[w])
 	}
@@ -111,7 +115,7 @@ func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 	}
 	s.manager = tenanttest.NewManager(options...)
 	s.cfg = discovery.Config{
-		ServiceName: service, TMClient: asked{s.manager.Fetcher(), s}, Feed: tapped{s.feed, s}, Logger: slog.New(slog.DiscardHandler), Environment: "test",
+		ServiceName: service, TMClient: s.client(), Feed: tapped{s.feed, s}, Logger: slog.New(slog.DiscardHandler), Environment: "test",
 		ResyncInterval: 30 * 24 * time.Hour, // which would hide what it heals
 		ResyncSpread:   time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
 		NotifyInitial:  w.Has("notify"),
@@ -123,6 +127,16 @@ func newLiveSim(t *testing.T, w schedule.World) *liveSim {
 		s.must(s.manager.Add(s.ctx, service, s.id(n)))
 	}
 	return s
+}
+
+// client is the TMClient. In a world without changes it cannot ask for them.
+func (s *liveSim) client() discovery.ActiveTenantsFetcher {
+	from := s.manager.Fetcher()
+	lists := asked{from, s}
+	if s.world.Has("changes") {
+		return askedChanges{lists, from}
+	}
+	return lists
 }
 
 func (s *liveSim) run(steps []schedule.Step) {
@@ -249,7 +263,7 @@ func (s *liveSim) start() {
 	d.Bound(s.world.Numbers["many"], s.world.Numbers["slack"])
 	s.d, s.truth.at = d, 0
 	s.holesMu.Lock()
-	s.holes, s.hearing = simHoles{}, hearing{}
+	s.holes, s.hearing, s.withheld = simHoles{}, hearing{}, 0
 	s.holesMu.Unlock()
 	s.closing.Store(false)
 	s.began, s.requests, s.refreshes, s.patience = time.Now(), s.manager.Requests(), 0, 0

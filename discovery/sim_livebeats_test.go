@@ -166,3 +166,28 @@ func (a asked) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest) (t
 	}
 	return got, err
 }
+
+// askedChanges is asked, of a manager that can list changes.
+type askedChanges struct {
+	asked
+
+	changes discovery.ChangesFetcher
+}
+
+// FetchChanges asks the manager. When it refuses, the list is asked for at once.
+func (a askedChanges) FetchChanges(ctx context.Context, req tenant.ChangesRequest) (tenant.Changes, error) {
+	s := a.sim
+	s.holesMu.Lock()
+	late := s.hearing.late
+	s.holesMu.Unlock()
+	got, err := a.changes.FetchChanges(ctx, req)
+	s.holesMu.Lock()
+	defer s.holesMu.Unlock()
+	switch {
+	case err == nil:
+		s.hearing.covered = max(s.hearing.covered, late)
+	case errorsIs(err, tenant.ErrChangesGone), errorsIs(err, tenant.ErrNoChanges):
+		s.withheld++
+	}
+	return got, err
+}

@@ -104,7 +104,7 @@ func consistent(set tenantSet, status discovery.Status, d *discovery.TenantDisco
 
 // rate holds that the manager is not asked more often than it is to be.
 func (s *liveSim) rate() error {
-	asked, passed := s.manager.Requests()-s.requests-s.refreshes, time.Since(s.began)
+	asked, passed := s.listsAsked()-s.requests-s.refreshes, time.Since(s.began)
 	// one that begins with the start and one that waits for nothing, and 20 starts at most
 	if most := int(passed/s.cfg.ResyncSpread) + 22; asked > most {
 		return fmt.Errorf("%d requests in %v, with at least %v between two", asked, passed, s.cfg.ResyncSpread)
@@ -112,15 +112,22 @@ func (s *liveSim) rate() error {
 	return nil
 }
 
+// listsAsked is how many requests there were, without those for changes which another one for the list follows.
+func (s *liveSim) listsAsked() int {
+	s.holesMu.Lock()
+	defer s.holesMu.Unlock()
+	return s.manager.Requests() - s.withheld
+}
+
 // pass lets time pass, and looks again and again. While the manager asks for patience it gets that.
 func (s *liveSim) pass(d time.Duration) {
 	const looks = 20
-	before, refreshes := s.manager.Requests(), s.refreshes
+	before, refreshes := s.listsAsked(), s.refreshes
 	for range looks {
 		pass(d / looks)
 		s.check()
 	}
-	asked := s.manager.Requests() - before - (s.refreshes - refreshes)
+	asked := s.listsAsked() - before - (s.refreshes - refreshes)
 	// one may be due when this begins, and one may have begun before the manager said so
 	if most := 2 + int(d/max(s.patience, 1)); s.patience > 0 && asked > most {
 		s.fail(fmt.Errorf("%d requests in %v of a manager that asks for %v between two", asked, d, s.patience))

@@ -255,12 +255,12 @@ func (s *liveSim) poll(_, _ int) {
 // storm holds that many gaps do not make many requests.
 func (s *liveSim) storm(_, _ int) {
 	const gaps, perSpread, slack = 50, 10, 3 // one was due already, one is at the end, and one may be a Refresh
-	before := s.manager.Requests()
+	before := s.listsAsked()
 	for range gaps {
 		s.feed.Gap(nil)
 		pass(s.cfg.ResyncSpread / perSpread)
 	}
-	if asked := s.manager.Requests() - before; asked > gaps/perSpread+slack {
+	if asked := s.listsAsked() - before; asked > gaps/perSpread+slack {
 		s.fail(fmt.Errorf("%d requests for %d gaps in %v", asked, gaps, gaps/perSpread*s.cfg.ResyncSpread))
 	}
 }

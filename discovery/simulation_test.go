@@ -16,7 +16,7 @@ import (
 
 // worldNumbers: how many tenants there are at the beginning, the spread in milliseconds, what seeds all jitter, how many changes of one list
 // are told together, and how many tenants may have changed before the set is rebuilt (zero for both: as a discovery has it). The flags
-// are versions, beatless, base, undated, mixed, slow, panics, stuck, notify and file, and for heartbeats hearing, beating and stream.
+// are versions, changes, beatless, base, undated, mixed, slow, panics, stuck, notify and file, and for heartbeats hearing, beating and stream.
 var worldNumbers = []string{"tenants", "spread", "dice", "many", "slack"}
 
 var (

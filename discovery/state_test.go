@@ -111,7 +111,7 @@ func TestEventsAreLogged(t *testing.T) {
 // when nothing is new.
 func TestAntiEntropy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFixture(t, "acme")
+		f := newListFixture(t, "acme")
 		d := f.start(t)
 		f.feed.Drop(2) // that it was created, and that it was associated
 		f.add(t, "missed")

@@ -249,7 +249,7 @@ func TestNotModifiedWithoutVersion(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				f := newFixture(t, "acme")
+				f := newListFixture(t, "acme")
 				f.cfg.TMClient = forgetful{f.manager.Fetcher(), repeats}
 				stale := f.manager.Events()
 				f.suspend(t, "acme")

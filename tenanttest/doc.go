@@ -11,7 +11,9 @@
 //	err = manager.Suspend(ctx, ids[0])
 //
 // [Manager.Active] returns the tenants that the code under test should have in the end. Without a network, for instance
-// in a bubble of testing/synctest, use [Manager.Fetcher]: it reads the lists with the same faults as over HTTP.
+// in a bubble of testing/synctest, use [Manager.Fetcher]: it reads the lists with the same faults as over HTTP. The call
+// for what has changed since a version of a list is there too, unless [WithoutChanges] or [WithoutVersions] says
+// otherwise.
 //
 // Each change makes lifecycle events. [Manager.Events] returns the newest of them, and a manager with [WithPublisher]
 // publishes each one. Events are published one at a time, in the order of their revisions, even when several goroutines
@@ -42,10 +44,14 @@
 // list uses up one of each. If several of them decide the answer, a dropped connection wins over a failure, a failure over
 // an answer of AnswerList, and such an answer over the rest.
 //
+// A reader may ask for the changes of a list in place of the list. Faults that spoil what the list says (AnswerList,
+// PartialList and EmptyList) make that call answer 410, so that the reader reads the list: a 410 uses up no fault. All
+// others apply to both calls: changes of StaleList lead to the earlier revision.
+//
 // # What it does not do
 //
-// The manager keeps nothing on disk and limits no rate. It has no calls for administrators, no stream of Server-Sent
-// Events, and not the call for the changes of a list. It has one key, which is valid for every service and reads every list. Otherwise it accepts, refuses, answers
+// The manager keeps nothing on disk and limits no rate. It has no calls for administrators and no stream of Server-Sent
+// Events. It has one key, which is valid for every service and reads every list. Otherwise it accepts, refuses, answers
 // and announces exactly what the real manager does, byte for byte. Neither the manager nor the feed starts a goroutine,
 // and neither has to be closed.
 //
@@ -56,6 +62,7 @@
 //	manager.go, changes.go, backup.go              the manager, and what a test does to it
 //	world.go, commit.go                            its data; one change and its events, in order
 //	handler.go, list.go, servelist.go, fetcher.go  the REST API, and the lists with and without HTTP
+//	since.go                                       what has changed since a list
 //	faults.go                                      what goes wrong with a list
 //	feed.go, feedrun.go, feedfaults.go             the feed, one Run of it, and what goes wrong with it
 //	converges.go                                   waiting for a set to be right

@@ -13,7 +13,7 @@ import (
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
-// Fetcher reads a manager's lists without a network, so that it works in a bubble of testing/synctest. It returns what
+// Fetcher reads a manager's lists, and what changes them, without a network, so that it works in a bubble of testing/synctest. It returns what
 // a client of the REST API would return in one attempt, with the same faults. It needs no key.
 type Fetcher struct{ manager *Manager }
 
@@ -65,7 +65,7 @@ func (f *Fetcher) FetchSnapshot(ctx context.Context, req tenant.SnapshotRequest)
 func (f *Fetcher) fetch(ctx context.Context, service string) (list, error) {
 	f.manager.noteRequest(nil)
 	if fail := f.manager.takeFailure(); fail != nil {
-		return list{}, fail.err()
+		return list{}, fail.err(listRequest)
 	}
 	answer, err := f.manager.read(ctx, service)
 	switch {
@@ -74,7 +74,7 @@ func (f *Fetcher) fetch(ctx context.Context, service string) (list, error) {
 	case answer.dropped:
 		return list{}, fmt.Errorf("%s: %w: %w", listRequest, managerapi.ErrUnavailable, io.EOF)
 	case answer.failure != nil:
-		return list{}, answer.failure.err()
+		return list{}, answer.failure.err(listRequest)
 	case answer.answer != nil && answer.answer.status() != http.StatusOK:
 		return list{}, answer.answer.err()
 	}
@@ -95,12 +95,17 @@ func (l list) decode() ([]*tenant.Summary, error) {
 		rows[i] = &l.rows[i]
 	}
 	if l.cut {
-		return rows, &managerapi.DecodeError{
-			Request: listRequest, StatusCode: http.StatusOK, ContentType: jsonType, Reason: "the body ends early",
-			Err: fmt.Errorf("%w: %w", managerapi.ErrUnavailable, io.ErrUnexpectedEOF),
-		}
+		return rows, cutShort(listRequest)
 	}
 	return rows, nil
+}
+
+// cutShort is the error of an answer of which only the first half arrived.
+func cutShort(request string) error {
+	return &managerapi.DecodeError{
+		Request: request, StatusCode: http.StatusOK, ContentType: jsonType, Reason: "the body ends early",
+		Err: fmt.Errorf("%w: %w", managerapi.ErrUnavailable, io.ErrUnexpectedEOF),
+	}
 }
 
 func (a *Answer) decode() ([]*tenant.Summary, error) {
@@ -150,9 +155,9 @@ func (a *Answer) err() error {
 	}
 }
 
-func (f *failure) err() error {
+func (f *failure) err(request string) *managerapi.Error {
 	return &managerapi.Error{
-		Request: listRequest, StatusCode: f.status, Code: faultCode, Message: faultMessage,
+		Request: request, StatusCode: f.status, Code: faultCode, Message: faultMessage,
 		RetryAfter: readRetryAfter(f.retryAfter),
 	}
 }

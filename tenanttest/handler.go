@@ -33,6 +33,9 @@ type endpoint func(r *http.Request) (status int, body any, err error)
 func (m *Manager) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc(listRequest, m.serveList)
+	if m.hasChanges() {
+		mux.HandleFunc(changesRequest, m.serveChanges)
+	}
 	read := func(pattern string, serve endpoint) { mux.HandleFunc(pattern, m.serve(false, serve)) }
 	write := func(pattern string, serve endpoint) { mux.HandleFunc(pattern, m.serve(true, serve)) }
 
@@ -59,7 +62,7 @@ func (m *Manager) routes() *http.ServeMux {
 // ServeHTTP speaks the tenant manager's REST API.
 func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fail := m.takeFailure(); fail != nil {
-		if _, pattern := m.mux.Handler(r); pattern == listRequest {
+		if _, pattern := m.mux.Handler(r); pattern == listRequest || pattern == changesRequest {
 			m.noteRequest(r.Header)
 		}
 		writeFailure(w, fail)
@@ -144,8 +147,12 @@ func (m *Manager) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	handler, _ := m.mux.Handler(r)
 	answer := statusOnly{header: w.Header()}
 	handler.ServeHTTP(&answer, r)
-	code := strings.ToUpper(strings.ReplaceAll(http.StatusText(answer.status), " ", "_"))
-	writeError(w, refuse(answer.status, code, "there is no such call"))
+	writeError(w, noSuchCall("", answer.status))
+}
+
+func noSuchCall(request string, status int) *managerapi.Error {
+	code := strings.ToUpper(strings.ReplaceAll(http.StatusText(status), " ", "_"))
+	return &managerapi.Error{Request: request, StatusCode: status, Code: code, Message: "there is no such call"}
 }
 
 // statusOnly keeps the header and the status of an answer.

@@ -35,6 +35,7 @@ type Manager struct {
 	token       string
 	environment string
 	versions    bool
+	changes     bool // those of a list can be asked for
 	newID       func() string
 	eventID     func(tenantID string) string
 	publisher   func(context.Context, tenant.Event) error
@@ -54,10 +55,11 @@ type Manager struct {
 	lastRequest  http.Header
 }
 
-// logEntry is an event and what it did to lists.
+// logEntry is an event, the services that it is for when it names none, and what it did to lists.
 type logEntry struct {
 	event    tenant.Event
 	revision uint64 // also without versions
+	services []string
 	rows     []rowChange
 }
 
@@ -84,8 +86,12 @@ func WithEnvironment(name string) Option {
 }
 
 // WithoutVersions makes a manager that has only the base of the protocol: it sends no epoch, revision or ETag, never
-// answers 304, and does not compress.
+// answers 304, does not compress, and does not have the call for the changes of a list.
 func WithoutVersions() Option { return func(m *Manager) { m.versions = false } }
+
+// WithoutChanges makes a manager that does not have the call for the changes of a list, as if it were an older one. Over
+// HTTP the answer is 404, and [Fetcher.FetchChanges] returns [tenant.ErrNoChanges].
+func WithoutChanges() Option { return func(m *Manager) { m.changes = false } }
 
 // WithPublisher calls publish for every event, one at a time, in the order of their revisions. No lock is held during
 // the call. ctx is that of the call that made the change; for a change over HTTP it does not end when the client
@@ -105,7 +111,8 @@ func WithEventIDs(spell func(tenantID string) string) Option {
 	return func(m *Manager) { m.eventID = spell }
 }
 
-// WithLogLimit sets how many events the manager remembers for [Manager.Events] and [Manager.StaleList]; at least 1.
+// WithLogLimit sets how many events the manager remembers for [Manager.Events], for [Manager.StaleList] and for the
+// changes of a list; at least 1.
 func WithLogLimit(n int) Option { return func(m *Manager) { m.logLimit = max(n, 1) } }
 
 // NewManager returns a manager without tenants.
@@ -114,6 +121,7 @@ func NewManager(opts ...Option) *Manager {
 		token:    randomHex(),
 		apiKey:   randomHex(),
 		versions: true,
+		changes:  true,
 		newID:    newTenantID,
 		eventID:  func(tenantID string) string { return tenantID },
 		logLimit: DefaultLogLimit,
@@ -161,7 +169,7 @@ func (m *Manager) Version() tenant.Version {
 func (m *Manager) Events() []tenant.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kept := m.log[max(0, len(m.log)-m.logLimit):]
+	kept := m.kept()
 	events := make([]tenant.Event, 0, len(kept))
 	for _, entry := range kept {
 		evt := entry.event
@@ -171,6 +179,9 @@ func (m *Manager) Events() []tenant.Event {
 	return events
 }
 
+// kept is the part of the log that is promised. The lock is held.
+func (m *Manager) kept() []logEntry { return m.log[max(0, len(m.log)-m.logLimit):] }
+
 // PublishFailures returns how many events the publisher refused, and the last of its errors.
 func (m *Manager) PublishFailures() (int, error) {
 	m.mu.Lock()
@@ -178,14 +189,16 @@ func (m *Manager) PublishFailures() (int, error) {
 	return m.failures, m.lastFailure
 }
 
-// Requests returns the number of requests for a list, over HTTP or through a [Fetcher], including those that failed.
+// Requests returns the number of requests for a list or for its changes, over HTTP or through a [Fetcher], including those
+// that failed. Without the call for changes, requests for them do not count.
 func (m *Manager) Requests() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.listRequests
 }
 
-// LastRequest returns the header of the last request for a list over HTTP. It is nil if there was none.
+// LastRequest returns the header of the last request for a list or for its changes over HTTP. It is nil if there was
+// none.
 func (m *Manager) LastRequest() http.Header {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -221,6 +234,11 @@ func (e *PublishError) Unwrap() error { return e.Err }
 func (m *Manager) rowsAt(service string, at *uint64) ([]tenant.Summary, tenant.Version) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.rowsBack(service, at)
+}
+
+// rowsBack is rowsAt with the lock held.
+func (m *Manager) rowsBack(service string, at *uint64) ([]tenant.Summary, tenant.Version) {
 	rows, revision := m.world.active(service), m.revision
 	for i := len(m.log) - 1; at != nil && i >= 0 && m.log[i].revision > *at; i-- {
 		undo(rows, service, m.log[i].rows)
@@ -247,7 +265,7 @@ func (m *Manager) commit(happened []happening) []tenant.Event {
 		if !m.versions {
 			evt.Epoch, evt.Revision = "", 0
 		}
-		m.log = append(m.log, logEntry{event: evt, revision: m.revision, rows: h.rows})
+		m.log = append(m.log, logEntry{event: evt, revision: m.revision, services: h.Services, rows: h.rows})
 		evt.Payload = bytes.Clone(evt.Payload) // the publisher's own
 		events = append(events, evt)
 	}

@@ -20,12 +20,8 @@ func (m *Manager) serveList(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	service := r.URL.Query().Get("service")
-	if strings.TrimSpace(service) == "" {
-		writeError(w, refuse(http.StatusBadRequest, "SERVICE_REQUIRED", "the query parameter service is missing"))
-		return
-	}
-	if !tenant.ValidName(service) {
-		writeError(w, refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name"))
+	if err := checkListed(service); err != nil {
+		writeError(w, err)
 		return
 	}
 	answer, err := m.read(r.Context(), service)
@@ -41,7 +37,17 @@ func (m *Manager) serveList(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// noteRequest counts a request for a list. A nil header is none.
+func checkListed(service string) error {
+	switch {
+	case strings.TrimSpace(service) == "":
+		return refuse(http.StatusBadRequest, "SERVICE_REQUIRED", "the query parameter service is missing")
+	case !tenant.ValidName(service):
+		return refuse(http.StatusBadRequest, "INVALID_SERVICE", "the query parameter service cannot be a service's name")
+	}
+	return nil
+}
+
+// noteRequest counts a request for a list or for its changes. A nil header is none.
 func (m *Manager) noteRequest(header http.Header) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -60,14 +66,19 @@ func (m *Manager) writeList(w http.ResponseWriter, r *http.Request, l list) {
 			return
 		}
 		w.Header().Add("Vary", "Accept-Encoding")
-		if acceptsGzip(r.Header) {
-			w.Header().Set("Content-Encoding", "gzip")
-			body = compress(body)
-		}
+	}
+	writeBody(w, body, m.versions && acceptsGzip(r.Header), l.cut)
+}
+
+// writeBody writes all of it, or with cut only the first half.
+func writeBody(w http.ResponseWriter, body []byte, compressed, cut bool) {
+	if compressed {
+		w.Header().Set("Content-Encoding", "gzip")
+		body = compress(body)
 	}
 	w.Header().Set("Content-Type", jsonType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	if l.cut {
+	if cut {
 		writeHalf(w, body)
 	}
 	_, _ = w.Write(body) // the client is gone if this fails
