@@ -146,8 +146,13 @@ func (f *feed) Run(ctx context.Context, sink func(tenant.Signal)) error {
 
 // started is a discovery of ours that has begun.
 func started(client discovery.ActiveTenantsFetcher, f tenant.Feed) *discovery.TenantDiscovery {
+	return startedWith(client, f, false)
+}
+
+// startedWith is one that keeps names, or does not.
+func startedWith(client discovery.ActiveTenantsFetcher, f tenant.Feed, names bool) *discovery.TenantDiscovery {
 	d, err := discovery.NewTenantDiscovery(discovery.Config{
-		ServiceName: service, TMClient: client, Feed: f, ResyncSpread: time.Millisecond, RemovalGuard: discovery.RemovalGuard{Fraction: 1},
+		ServiceName: service, TMClient: client, Feed: f, ResyncSpread: time.Millisecond, RemovalGuard: discovery.RemovalGuard{Fraction: 1}, Names: names,
 	})
 	must(err)
 	must(d.Start(context.Background()))

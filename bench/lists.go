@@ -20,19 +20,7 @@ func bootstrapRow(n int, goals ...goal) row {
 					must(hand.fetch(m.url()))
 					return hand
 				})},
-				{"ours", func() figures {
-					var stop func()
-					measured := once(1, func() any {
-						d := started(m.client(), newFeed())
-						if d.Len() != n {
-							panic(fmt.Sprint("there are ", d.Len()))
-						}
-						stop = func() { must(d.Close()) }
-						return d
-					})()
-					stop()
-					return measured
-				}},
+				{"ours", func() figures { return bootstrapped(m, n, false) }},
 				{"floor", once(1, func() any {
 					resp, err := http.Get(m.url()) //nolint:noctx // of this process
 					must(err)
@@ -43,6 +31,34 @@ func bootstrapRow(n int, goals ...goal) row {
 			}, m.server.Close
 		},
 		goals: goals,
+	}
+}
+
+func bootstrapped(m *manager, n int, names bool) figures {
+	var stop func()
+	measured := once(1, func() any {
+		d := startedWith(m.client(), newFeed(), names)
+		if d.Len() != n {
+			panic(fmt.Sprint("there are ", d.Len()))
+		}
+		stop = func() { must(d.Close()) }
+		return d
+	})()
+	stop()
+	return measured
+}
+
+// namesRow: what Config.Names costs.
+func namesRow(n int) row {
+	return row{
+		name: "bootstrap of " + sizeName(n) + " over HTTP, with names",
+		prepare: func() ([]contender, func()) {
+			m := newManager(listOf(0, n))
+			return []contender{
+				{"without", func() figures { return bootstrapped(m, n, false) }},
+				{"ours", func() figures { return bootstrapped(m, n, true) }},
+			}, m.server.Close
+		},
 	}
 }
 

@@ -25,7 +25,7 @@ func rows() []row {
 		floodRow(10_000), floodRow(million),
 		bootstrapRow(10_000, within("time", timeOf, "hand", 1.0/3), within("peak", peakOf, "hand", 1)),
 		bootstrapRow(million, within("time", timeOf, "hand", 0.2), within("peak", peakOf, "hand", 1.0/3), within("kept", keptOf, "hand", 0.75)),
-		unchangedRow(10_000), changesRow(million), massRow(million),
+		namesRow(million), unchangedRow(10_000), changesRow(million), massRow(million),
 	}
 }
 

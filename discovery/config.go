@@ -89,6 +89,9 @@ type Config struct {
 	// NotifyInitial makes OnTenantAdded fire for the tenants of the first set too, for functions that are registered
 	// before Start. False means that callbacks fire only for later changes.
 	NotifyInitial bool
+	// Names keeps the name of each tenant, see [TenantDiscovery.Name]. It costs about 150 bytes for each tenant, and lists
+	// are always read as a whole, because the answer that a list has not changed says nothing of names.
+	Names bool
 	// BootstrapTimeout is the longest time that one request for the list may take, with the retries of the client. It
 	// applies to the first request and to all later ones. Zero means 30 s.
 	BootstrapTimeout time.Duration

@@ -214,6 +214,20 @@ func (d *TenantDiscovery) IsActive(tenantID string) bool {
 	return d.set().Has(tenantID)
 }
 
+// Name returns the name of an active tenant, for people, as the manager's list or the newest event with a tenant_name spelled it. It
+// returns false when the tenant is not active, when its name has not come yet (events of other managers than tenantwatch's
+// have none, and a SnapshotFile neither), and without Config.Names. Any spelling of the id will do. A new name whose event was missed
+// shows with the next list. Unlike IsActive, Name may wait for a moment while an event is applied.
+func (d *TenantDiscovery) Name(tenantID string) (name string, known bool) {
+	if d == nil {
+		return "", false
+	}
+	key := tenant.CanonicalID(tenantID)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.core.Name(key)
+}
+
 // Len returns the number of active tenants.
 func (d *TenantDiscovery) Len() int { return d.set().Len() }
 

@@ -102,6 +102,9 @@ func (c *Core) Ask(now time.Time) activeset.Request {
 // Answer ends it. Before the first that succeeds the core is starting.
 func (c *Core) Answer(now time.Time, req activeset.Request, list []tenant.Summary, with tenant.Snapshot, err error) {
 	ans := activeset.Answer{Snapshot: with, Err: err}
+	if c.cfg.Names {
+		ans.Rows.KeepNames()
+	}
 	for _, row := range list {
 		ans.Rows.Add(tenant.RowOf(row))
 	}

@@ -123,6 +123,9 @@ func (d *TenantDiscovery) ask(ctx context.Context, req activeset.Request) (ans a
 	if req.Since.Epoch != "" {
 		return d.checked(d.askChanges(ctx, req))
 	}
+	if d.cfg.Names {
+		ans.Rows.KeepNames()
+	}
 	if d.snapshots != nil {
 		ans.Snapshot, ans.Err = d.snapshots.FetchSnapshot(ctx, tenant.SnapshotRequest{Service: d.cfg.ServiceName, Have: req.Have, Each: ans.Rows.Add})
 		if ans.Err == nil && ans.NotModified && req.Have.ETag == "" {

@@ -71,7 +71,7 @@ func newCoreSim(w schedule.World) *coreSim {
 	s.gone = s.manager.version()
 	s.core = discovery.NewCore(discovery.Config{
 		ServiceName: service, ResyncInterval: 30 * 24 * time.Hour, ResyncSpread: time.Duration(max(w.Numbers["spread"], 1)) * time.Millisecond,
-		NotifyInitial: w.Has("notify"), Environment: environmentOf(w),
+		NotifyInitial: w.Has("notify"), Names: w.Has("names"), Environment: environmentOf(w),
 	}, w.Numbers["many"], w.Numbers["slack"])
 	s.watchers = []*coreWatcher{{tally: &tally{name: "the callbacks", late: !w.Has("notify")}, mail: s.core.Callbacks()}}
 	return s
@@ -413,10 +413,16 @@ func (s *coreSim) quiesce() {
 		s.honest()
 	}
 	s.settled()
+	if s.world.Has("versions") && s.forgery.made == 0 {
+		s.knowsNames()
+	}
 	s.fail(explained(s.core.Explain, s.manager.id, setOf(s.core.All())))
 	s.ask() // like a Refresh; it may find nothing
 	s.honest()
 	s.settled()
+	if s.forgery.made == 0 || !s.world.Has("changes") {
+		s.knowsNames()
+	}
 	if marks, ahead := s.core.Remembered(); marks > 0 || ahead > 0 {
 		s.fail(fmt.Errorf("%d tenants and %d revisions are remembered that a snapshot has covered", marks, ahead))
 	}
@@ -433,6 +439,17 @@ func (s *coreSim) settled() {
 		s.told(w, 2*simTenants)
 		s.fail(w.tally.err())
 		s.fail(w.tally.believes(set))
+	}
+}
+
+// knowsNames holds that the names are those that the manager has. A forged revision may hide one until the list is read again.
+func (s *coreSim) knowsNames() {
+	for n := range simTenants {
+		name, known := s.core.Name(s.manager.id(n, n))
+		want := s.world.Has("names") && s.core.IsActive(s.manager.id(n, n))
+		if known != want || want && name != s.manager.name(n) {
+			s.fail(fmt.Errorf("the name of %s is %q, %t; the manager has %q", s.manager.id(n, n), name, known, s.manager.name(n)))
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func drawCore(seed uint64) schedule.Schedule {
 	if r.IntN(5) > 0 {
 		s.Steps = []schedule.Step{{Op: "up"}, {Op: "ask"}, {Op: "answer"}}
 	}
-	for flag, share := range map[string]int{"spelled": 4, "anonymous": 4, "configured": 3, "hearing": 5, "changes": 2, "flooded": 1500} {
+	for flag, share := range map[string]int{"spelled": 4, "anonymous": 4, "configured": 3, "hearing": 5, "changes": 2, "names": 3, "flooded": 1500} {
 		if rand.New(rand.NewPCG(seed, uint64(share)+uint64(len(flag)))).IntN(share) == 0 { //nolint:gosec // of its own, as a map has no order
 			s.World.Flags = append(s.World.Flags, flag)
 		}

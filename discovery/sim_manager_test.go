@@ -32,6 +32,7 @@ type simManager struct {
 	configured bool // its events name its environment, or none
 
 	rotations [simTenants]int
+	named     [simTenants]int // how often each was given a name
 }
 
 // simTable is what the manager knows of each tenant.
@@ -137,6 +138,14 @@ func (m *simManager) event(kind tenant.EventType, n int, payload []byte, now tim
 	if m.configured {
 		evt.Environment = []string{"", simEnvironment, " TEST"}[m.made%3]
 	}
+	switch kind {
+	case tenant.EventUpdated:
+		m.named[n]++
+		fallthrough
+	case tenant.EventServiceAssociated, tenant.EventServiceReactivated:
+		evt.TenantName = m.name(n)
+	default:
+	}
 	if m.dated {
 		evt.Timestamp = now.Add(m.offset + time.Duration(m.made)*time.Microsecond) // no two have the same
 	}
@@ -147,6 +156,9 @@ func (m *simManager) event(kind tenant.EventType, n int, payload []byte, now tim
 	m.log = append(m.log, evt)
 	return evt
 }
+
+// name is that of the nth tenant now.
+func (m *simManager) name(n int) string { return fmt.Sprint("name ", m.named[n], " of ", n) }
 
 func (m *simManager) active() (s tenantSet) {
 	for n, t := range m.tenants {
@@ -209,7 +221,7 @@ func (m *simManager) readLeft() simList {
 func (m *simManager) rowsOf(set tenantSet) (rows []tenant.Summary) {
 	for n := range simTenants {
 		if set&(1<<n) != 0 {
-			rows = append(rows, tenant.Summary{ID: m.id(n, m.made/2+n)})
+			rows = append(rows, tenant.Summary{ID: m.id(n, m.made/2+n), Name: m.name(n)})
 		}
 	}
 	return rows

@@ -17,7 +17,7 @@ func (d *TenantDiscovery) deciding() activeset.Config {
 	return activeset.Config{
 		Service: d.cfg.ServiceName, Environment: d.cfg.Environment, Place: d.place, Channel: redisevents.HeartbeatChannelName,
 		ResyncInterval: d.cfg.ResyncInterval, PollInterval: d.cfg.PollInterval, ResyncSpread: d.cfg.ResyncSpread,
-		Guard: activeset.Guard(d.cfg.RemovalGuard), Dice: d.roll, Many: d.many, Slack: d.slack, Changes: d.changes != nil, Least: d.least(),
+		Guard: activeset.Guard(d.cfg.RemovalGuard), Dice: d.roll, Many: d.many, Slack: d.slack, Changes: d.changes != nil, Names: d.cfg.Names, Least: d.least(),
 	}
 }
 

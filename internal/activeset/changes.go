@@ -15,6 +15,7 @@ type Changes struct {
 	mine         *draft
 	touched      []string  // tenants of which an event said whether they are active, as they were spelled
 	reconfigured []verdict // that were, as far as the events say
+	named        []verdict // of which an event says the name
 	revision     uint64    // of the last event
 	to           tenant.Changes
 	err          error // why they are of no use
@@ -46,6 +47,9 @@ func (ch *Changes) Add(evt Judged) {
 	default:
 		ch.revision = v.version.Revision
 		ch.apply(v)
+		if v.tenantName != "" {
+			ch.named = append(ch.named, *v)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type Config struct {
 	// before a set is rebuilt.
 	Many, Slack int
 	Changes     bool  // can be asked for in place of a list
+	Names       bool  // of the tenants are kept
 	Least       Level // of the lines that are wanted
 	Dice        Dice  // of all jitter
 }
@@ -35,6 +36,7 @@ type Core struct {
 	set     Set
 	draft   *draft // of what was changed since anybody was given the set
 	history history
+	names   names
 
 	feedUp  bool
 	feedErr error
@@ -142,6 +144,9 @@ func New(cfg Config) *Core {
 // [Core.Answer] brings the first list, or [Core.Restore] takes its place.
 func (c *Core) Begin() {
 	*c = Core{cfg: c.cfg, phase: phaseStarting, status: Status{Since: c.status.Since}}
+	if c.cfg.Names {
+		c.names.of = make(map[string]string)
+	}
 	c.plan.spread, c.plan.dice = c.cfg.ResyncSpread, c.cfg.Dice
 }
 
@@ -285,6 +290,7 @@ func (c *Core) openHole(now time.Time, reason string) {
 // tell puts a change into the history and among the news. by is the origin of the tenant before it.
 func (c *Core) tell(key string, change tenant.Change, by *origin) {
 	c.history.record(key, change, by, c.set.size)
+	c.names.forget(key, change.Kind)
 	c.news = append(c.news, News{Key: key, Change: change})
 }
 
@@ -303,6 +309,7 @@ func (c *Core) tellMerged(m *merging, cause tenant.Cause) (told []News) {
 		if news.Initial = initial; !initial {
 			_, by, _ := m.set.find(news.Key)
 			c.history.record(news.Key, news.Change, by, c.set.size)
+			c.names.forget(news.Key, news.Change.Kind)
 		}
 		told = append(told, news)
 	}

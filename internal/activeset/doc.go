@@ -26,6 +26,7 @@
 //	hearing.go    whether anything has come by the present subscription, and when that is too late
 //	announced.go  what a list has shown and no event has announced
 //	history.go    the last changes of each tenant
+//	names.go      the names of the tenants, where they are kept
 //	state.go      the state, and its reason
 //	core.go       all of it together
 //	events.go     events in

@@ -65,9 +65,10 @@ func (c *Core) Overflow(now time.Time, dropped uint64) {
 func (c *Core) applyVerdict(now time.Time, v *verdict) {
 	c.status.LastEvent = now
 	c.hearEnvironment(v)
+	what := old
 	if v.outcome != outcomeOtherEnvironment && v.outcome != outcomeBad {
 		c.differences.announced(v.key, v.effect)
-		c.compare(now, v)
+		what = c.compare(now, v)
 	}
 	c.status.Counters.count(v.outcome)
 	switch v.outcome {
@@ -81,11 +82,15 @@ func (c *Core) applyVerdict(now time.Time, v *verdict) {
 		c.applyEffect(now, v)
 	default:
 	}
+	if v.tenantName != "" && c.cfg.Names && (what == fresh || what == foreign) {
+		c.memory.tick++
+		c.names.hear(v, c.memory.tick, what == fresh && c.set.Has(v.key))
+	}
 }
 
 // compare looks whether the event is news, and makes an old one of it where it is not. What it proves to be missing is a
 // gap.
-func (c *Core) compare(now time.Time, v *verdict) {
+func (c *Core) compare(now time.Time, v *verdict) freshness {
 	overflowed := c.memory.overflowed
 	what := c.memory.judge(v, c.set.size, now)
 	if what != fresh {
@@ -101,6 +106,7 @@ func (c *Core) compare(now time.Time, v *verdict) {
 	if c.memory.overflowed && !overflowed {
 		c.openGap(now, "more events than can be remembered") // from now on old ones may seem new
 	}
+	return what
 }
 
 func (c *Core) applyEffect(now time.Time, v *verdict) {

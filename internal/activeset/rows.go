@@ -10,10 +10,14 @@ import (
 type Rows struct {
 	build    builder
 	set      Set
-	given    int    // rows of the answer
-	unusable int    // those of them that nobody can read
-	skipped  uint64 // those that are not taken, the unusable ones included
+	given    int               // rows of the answer
+	unusable int               // those of them that nobody can read
+	skipped  uint64            // those that are not taken, the unusable ones included
+	names    map[string]string // by canonical id; nil where they are not kept
 }
+
+// KeepNames lets the rows keep the names of the tenants. It comes before the first row.
+func (r *Rows) KeepNames() { r.names = make(map[string]string) }
 
 var active = []byte("active")
 
@@ -31,6 +35,9 @@ func (r *Rows) Add(row tenant.Row) {
 		return
 	}
 	r.build.add(row.ID)
+	if r.names != nil {
+		r.names[tenant.CanonicalID(string(row.ID))] = string(row.Name)
+	}
 }
 
 // Seal makes a set of the rows. It takes about a tenth of a second for a million, and is best called where that holds up nobody. Rows that are

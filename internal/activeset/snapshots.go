@@ -236,6 +236,7 @@ func (c *Core) take(now time.Time, req Request, ans Answer, cause tenant.Cause) 
 	if ans.Version.Epoch != "" || !ans.NotModified {
 		c.status.Version = ans.Version
 	}
+	c.takeNames(req, ans)
 	c.cover(now, req, ans)
 	if doubtful {
 		c.openGap(now, "tenant.activated of a tenant that the list, which may be older, does not have")
@@ -254,6 +255,9 @@ func (c *Core) cover(now time.Time, req Request, ans Answer) {
 	}
 	if !ans.NotModified && c.memory.marked() == 0 {
 		c.have = ans.Snapshot
+	}
+	if c.cfg.Names {
+		c.have.ETag = "" // which does not change with a name
 	}
 	c.closed = req.gap
 	c.covered = req.losses

@@ -52,17 +52,18 @@ const (
 
 // verdict is what an event means for this service, worked out before the lock is taken.
 type verdict struct {
-	effect    effect
-	outcome   outcome
-	key       string // canonical id
-	id        string // the event's spelling
-	owned     bool   // both are in memory of their own
-	eventID   string
-	eventType tenant.EventType
-	version   tenant.Version
-	at        time.Time // the event's timestamp; zero when it had none
-	env       string
-	err       error // for outcomeBad
+	effect     effect
+	outcome    outcome
+	key        string // canonical id
+	id         string // the event's spelling
+	owned      bool   // both are in memory of their own
+	eventID    string
+	eventType  tenant.EventType
+	version    tenant.Version
+	at         time.Time // the event's timestamp; zero when it had none
+	env        string
+	tenantName string // empty where the event has none
+	err        error  // for outcomeBad
 }
 
 // read works out what an event means for the service in the environment. v is zero before.
@@ -102,7 +103,7 @@ func (v *verdict) read(evt *tenant.Event, service, environment string) {
 func (v *verdict) name(evt *tenant.Event, environment string) {
 	v.key, v.id = tenant.CanonicalID(evt.TenantID), evt.TenantID
 	v.eventID, v.eventType = short(evt.EventID), evt.EventType
-	v.at, v.env = evt.Timestamp, short(evt.Environment)
+	v.at, v.env, v.tenantName = evt.Timestamp, short(evt.Environment), short(evt.TenantName)
 	if short(evt.Epoch) != "" {
 		v.version = evt.Version()
 	}
