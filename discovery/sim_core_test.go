@@ -30,6 +30,7 @@ type coreSim struct {
 	gone      tenant.Version // the newest of those that will never be
 	past      []wired        // delivered at some time
 	unseen    bool           // something is missing of which nothing tells
+	unnamed   bool           // an event that may have a name was left out of changes, of which nothing tells
 	unheard   bool           // the manager has a new epoch, and no event of it has come
 	snapshots int            // that were taken
 	newest    [simTenants]wired
@@ -413,14 +414,14 @@ func (s *coreSim) quiesce() {
 		s.honest()
 	}
 	s.settled()
-	if s.world.Has("versions") && s.forgery.made == 0 {
+	if s.world.Has("versions") && s.forgery.made == 0 && !s.unnamed {
 		s.knowsNames()
 	}
 	s.fail(explained(s.core.Explain, s.manager.id, setOf(s.core.All())))
 	s.ask() // like a Refresh; it may find nothing
 	s.honest()
 	s.settled()
-	if s.forgery.made == 0 || !s.world.Has("changes") {
+	if s.forgery.made == 0 && !s.unnamed || !s.world.Has("changes") {
 		s.knowsNames()
 	}
 	if marks, ahead := s.core.Remembered(); marks > 0 || ahead > 0 {

@@ -103,7 +103,7 @@ func (s *coreSim) crooked(how, at int) {
 		events[at%n].Payload = nil
 		certain = events[at%n].EventType.PerService()
 	case how == 5 && n > 0: // which may change nothing
-		events, certain = slices.Delete(events, at%n, at%n+1), false
+		events, certain, s.unnamed = slices.Delete(events, at%n, at%n+1), false, true
 	default:
 		to.Version.Revision = 0
 		certain = n > 0 || s.asked.Since.Revision > 0
