@@ -26,7 +26,7 @@ const (
 	rightRoom                     = 130 // for the names of lines
 )
 
-// colours are told apart by those who see few of them, too (Okabe and Ito, Color Universal Design, 2008).
+// colours are told apart by those who see few of them, too (those of Okabe and Ito, 2008).
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7"}
 
 // axis is a range of decades.

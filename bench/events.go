@@ -71,7 +71,7 @@ func eventRow(size int, times float64, told bool) row {
 
 func receivedByHand(tenants int, messages [][]byte, told bool, calls *atomic.Int64) figures {
 	hand := &byHand{active: make(map[string]struct{})}
-	for _, id := range idsFrom(0, tenants) {
+	for _, id := range idsOf(tenants) {
 		hand.active[id] = struct{}{}
 	}
 	if told {

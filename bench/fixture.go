@@ -29,10 +29,10 @@ func idOf(n int) string {
 	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>52, b&0xffffffffffff)
 }
 
-func idsFrom(first, n int) []string {
+func idsOf(n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
-		ids[i] = idOf(first + i)
+		ids[i] = idOf(i)
 	}
 	return ids
 }
@@ -162,7 +162,7 @@ func startedWith(client discovery.ActiveTenantsFetcher, f tenant.Feed, names boo
 // withSet is one with n tenants, by a list in memory.
 func withSet(n int) (*discovery.TenantDiscovery, *feed) {
 	f := newFeed()
-	return started(memory(idsFrom(0, n)), f), f
+	return started(memory(idsOf(n)), f), f
 }
 
 // memory is a TMClient without a network.

@@ -67,7 +67,7 @@ func changesRow(n int) row {
 	return row{
 		name: "a reconcile of " + sizeName(n) + ", of which a thousandth has changed",
 		prepare: func() ([]contender, func()) {
-			ids, lists, gone := idsFrom(0, n), [][]byte{listOf(0, n), listWithout(n)}, 0
+			ids, lists, gone := idsOf(n), [][]byte{listOf(0, n), listWithout(n)}, 0
 			m := newManager(lists[0])
 			d := started(m.client(), newFeed())
 			refresh := func() figures {

@@ -24,7 +24,7 @@ type sets struct {
 }
 
 func newSets(n int) *sets {
-	s := &sets{hand: &byHand{active: make(map[string]struct{}, n)}, ids: idsFrom(0, n)}
+	s := &sets{hand: &byHand{active: make(map[string]struct{}, n)}, ids: idsOf(n)}
 	for _, id := range s.ids {
 		s.hand.active[strings.Clone(id)] = struct{}{}
 	}

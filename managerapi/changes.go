@@ -15,7 +15,7 @@ import (
 type Changes struct {
 	Epoch    string `json:"epoch"    doc:"that of the request"`
 	Revision uint64 `json:"revision" doc:"of the list after all events"`
-	Count    int    `json:"count"    doc:"how many tenants the list has then"                                          minimum:"0"`
+	Count    int    `json:"count"    doc:"how many tenants the list has then"                                            minimum:"0"`
 	Digest   string `json:"digest"   doc:"the XOR of the XXH64, with seed 0, of the canonical form of each of their ids" example:"ef46db3751d8e999" pattern:"^[0-9a-f]{16}$"`
 	// Events are lifecycle events, as they are on Redis.
 	Events []json.RawMessage `json:"events" doc:"the events that concern the service, in the order of revisions" nullable:"false"`

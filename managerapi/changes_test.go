@@ -79,7 +79,7 @@ func TestWhatAnAnswerToChangesMeans(t *testing.T) {
 	} {
 		m := startManager(t, tt.answer)
 		_, _, err := changesSince(t, newClient(t, Config{BaseURL: m.URL, Retries: -1, ListLimit: 10 << 20}))
-		if err == nil || errors.Is(err, gone) != (tt.want == gone) || errors.Is(err, none) != (tt.want == none) || tt.and != nil && !errors.Is(err, tt.and) {
+		if err == nil || errors.Is(err, gone) != errors.Is(tt.want, gone) || errors.Is(err, none) != errors.Is(tt.want, none) || tt.and != nil && !errors.Is(err, tt.and) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		delay, ok := errors.AsType[interface {

@@ -44,7 +44,7 @@ func (k *knownStatements) of(query string) *sql.Stmt {
 // again next time.
 func (k *knownStatements) add(ctx context.Context, writer *sql.DB, queries map[string]bool) {
 	for query := range queries {
-		stmt, err := writer.PrepareContext(ctx, query)
+		stmt, err := writer.PrepareContext(ctx, query) //nolint:sqlclosecheck // it is kept for as long as the database is open
 		if err != nil {
 			return
 		}

@@ -197,7 +197,7 @@ func (s *statement) read(rows *sql.Rows, err error) error {
 	defer func() { _ = rows.Close() }() // Err says what went wrong
 	for rows.Next() {
 		if s.err = s.each(rows); s.err != nil {
-			return nil //nolint:nilerr // the database has done its part
+			return nil // the database has done its part
 		}
 	}
 	return rows.Err()

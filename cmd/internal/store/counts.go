@@ -42,10 +42,10 @@ func (c *change) noteLists(h lifecycle.Happening) {
 	}
 	first := int64(uncounted)
 	if h.Joins > 0 {
-		first = int64(c.revision)
+		first = int64(c.revision) //nolint:gosec // there are not that many
 	}
 	for _, service := range h.Lists {
-		c.write(noteList, c.store.env, service, c.revision, h.Joins, int64(digest), first, c.epoch)
+		c.write(noteList, c.store.env, service, c.revision, h.Joins, int64(digest), first, c.epoch) //nolint:gosec // the bits count, and not the number
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *Store) keptList(ctx context.Context, t sqldb.Tx, service string) (k kep
 	var digest, countedAt int64
 	var countedIn string
 	err = t.Row(ctx, listKept, s.env, service).Scan(&k.Epoch, &k.Revision, &set, &k.count.Tenants, &digest, &countedAt, &countedIn)
-	k.set, k.count.Digest, k.absent = uint64(set.Int64), uint64(digest), !set.Valid
+	k.set, k.count.Digest, k.absent = uint64(set.Int64), uint64(digest), !set.Valid //nolint:gosec // as they were written
 	k.known = set.Valid && countedAt == set.Int64 && countedIn == k.Epoch
 	return k, err
 }
@@ -113,7 +113,7 @@ func (s *Store) keepCount(ctx context.Context, t sqldb.Tx, service string, k kep
 		VALUES (?1, ?2, ?3, ?4, ?5, ?3, ?6) ON CONFLICT (env, service) DO UPDATE SET
 			tenants = excluded.tenants, digest = excluded.digest, counted_at = excluded.counted_at, counted_in = excluded.counted_in
 			WHERE active_sets.revision = excluded.revision`,
-		s.env, service, k.set, now.Tenants, int64(now.Digest), k.Epoch)
+		s.env, service, k.set, now.Tenants, int64(now.Digest), k.Epoch) //nolint:gosec // the bits count
 	return err
 }
 
@@ -126,7 +126,7 @@ func (s *Store) checkCount(ctx context.Context, service string, k keptList, now 
 	}
 	if wrong {
 		s.logger.LogAttrs(ctx, slog.LevelError, "what the manager keeps of a list did not fit the list, and readers that compare it have read the list again; it is corrected",
-			slog.String("service", service), slog.Int("kept", k.count.Tenants), slog.Int("tenants", now.Tenants), slog.String("version", k.Version.String()))
+			slog.String("service", service), slog.Int("kept", k.count.Tenants), slog.Int("tenants", now.Tenants), slog.String("version", k.String()))
 	}
 	err := s.db.Write(ctx, "keep the count of a list", func(ctx context.Context, t sqldb.Tx) error {
 		if wrong { // whatever has been added to it since

@@ -126,7 +126,7 @@ func (b *book) askForSlugs(all []*member) {
 func (b *book) enter(ctx context.Context, m *member, others bool) error {
 	m.done, m.err = Deed{}, m.ctx.Err()
 	if m.err != nil {
-		return nil
+		return nil //nolint:nilerr // it is that of m
 	}
 	c := &change{Tx: b.Tx, counters: b.counters, store: b.store, free: b.free, now: time.Now().UTC().Truncate(time.Microsecond)} // as exact as it is stored
 	mark := b.Mark()

@@ -136,7 +136,7 @@ func TestChangesThatWaitShareATransaction(t *testing.T) {
 			}
 			types = append(types, string(evt.EventType))
 		}
-		want := "tenant.created tenant.created tenant.created tenant.created tenant.suspended tenant.deleted tenant.created"
+		want := "tenant.created tenant.created tenant.created tenant.created tenant.suspended tenant.deleted tenant.created" //nolint:dupword // that many were
 		if got := strings.Join(types, " "); got != want {
 			t.Errorf("the events are %s, want %s", got, want)
 		}

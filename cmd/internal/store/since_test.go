@@ -223,7 +223,7 @@ func TestChangesHaveABound(t *testing.T) {
 			run(t, s, fmt.Sprintf(`DELETE FROM outbox WHERE revision > %d`, begin.Revision))
 			run(t, s, fmt.Sprintf(`WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d)
 				INSERT INTO outbox (env, revision, data, committed_at) SELECT 1, n + %d, '%s', 0 FROM numbers`, n, begin.Revision, data))
-			run(t, s, fmt.Sprintf(`UPDATE environments SET revision = %d`, begin.Revision+uint64(n)))
+			run(t, s, fmt.Sprintf(`UPDATE environments SET revision = %d`, begin.Revision+uint64(n))) //nolint:gosec // never negative
 		}
 		for _, tt := range []struct {
 			name  string
