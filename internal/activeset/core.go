@@ -204,6 +204,15 @@ func (c *Core) Explain(key string) []tenant.Change {
 	return c.history.of(key, id, by)
 }
 
+// Name returns the name of a tenant of the set, and false where it is not known or not kept.
+func (c *Core) Name(key string) (name string, known bool) {
+	if !c.set.Has(key) {
+		return "", false
+	}
+	name, known = c.names.of[key]
+	return name, known
+}
+
 // Recent returns the last changes of all tenants, newest first.
 func (c *Core) Recent() []tenant.Change { return c.history.newest() }
 

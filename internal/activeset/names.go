@@ -77,25 +77,3 @@ func (n *names) forget(key string, kind tenant.Kind) {
 		delete(n.of, key)
 	}
 }
-
-// takeNames takes those that the answer brings.
-func (c *Core) takeNames(req Request, ans Answer) {
-	switch {
-	case c.names.of == nil:
-	case ans.Changes != nil:
-		c.names.listed(nil, ans.Changes.named, c.set, ans.Version, req.tick)
-	case ans.NotModified:
-		c.names.listed(nil, nil, c.set, ans.Version, req.tick)
-	default:
-		c.names.listed(ans.Rows.names, nil, c.set, ans.Version, req.tick)
-	}
-}
-
-// Name returns the name of a tenant of the set, and false where it is not known or not kept.
-func (c *Core) Name(key string) (name string, known bool) {
-	if !c.set.Has(key) {
-		return "", false
-	}
-	name, known = c.names.of[key]
-	return name, known
-}

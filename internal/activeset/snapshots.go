@@ -269,6 +269,19 @@ func (c *Core) cover(now time.Time, req Request, ans Answer) {
 	}
 }
 
+// takeNames takes those that the answer brings.
+func (c *Core) takeNames(req Request, ans Answer) {
+	switch {
+	case c.names.of == nil:
+	case ans.Changes != nil:
+		c.names.listed(nil, ans.Changes.named, c.set, ans.Version, req.tick)
+	case ans.NotModified:
+		c.names.listed(nil, nil, c.set, ans.Version, req.tick)
+	default:
+		c.names.listed(ans.Rows.names, nil, c.set, ans.Version, req.tick)
+	}
+}
+
 // merge reconciles the set with the answer. It returns how many removals are held, and whether the answer may be too old.
 // explained says that it is known why the list and the set may differ.
 func (c *Core) merge(now time.Time, req Request, ans Answer, cause tenant.Cause, explained bool) (held int, doubtful bool) {
