@@ -147,7 +147,7 @@ func (w *wire) replay(t *testing.T, file string) []scene {
 func (w *wire) play(t *testing.T, s scene) scene {
 	t.Helper()
 	method, target, _ := strings.Cut(s.call, " ")
-	resp, body := w.do(t, method, w.masks.fill(target), w.masks.fill(s.body), func(h http.Header) {
+	resp, body := w.do(t, method, w.masks.version(w.masks.fill(target)), w.masks.fill(s.body), func(h http.Header) {
 		for name, value := range s.headers {
 			h.Set(name, w.masks.fill(value))
 			if value == "-" {
