@@ -27,7 +27,8 @@ type Changes struct {
 // Changes reads what concerns a service after a version, as it is at one revision: the events for which of reports so. An error of it ends the
 // reading and comes back. It returns ErrGone for a version of another epoch, one that is ahead of what there is, one that is older than what was pruned, and one
 // that so much has happened since that the list is the better answer: more than tenant.MaxChanges events, or 8 MiB of them, or 100,000 of all
-// services. An event that nobody can read is such an answer too.
+// services. An event that nobody can read is such an answer too, and one that was sent under the environment's former name, which a
+// reader takes for another environment's.
 func (s *Store) Changes(ctx context.Context, service string, since tenant.Version, of func(Event) (bool, error)) (Changes, error) {
 	var out Changes
 	err := s.db.Read(ctx, "read changes", func(ctx context.Context, t sqldb.Tx) error {
@@ -47,21 +48,21 @@ func (s *Store) Changes(ctx context.Context, service string, since tenant.Versio
 		if !k.known {
 			return nil
 		}
-		return eachEvent(ctx, t, out.taking(of), `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2
+		return eachEvent(ctx, t, out.taking(s.environment, of), `SELECT `+eventColumns+` FROM outbox WHERE env = ?1 AND revision > ?2
 			ORDER BY revision`, s.env, since.Revision)
 	})
 	return out, err
 }
 
 // taking adds the events of the service as long as there is room.
-func (c *Changes) taking(of func(Event) (bool, error)) func(Event) error {
+func (c *Changes) taking(environment string, of func(Event) (bool, error)) func(Event) error {
 	bytes := 0
 	return func(evt Event) error {
 		if ours, err := of(evt); err != nil || !ours {
 			return err
 		}
 		bytes += len(evt.Data)
-		if len(c.Events) == tenant.MaxChanges || bytes > maxChangesBytes || !readable(evt) {
+		if len(c.Events) == tenant.MaxChanges || bytes > maxChangesBytes || !readable(evt, environment) {
 			return ErrGone
 		}
 		c.Events = append(c.Events, evt)
@@ -70,10 +71,11 @@ func (c *Changes) taking(of func(Event) (bool, error)) func(Event) error {
 }
 
 // readable reports whether a reader can tell what the event does to its list.
-func readable(evt Event) bool {
-	if evt.Validate() != nil {
+func readable(evt Event, environment string) bool {
+	named, err := tenant.ParseEnvironment(evt.Environment)
+	if evt.Validate() != nil || err != nil || named != environment && named != "" {
 		return false
 	}
-	_, err := evt.ServiceName()
+	_, err = evt.ServiceName()
 	return err == nil || !evt.EventType.PerService()
 }
