@@ -33,8 +33,8 @@ func wantReconciles(t testing.TB, d *discovery.TenantDiscovery, all, byChanges u
 	}
 }
 
-// TestWhatTheFeedLostComesAsChanges, without a list: who came, who went, and who was reconfigured.
-func TestWhatTheFeedLostComesAsChanges(t *testing.T) {
+// TestM13WhatTheFeedLostComesAsChanges, without a list: who came, who went, and who was reconfigured.
+func TestM13WhatTheFeedLostComesAsChanges(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme", "beta", "gamma")
 		d, ctx := f.start(t), t.Context()
@@ -68,8 +68,8 @@ func TestWhatTheFeedLostComesAsChanges(t *testing.T) {
 	})
 }
 
-// TestAfterANewEpochTheListIsReadAtOnce: the manager does not know what has changed since a version of the old one.
-func TestAfterANewEpochTheListIsReadAtOnce(t *testing.T) {
+// TestM13AfterANewEpochTheListIsReadAtOnce: the manager does not know what has changed since a version of the old one.
+func TestM13AfterANewEpochTheListIsReadAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, "acme", "beta")
 		d, ctx := f.start(t), t.Context()

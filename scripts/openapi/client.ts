@@ -34,8 +34,13 @@ said("update-connections", await client.PUT("/v1/tenants/{id}/associations/{serv
 }), 200);
 const connections = said("get-connections", await client.GET("/v1/tenants/{id}/associations/{service}/connections", { params: { path } }), 200);
 same("the limits", connections!.databases!.m.connectionSettings, { statementTimeout: "30s", maxOpenConns: 25 });
-const active = said("list-active-tenants", await client.GET("/v1/tenants/active", { params: { query: { service: "ledger" } } }), 200);
+const list = await client.GET("/v1/tenants/active", { params: { query: { service: "ledger" } } });
+const active = said("list-active-tenants", list, 200);
 same("the tenant in the list", active!.some((row) => row.id === id), true);
+const since = `${list.response.headers.get("Tenant-Set-Epoch")}:0`;
+const changes = said("list-changes", await client.GET("/v1/tenants/active/changes", { params: { query: { service: "ledger", since } } }), 200);
+same("the count after all changes", changes!.count, active!.length);
+same("changes without events", changes!.events.length > 0, true);
 const page = said("list-tenants", await client.GET("/v1/admin/tenants", { params: { query: { limit: 1 } } }), 200);
 same("the page", page!.tenants.length, 1);
 const events = said("list-events", await client.GET("/v1/admin/events", { params: { query: { after: 1, limit: 1 } } }), 200);

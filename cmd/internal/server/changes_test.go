@@ -109,8 +109,8 @@ func TestChangesThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestAListIsCountedWhenChangesAreAskedFor, and an event of which nobody knows who may see it is not told to a key.
-func TestAListIsCountedWhenChangesAreAskedFor(t *testing.T) {
+// TestM13AListIsCountedWhenChangesAreAskedFor, and an event of which nobody knows who may see it is not told to a key.
+func TestM13AListIsCountedWhenChangesAreAskedFor(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "manager.db")
 	h := serve(t, openDSN(t, "sqlite:"+file), func(*Server) {})
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)") // the store writes to it too

@@ -20,8 +20,8 @@ func wantCounting(t *testing.T, s *Store, service string) {
 	wantChanges(t, s, service, ids, v)
 }
 
-// TestChangesOfOldData: they reach back to before there were counts, and the count is kept from then on.
-func TestChangesOfOldData(t *testing.T) {
+// TestM13ChangesOfOldData: they reach back to before there were counts, and the count is kept from then on.
+func TestM13ChangesOfOldData(t *testing.T) {
 	onEachOld(t, func(t *testing.T, dsn, _ string) {
 		s, err := openOld(t, dsn, "staging") // which had an upper-case letter
 		do(t, err)
@@ -38,8 +38,8 @@ func TestChangesOfOldData(t *testing.T) {
 	})
 }
 
-// TestTheFirstChangeOfOldDataIsNotACount: what is added to an unknown count stays unknown.
-func TestTheFirstChangeOfOldDataIsNotACount(t *testing.T) {
+// TestM13TheFirstChangeOfOldDataIsNotACount: what is added to an unknown count stays unknown.
+func TestM13TheFirstChangeOfOldDataIsNotACount(t *testing.T) {
 	onEachOld(t, func(t *testing.T, dsn, _ string) {
 		s, err := openOld(t, dsn, "production")
 		do(t, err)
@@ -48,8 +48,8 @@ func TestTheFirstChangeOfOldDataIsNotACount(t *testing.T) {
 	})
 }
 
-// TestChangesAcrossATakeover: what was sent names the former environment, and no reader of this one would take it.
-func TestChangesAcrossATakeover(t *testing.T) {
+// TestM13ChangesAcrossATakeover: what was sent names the former environment, and no reader of this one would take it.
+func TestM13ChangesAcrossATakeover(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		s := db.open(t)
 		associate(t, s, create(t, s, acme()).ID, "ledger")
@@ -69,8 +69,8 @@ func TestChangesAcrossATakeover(t *testing.T) {
 	})
 }
 
-// TestChangesAfterARestore: events that were not sent are the first of the new epoch, and lead to nothing that the backup does not have.
-func TestChangesAfterARestore(t *testing.T) {
+// TestM13ChangesAfterARestore: events that were not sent are the first of the new epoch, and lead to nothing that the backup does not have.
+func TestM13ChangesAfterARestore(t *testing.T) {
 	s := sqliteFile(t).open(t)
 	first := create(t, s, named("first")).ID
 	associate(t, s, first, "ledger")
@@ -93,8 +93,8 @@ func TestChangesAfterARestore(t *testing.T) {
 	wantChanges(t, restored, "ledger", map[string]bool{}, begin)
 }
 
-// TestChangesBesideAProgramOfBefore that writes to the same database: it raises the revision of a list and nothing else.
-func TestChangesBesideAProgramOfBefore(t *testing.T) {
+// TestM13ChangesBesideAProgramOfBefore that writes to the same database: it raises the revision of a list and nothing else.
+func TestM13ChangesBesideAProgramOfBefore(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		for n := range 3 {
 			associate(t, s, create(t, s, named(fmt.Sprint("ours ", n))).ID, "ledger")

@@ -103,8 +103,8 @@ func (db database) openSpelled(t testing.TB) *Store {
 	return s
 }
 
-// TestChangesLeadFromAnyListToThisOne makes changes at random and asks after each one for what has changed since an earlier one.
-func TestChangesLeadFromAnyListToThisOne(t *testing.T) {
+// TestM13ChangesLeadFromAnyListToThisOne makes changes at random and asks after each one for what has changed since an earlier one.
+func TestM13ChangesLeadFromAnyListToThisOne(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		s := db.openSpelled(t)
 		seed := uint64(time.Now().UnixNano())
@@ -174,7 +174,7 @@ func (w *wild) step() {
 	}
 }
 
-func TestChangesThatAreGone(t *testing.T) {
+func TestM13ChangesThatAreGone(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		id := create(t, s, acme()).ID
 		associate(t, s, id, "ledger")
@@ -214,7 +214,7 @@ func TestChangesThatAreGone(t *testing.T) {
 	})
 }
 
-func TestChangesHaveABound(t *testing.T) {
+func TestM13ChangesHaveABound(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		associate(t, s, create(t, s, acme()).ID, "ledger")
 		begin := version(t, s)
@@ -247,8 +247,8 @@ func TestChangesHaveABound(t *testing.T) {
 	})
 }
 
-// TestWhatIsKeptOfAListIsNotBelieved where a program of before has made changes, in a new epoch, and where it is wrong.
-func TestWhatIsKeptOfAListIsNotBelieved(t *testing.T) {
+// TestM13WhatIsKeptOfAListIsNotBelieved where a program of before has made changes, in a new epoch, and where it is wrong.
+func TestM13WhatIsKeptOfAListIsNotBelieved(t *testing.T) {
 	onEach(t, func(t *testing.T, db database) {
 		log := &strings.Builder{}
 		s, err := Open(t.Context(), db.dsn, Options{Environment: testEnvironment, Key: testKey, Logger: textLogger(log)})
@@ -298,8 +298,8 @@ func TestWhatIsKeptOfAListIsNotBelieved(t *testing.T) {
 	})
 }
 
-// TestAWrongCountIsForgotten where the list has changed while it was read.
-func TestAWrongCountIsForgotten(t *testing.T) {
+// TestM13AWrongCountIsForgotten where the list has changed while it was read.
+func TestM13AWrongCountIsForgotten(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		associate(t, s, create(t, s, named("first")).ID, "ledger")
 		run(t, s, `UPDATE active_sets SET digest = 7`)
@@ -317,8 +317,8 @@ func TestAWrongCountIsForgotten(t *testing.T) {
 	})
 }
 
-// TestAListWithoutARowIsCounted although nothing of ours makes one that has tenants.
-func TestAListWithoutARowIsCounted(t *testing.T) {
+// TestM13AListWithoutARowIsCounted although nothing of ours makes one that has tenants.
+func TestM13AListWithoutARowIsCounted(t *testing.T) {
 	onEachStore(t, func(t *testing.T, s *Store) {
 		wantChanges(t, s, "nobody", map[string]bool{}, version(t, s))
 		do(t, s.CountActive(t.Context(), "nobody"))

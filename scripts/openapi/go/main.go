@@ -83,6 +83,14 @@ func list(ctx context.Context, client *tenants.ClientWithResponses, id string) e
 	if rows := *active.JSON200; len(rows) != 1 || rows[0].Id != id {
 		return fmt.Errorf("the list is %+v, want %s", rows, id)
 	}
+	since := active.HTTPResponse.Header.Get("Tenant-Set-Epoch") + ":0"
+	changes, err := client.ListChangesWithResponse(ctx, &tenants.ListChangesParams{Service: "ledger", Since: since})
+	if err = said("list-changes", changes, err, http.StatusOK); err != nil {
+		return err
+	}
+	if got := changes.JSON200; got.Count != 1 || len(got.Events) == 0 {
+		return fmt.Errorf("the changes are %+v", got)
+	}
 	one, after, force := int64(1), int64(1), true
 	page, err := client.ListTenantsWithResponse(ctx, &tenants.ListTenantsParams{Limit: &one})
 	if err = said("list-tenants", page, err, http.StatusOK); err != nil {
