@@ -121,7 +121,7 @@ func TestAManagerWithoutChanges(t *testing.T) {
 		if n := s.Requests(); n != 0 {
 			t.Errorf("%s: %d requests are counted", name, n)
 		}
-		if got, _ := s.call(t, "GET", "/v1/tenants/active/changes?service=ledger&since=e:1", ""); got.StatusCode != 404 {
+		if got, _ := s.call(t, "GET", "/v1/tenants/active/changes?service=ledger&since=e:1", ""); got.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: status %d", name, got.StatusCode)
 		}
 	}
@@ -231,7 +231,7 @@ func TestRequestsForChangesThatAreRefused(t *testing.T) {
 	}
 	before := s.Requests()
 	got, _ := s.call(t, "GET", "/v1/tenants/active/changes?service=ledger&since=e:1", "", func(h http.Header) { clear(h) })
-	if got.StatusCode != 401 || s.Requests() != before+1 || slices.Contains(s.LastRequest().Values("X-API-Key"), s.APIKey()) {
+	if got.StatusCode != http.StatusUnauthorized || s.Requests() != before+1 || slices.Contains(s.LastRequest().Values("X-API-Key"), s.APIKey()) {
 		t.Errorf("without a key: %d, %d requests", got.StatusCode, s.Requests()-before)
 	}
 }

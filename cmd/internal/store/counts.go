@@ -45,7 +45,7 @@ func (c *change) noteLists(h lifecycle.Happening) {
 		first = int64(c.revision) //nolint:gosec // there are not that many
 	}
 	for _, service := range h.Lists {
-		c.write(noteList, c.store.env, service, c.revision, h.Joins, int64(digest), first, c.epoch) //nolint:gosec // the bits count, and not the number
+		c.write(noteList, c.store.env, service, c.revision, h.Joins, int64(digest), first, c.epoch)
 	}
 }
 

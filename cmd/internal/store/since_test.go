@@ -138,13 +138,14 @@ type wild struct {
 	s        *Store
 	random   *rand.Rand
 	services []string
+	name     string // before the numbers of its tenants
 	ids      []string
 }
 
 func (w *wild) step() {
 	ctx, s := w.t.Context(), w.s
 	if len(w.ids) < 3 || w.random.IntN(8) == 0 {
-		w.ids = append(w.ids, create(w.t, s, named(fmt.Sprint("tenant ", len(w.ids)))).ID)
+		w.ids = append(w.ids, create(w.t, s, named(fmt.Sprint(w.name, "tenant ", len(w.ids)))).ID)
 		return
 	}
 	id, service := w.ids[w.random.IntN(len(w.ids))], w.services[w.random.IntN(len(w.services))]
