@@ -313,6 +313,7 @@ type run struct {
 	calling   atomic.Bool   // a callback is running
 
 	digests     activeset.Digests // for whoever asks for lists, as what follows
+	rested      time.Time         // when the set may be rebuilt again
 	environment string            // that the feed has been told
 	told        chan struct{}     // closed when the feed has returned from that
 }

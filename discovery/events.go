@@ -100,11 +100,11 @@ func (d *TenantDiscovery) applySignals(ctx context.Context, r *run) {
 			return
 		case <-r.inbox.wake:
 		}
-		signals, dropped := r.inbox.drain()
-		for batch := range slices.Chunk(signals, applyAtOnce) {
+		batches, dropped := r.inbox.drain()
+		for _, batch := range batches {
 			judged = d.applyBatch(batch, judged, r)
 		}
-		r.inbox.applied(signals)
+		r.inbox.applied(batches)
 		if dropped > 0 {
 			d.update(func(now time.Time) {
 				if d.run == r {

@@ -49,7 +49,7 @@ func holding(d *TenantDiscovery) held {
 	h := held{pending: len(d.box.items), marks: sizes.Marks, ahead: sizes.MostBeyond}
 	d.run.inbox.mu.Lock()
 	defer d.run.inbox.mu.Unlock()
-	h.waiting = len(d.run.inbox.signals)
+	h.waiting = d.run.inbox.count
 	return h
 }
 

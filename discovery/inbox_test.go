@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,17 +25,23 @@ func TestInboxIsBounded(t *testing.T) {
 			}
 			box.put(&tenant.Signal{Kind: tenant.SignalLost})
 			box.put(&tenant.Signal{Kind: tenant.SignalSubscribed})
-			signals, dropped := box.drain()
+			batches, dropped := box.drain()
+			signals := slices.Concat(batches...)
 			if len(signals) != tc.most+2 || dropped != 10 || signals[tc.most+1].Kind != tenant.SignalSubscribed {
 				t.Errorf("%d signals, %d dropped", len(signals), dropped)
 			}
+			for _, batch := range batches[:len(batches)-1] {
+				if len(batch) != applyAtOnce {
+					t.Errorf("a batch of %d that others follow", len(batch))
+				}
+			}
 			box.put(&tc.sig)
-			if signals, dropped = box.drain(); len(signals) != 0 || dropped != 1 {
+			if more, dropped := box.drain(); len(more) != 0 || dropped != 1 {
 				t.Error("drained and not applied, and more was taken, or something is left")
 			}
-			box.applied(signals)
+			box.applied(batches)
 			box.put(&tc.sig)
-			if signals, _ = box.drain(); len(signals) != 1 {
+			if again, _ := box.drain(); len(again) != 1 || len(again[0]) != 1 || again[0][0].Kind != tc.sig.Kind {
 				t.Error("there is room again, and nothing is taken")
 			}
 		})

@@ -154,15 +154,21 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 	}
 }
 
+// rebuildShare bounds the part of the time that is spent on rebuilding while everything changes: a tenth.
+const rebuildShare = 9
+
 // rebuild builds the set in a better form, if much of it has changed. That takes a tenth of a second for a million tenants and holds up
 // nobody: what changes meanwhile is changed in both. The goroutine that asks for lists does it, so that what it compares a list with is
 // not replaced before the list is taken.
 func (d *TenantDiscovery) rebuild(r *run) {
-	if was := d.set(); d.deciding().Worn(was) {
-		r.digests = activeset.Digests{} // whose base this replaces
-		is := was.Rebuilt()
-		d.update(func(time.Time) { d.core.Rebuild(was, is) })
+	began, was := time.Now(), d.set()
+	if !d.deciding().Worn(was) {
+		return
 	}
+	r.digests = activeset.Digests{} // whose base this replaces
+	is := was.Rebuilt()
+	d.update(func(time.Time) { d.core.Rebuild(was, is) })
+	r.rested = time.Now().Add(rebuildShare * time.Since(began))
 }
 
 // awaitDue returns true once a request is due, and false when ctx has ended. Meanwhile it keeps the set in a good form.
@@ -172,11 +178,15 @@ func (d *TenantDiscovery) awaitDue(ctx context.Context, r *run) bool {
 		if wait <= 0 {
 			return true
 		}
+		worn := r.worn
+		if rest := time.Until(r.rested); rest > 0 {
+			worn, wait = nil, min(wait, rest)
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-r.kick:
-		case <-r.worn:
+		case <-worn:
 			d.rebuild(r)
 		case <-ctx.Done():
 		}
