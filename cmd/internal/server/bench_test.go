@@ -52,7 +52,10 @@ func BenchmarkList(b *testing.B) {
 func fillList(b *testing.B, s *store.Store) {
 	b.Helper()
 	for chunk := range slices.Chunk(slices.Collect(func(yield func(int) bool) {
-		for i := 0; i < benchTenants && yield(i); i++ {
+		for i := range benchTenants {
+			if !yield(i) {
+				return
+			}
 		}
 	}), 1000) {
 		var tenants []store.NewTenant
@@ -119,6 +122,7 @@ func bareList(ctx context.Context, pool *sql.DB) (err error) {
 
 type nowhere struct {
 	io.Writer
+
 	header http.Header
 }
 
