@@ -63,7 +63,7 @@ func (d *TenantDiscovery) bootstrap(ctx, life context.Context, r *run) error {
 	req := d.beginRequest()
 	spanned, done := d.telemetry.reconcile(ctx, req.Cause)
 	ans := d.fetchFirst(spanned, req, saved != nil)
-	done(ans.Err, ans.NotModified)
+	done(ans.Err, ans)
 	if life.Err() != nil {
 		return ErrClosed
 	}
@@ -138,13 +138,13 @@ func (d *TenantDiscovery) keepReconciled(ctx context.Context, r *run) {
 		}
 		d.useEnvironment(ctx, r, ans)
 		if result == activeset.ErrAskWhole { //nolint:errorlint // it is this one, and those who wait go on waiting
-			done(nil, true)
+			done(result, ans)
 			continue
 		}
 		if result != nil {
 			result = fmt.Errorf("discovery: reconcile: %w", result)
 		}
-		done(result, ans.NotModified)
+		done(result, ans)
 		if ctx.Err() != nil {
 			return // those who wait for a Refresh hear of the Close
 		}

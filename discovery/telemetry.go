@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenantwatch/tenantwatch/internal/activeset"
 	"github.com/tenantwatch/tenantwatch/tenant"
 )
 
@@ -45,7 +46,7 @@ func newTelemetry(cfg Config) (*telemetry, error) {
 	t.isOf(cfg.Environment)
 	var errs [2]error
 	t.reconciles, errs[0] = meter.Int64Counter("tenantwatch.discovery.reconciles",
-		metric.WithDescription("Snapshots asked for, by cause and result."), metric.WithUnit("{reconcile}"))
+		metric.WithDescription("Snapshots asked for, by cause and result: reconciled, changes, not_modified, list_needed, failed."), metric.WithUnit("{reconcile}"))
 	t.delay, errs[1] = meter.Float64Histogram("tenantwatch.discovery.callback.delay",
 		metric.WithDescription("Time from a change of the set to its callback."), metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5, 10, 60, 300))
@@ -150,23 +151,35 @@ func (n *Counters) byOutcome() map[string]uint64 {
 
 func signed(n uint64) int64 { return int64(n) } //nolint:gosec // nothing is counted that often
 
-// reconcile begins the span of a request. done ends it and counts the request.
-func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Context, done func(err error, unchanged bool)) {
+// reconcile begins the span of a request. done ends it and counts the request, by what came of it.
+func (t *telemetry) reconcile(ctx context.Context, cause string) (_ context.Context, done func(err error, ans activeset.Answer)) {
 	ctx, span := t.tracer.Start(ctx, "tenantwatch.reconcile", //nolint:spancheck // done ends it
 		trace.WithAttributes(t.whose()...), trace.WithAttributes(attribute.String("cause", cause)), trace.WithSpanKind(trace.SpanKindInternal))
-	return ctx, func(err error, unchanged bool) { //nolint:spancheck // see above
-		result := "reconciled"
-		switch {
-		case err != nil:
-			result = "failed"
+	return ctx, func(err error, ans activeset.Answer) { //nolint:spancheck // see above
+		result := resultOf(err, ans)
+		if result == "failed" {
 			span.RecordError(err)
 			span.SetStatus(codes.Error, "the snapshot failed")
-		case unchanged:
-			result = "not_modified"
 		}
 		span.SetAttributes(attribute.String("result", result))
 		span.End()
 		t.reconciles.Add(ctx, 1, metric.WithAttributes(t.whose()...), metric.WithAttributes(attribute.String("cause", cause), attribute.String("result", result)))
+	}
+}
+
+// resultOf says in a word what came of a request.
+func resultOf(err error, ans activeset.Answer) string {
+	switch {
+	case err == activeset.ErrAskWhole: //nolint:errorlint // it is this one
+		return "list_needed"
+	case err != nil:
+		return "failed"
+	case ans.NotModified:
+		return "not_modified"
+	case ans.Changes != nil:
+		return "changes"
+	default:
+		return "reconciled"
 	}
 }
 

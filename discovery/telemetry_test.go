@@ -74,7 +74,7 @@ func TestMetrics(t *testing.T) {
 			"callback.delaytenantwatch.environment=test,tenantwatch.service=ledger":                               1,
 			"reconcilescause=bootstrap,result=reconciled,tenantwatch.environment=test,tenantwatch.service=ledger": 1,
 			"reconcilescause=gap,result=failed,tenantwatch.environment=test,tenantwatch.service=ledger":           1,
-			"reconcilescause=retry,result=reconciled,tenantwatch.environment=test,tenantwatch.service=ledger":     1,
+			"reconcilescause=retry,result=changes,tenantwatch.environment=test,tenantwatch.service=ledger":        1,
 		} {
 			if got, there := points[name]; !there || got != want {
 				t.Errorf("%s is %v (%v), want %v", name, got, there, want)
