@@ -63,7 +63,12 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 		w: w, environment: s.store.Environment(), head: r.Method == http.MethodHead,
 		conditions: r.Header.Values("If-None-Match"), compressed: acceptsGzip(r.Header),
 	}
-	err := s.readList(ctx, who, in.Service, l, func() { late.Stop() })
+	err := s.readList(ctx, who, in.Service, l, func() error {
+		if late.Stop() {
+			return nil
+		}
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, context.DeadlineExceeded) // as long as that can be an answer
+	})
 	if _, refused := errors.AsType[*apiError](err); err != nil && !refused && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
@@ -72,8 +77,8 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, in *listInput
 	return err
 }
 
-// readList calls begun when the database has begun to answer, and from then on waits for the client.
-func (s *Server) readList(ctx context.Context, who caller, service string, l *listWriter, begun func()) error {
+// readList calls begun when the database has begun to answer, and from then on waits for the client, unless begun returns an error.
+func (s *Server) readList(ctx context.Context, who caller, service string, l *listWriter, begun func() error) error {
 	if l.head || len(l.conditions) > 0 { // and so, as a rule, no list is read
 		v, err := s.listVersion(ctx, who, service)
 		if err != nil {
@@ -89,7 +94,9 @@ func (s *Server) readList(ctx context.Context, who caller, service string, l *li
 	}
 	defer done()
 	return s.store.Active(ctx, service, func(v store.ActiveVersion) error {
-		begun()
+		if err := begun(); err != nil {
+			return err
+		}
 		return l.begin(v)
 	}, l.row)
 }
